@@ -1,0 +1,58 @@
+/* The tunnel: which Child SA a packet takes, and whether what arrives may enter (RFC
+ * 4301 5.1, 5.2). Holds a few Child SAs at once, so that a new one listens before the old one is
+ * gone. */
+#ifndef TERN_ESP_TUNNEL_H
+#define TERN_ESP_TUNNEL_H
+
+#include "common/esp/esp.h"
+
+struct tunnel_child_parameters {
+    struct esp_parameters in, out;
+    struct selector_list local, remote; /* what may leave from, and what may be reached */
+};
+
+struct tunnel_child_status {
+    uint32_t spi_in, spi_out;
+    struct esp_counters in, out;
+};
+
+enum { TUNNEL_CHILDREN_MAX = 8 };
+
+struct tunnel;
+
+CHECKED enum err tunnel_new(struct tunnel **ret);
+void tunnel_free(struct tunnel *t); /* NULL is fine */
+
+/* The newest child whose selectors match carries outbound traffic. ERR_LIMIT, ERR_MEMORY. */
+CHECKED enum err tunnel_add_child(struct tunnel *t, const struct tunnel_child_parameters *p);
+/* By the inbound SPI. ERR_NOT_FOUND. */
+CHECKED enum err tunnel_remove_child(struct tunnel *t, uint32_t spi_in);
+size_t tunnel_children(const struct tunnel *t);
+CHECKED enum err tunnel_child_status(const struct tunnel *t, uint32_t spi_in,
+                                     struct tunnel_child_status *ret);
+
+/* One result per packet of a batch; packets are changed in place. */
+struct tunnel_result {
+    enum err err; /* ERR_OK: the packet is ready; anything else: it is dropped */
+    uint32_t spi; /* of the SA that was used; 0 where none matched */
+};
+
+/* Inner packets to ESP packets. ERR_SELECTOR where no child's selectors match. */
+void tunnel_seal(struct tunnel *t, struct packet *packets, struct tunnel_result *results,
+                 size_t count);
+/* ESP packets to inner packets. ERR_NOT_FOUND for an unknown SPI, ERR_SELECTOR after decryption
+ * where the inner packet lies outside the child's selectors, and esp_open's own errors. A dummy
+ * packet gives ERR_NOT_FOUND with its SPI set. */
+void tunnel_open(struct tunnel *t, struct packet *packets, struct tunnel_result *results,
+                 size_t count);
+
+/* Totals over living and removed children. `authentic` counts every ESP packet that verified, the
+ * liveness signal for dead peer detection. */
+struct tunnel_counters {
+    struct esp_counters in, out;
+    uint64_t authentic;
+    uint64_t unknown_spi, no_child;
+};
+const struct tunnel_counters *tunnel_counters(const struct tunnel *t);
+
+#endif

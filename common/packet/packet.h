@@ -1,0 +1,58 @@
+/* A packet in a buffer with room in front and behind, and read-only views of IP headers.
+ * Pure helpers: nothing here knows ESP or a device. */
+#ifndef TERN_PACKET_PACKET_H
+#define TERN_PACKET_PACKET_H
+
+#include "common/base/addr.h"
+
+/* The packet is the len octets at data + start; whoever grows it stays within cap. */
+struct packet {
+    uint8_t *data; /* caller's storage */
+    size_t cap;    /* its size, octets */
+    size_t start;
+    size_t len;
+};
+
+static inline uint8_t *packet_bytes(const struct packet *p)
+{
+    return p->data + p->start;
+}
+
+static inline size_t packet_tailroom(const struct packet *p)
+{
+    return p->cap - p->start - p->len;
+}
+
+/* What policy looks at. Ports are 0 where the protocol has none or the packet is a later fragment;
+ * for ICMP and ICMPv6 source_port is type << 8 | code (RFC 4301 4.4.1.1). */
+struct ip_header {
+    struct ip source, destination;
+    uint8_t protocol; /* the upper layer, IPv6 extension headers passed over */
+    uint8_t tos;      /* DSCP and ECN */
+    bool later_fragment;
+    uint16_t source_port, destination_port;
+    size_t header_len; /* up to the upper layer, octets */
+    size_t total_len;  /* by the header's own length field */
+};
+
+/* ERR_MALFORMED where the headers do not hold together: version, IHL, a length field beyond the
+ * packet, extension headers without end. A packet longer than its length field is accepted; use
+ * total_len (link padding, ESP TFC). */
+CHECKED enum err ip_header_parse(struct span packet, struct ip_header *ret);
+
+/* RFC 1071, over data, starting from a partial sum. */
+uint32_t checksum_add(uint32_t sum, struct span data);
+uint16_t checksum_finish(uint32_t sum);
+
+/* Lower the MSS option of a TCP SYN to `mss` where it is larger, mending the checksum. Does nothing
+ * to any other packet. */
+void packet_clamp_mss(struct packet *p, uint16_t mss);
+
+/* Build the ICMP "fragmentation needed" or ICMPv6 "packet too big" answer to `packet` for that MTU
+ * (RFC 792, RFC 1191, RFC 4443), from the packet's destination to its source. ERR_REFUSED where
+ * none may be sent (IPv4 without DF, ICMP errors, multicast, later fragments); ERR_LIMIT where out
+ * is too small (576 for IPv4, 1280 for IPv6 always suffice). */
+CHECKED enum err packet_too_big(struct span packet, uint16_t mtu, uint8_t *out, size_t out_cap,
+                                size_t *ret_len);
+
+#endif

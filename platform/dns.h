@@ -1,0 +1,34 @@
+/* Hand DNS servers to whoever resolves names here: systemd-resolved over D-Bus, else resolvconf.
+ * Never writes /etc/resolv.conf. */
+#ifndef TERN_PLATFORM_DNS_H
+#define TERN_PLATFORM_DNS_H
+
+#include "common/base/addr.h"
+#include "common/base/err.h"
+
+enum { DNS_SERVERS_MAX = 8, DNS_DOMAINS_MAX = 16, DNS_DOMAIN_TEXT_MAX = 256 };
+
+struct dns_plan {
+    const char *interface_name;
+    uint32_t interface;
+    struct ip servers[DNS_SERVERS_MAX];
+    size_t server_count;
+    char domains[DNS_DOMAINS_MAX]
+                [DNS_DOMAIN_TEXT_MAX]; /* routing domains; none: all names ("~.") */
+    size_t domain_count;
+};
+
+enum dns_backend { DNS_NONE = 0, DNS_RESOLVED, DNS_RESOLVCONF };
+
+/* Which one is present now; asks nothing of the network. */
+enum dns_backend dns_backend_present(void);
+const char *dns_backend_text(enum dns_backend b);
+
+/* ERR_NOT_FOUND with a clear message where neither is present; ERR_SYSTEM where it refused. Blocks
+ * for at most five seconds. */
+CHECKED enum err dns_apply(const struct dns_plan *plan, enum dns_backend *ret_backend,
+                           struct fault *f);
+/* Undo; also right for what a killed process left. Unknown interfaces are fine. */
+void dns_revert(enum dns_backend backend, const char *interface_name, uint32_t interface);
+
+#endif

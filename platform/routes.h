@@ -1,0 +1,44 @@
+/* Routes into the tunnel, and the rules that keep our own packets out of it.
+ *
+ * tern's routes live in a table of their own, looked up before main; packets that carry tern's mark
+ * skip it. So a full tunnel does not swallow its own outer packets, a more specific route on the
+ * local network (a hostile DHCP option 121) does not win over the tunnel, and everything is undone
+ * by removing the rules and flushing the table. */
+#ifndef TERN_PLATFORM_ROUTES_H
+#define TERN_PLATFORM_ROUTES_H
+
+#include "common/base/addr.h"
+#include "common/base/err.h"
+
+enum {
+    ROUTES_MAX = 256,
+    ROUTES_PRIORITY = 5200,
+    ROUTES_MARK = 0x7e590000,
+    ROUTES_MARK_MASK = 0x7fff0000
+};
+
+struct routes_plan {
+    uint32_t interface;        /* the TUN's index */
+    uint32_t table;            /* our own; also what tells our rules from others' */
+    const struct prefix *into; /* into the tunnel */
+    size_t into_count;
+    const struct prefix *exclude; /* never into the tunnel (a throw route in our table) */
+    size_t exclude_count;
+    const struct ip *sources; /* our addresses inside: preferred sources, per family */
+    size_t sources_count;
+};
+
+struct routes;
+
+/* All or nothing: a failure half-way is rolled back. ERR_SYSTEM or ERR_REFUSED with the fault. */
+CHECKED enum err routes_install(const struct routes_plan *plan, struct routes **ret,
+                                struct fault *f);
+/* Undo; goes on past what is already gone. NULL is fine. */
+void routes_remove(struct routes *r);
+
+/* A table number in our range that no rule and no route uses. */
+CHECKED enum err routes_free_table(uint32_t *ret, struct fault *f);
+/* Remove every rule that points to `table`, and the table's routes: what a killed process left. */
+CHECKED enum err routes_clean(uint32_t table, struct fault *f);
+
+#endif

@@ -1,0 +1,35 @@
+/* A TUN interface: layer 3, no packet information header. Gone when closed (never persistent). */
+#ifndef TERN_PLATFORM_TUN_H
+#define TERN_PLATFORM_TUN_H
+
+#include "common/base/addr.h"
+#include "common/base/err.h"
+
+struct tun;
+
+enum { TUN_NAME_MAX = 16 };
+
+/* name: exact, or NULL for the first free ternN. ERR_SYSTEM, with the exact line that mends missing
+ * permission in the fault's hint; ERR_REFUSED where the name is taken or too long. The interface is
+ * down, without addresses, and the descriptor non-blocking and close-on-exec. */
+CHECKED enum err tun_open(const char *name, struct tun **ret, struct fault *f);
+void tun_close(struct tun *t); /* NULL is fine */
+
+const char *tun_name(const struct tun *t);
+uint32_t tun_index(const struct tun *t);
+int tun_fd(const struct tun *t); /* for the loop to poll; owned by t */
+
+CHECKED enum err tun_set_mtu(struct tun *t, uint16_t mtu, struct fault *f);
+CHECKED enum err tun_add_address(struct tun *t, const struct prefix *address, struct fault *f);
+CHECKED enum err tun_remove_address(struct tun *t, const struct prefix *address, struct fault *f);
+/* Also keeps the kernel from giving it an IPv6 link-local address or sending router solicitations
+ * through it. */
+CHECKED enum err tun_up(struct tun *t, struct fault *f);
+
+/* One inner packet into buf. ERR_AGAIN where there is none; ERR_SYSTEM where the device is gone. */
+CHECKED enum err tun_read(struct tun *t, uint8_t *buf, size_t cap, size_t *ret_len);
+/* ERR_AGAIN (queue full), ERR_REFUSED (the kernel does not like this packet: drop it), ERR_SYSTEM.
+ */
+CHECKED enum err tun_write(struct tun *t, struct span packet);
+
+#endif

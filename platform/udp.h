@@ -1,0 +1,47 @@
+/* UDP sockets for IKE and ESP: unconnected, one per family, told the destination address and the
+ * interface of what arrives, able to choose the source of what leaves. */
+#ifndef TERN_PLATFORM_UDP_H
+#define TERN_PLATFORM_UDP_H
+
+#include "common/base/addr.h"
+#include "common/base/err.h"
+
+struct udp;
+
+enum { UDP_BATCH_MAX = 64, UDP_DATAGRAM_MAX = 65535 };
+
+struct udp_options {
+    struct ip address; /* to bind; family alone set (unspecified address) for any */
+    uint16_t port;     /* 0: ephemeral */
+    uint32_t mark;     /* firewall mark of our own packets, 0: none (needs CAP_NET_ADMIN) */
+};
+
+/* Large buffers asked for, non-blocking, close-on-exec. Does not fragment: DF is set and path MTU
+ * errors are reported by udp_send as ERR_LIMIT; IKE messages over it are sent with
+ * udp_send_fragmentable. */
+CHECKED enum err udp_open(const struct udp_options *o, struct udp **ret, struct fault *f);
+void udp_close(struct udp *u); /* NULL is fine */
+int udp_fd(const struct udp *u);
+uint16_t udp_port(const struct udp *u); /* bound port */
+enum ip_family udp_family(const struct udp *u);
+
+struct udp_message {
+    struct path path; /* received: all of it known. Sent: remote required, local and interface
+                       * honoured where set */
+    uint8_t *data;    /* caller's buffer */
+    size_t cap;       /* its size (receive) */
+    size_t len;       /* octets received or to send */
+};
+
+/* Up to count messages; *ret_count 0 with ERR_AGAIN where there is none. Errors that ICMP left on
+ * the socket are passed over (they are hints at most). */
+CHECKED enum err udp_receive(struct udp *u, struct udp_message *m, size_t count, size_t *ret_count);
+/* Sends in order, as many as the socket takes: *ret_count of them. ERR_OK when all are gone; else
+ * the fate of the first unsent: ERR_AGAIN (buffer full), ERR_LIMIT (EMSGSIZE), ERR_NOT_FOUND (no
+ * route, network down, source address gone), ERR_REFUSED (EPERM), ERR_SYSTEM. */
+CHECKED enum err udp_send(struct udp *u, const struct udp_message *m, size_t count,
+                          size_t *ret_count);
+/* One datagram that IP may fragment (large IKE messages). Same errors. */
+CHECKED enum err udp_send_fragmentable(struct udp *u, const struct udp_message *m);
+
+#endif

@@ -1,0 +1,56 @@
+/* Shared pieces of the unit tests. */
+#include "tests/support/support.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int support_run(Suite *suite)
+{
+    SRunner *runner = srunner_create(suite);
+    const char *tap = getenv("TAP_OUTPUT");
+    if (tap != NULL)
+        srunner_set_tap(runner, tap);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+size_t support_hex(const char *hex, uint8_t *out, size_t cap)
+{
+    size_t digits = 0;
+    for (; *hex != '\0'; hex++) {
+        if (*hex == ' ' || *hex == '\n')
+            continue;
+        int v = hex_digit(*hex);
+        ck_assert_msg(v >= 0, "not hex: %s", hex);
+        ck_assert_msg(digits / 2 < cap, "hex longer than %zu octets", cap);
+        if (digits % 2 == 0)
+            out[digits / 2] = (uint8_t)(v << 4);
+        else
+            out[digits / 2] = (uint8_t)(out[digits / 2] | v);
+        digits++;
+    }
+    ck_assert_msg(digits % 2 == 0, "odd number of hex digits");
+    return digits / 2;
+}
+
+uint8_t *support_exact_copy(struct span bytes)
+{
+    uint8_t *copy = malloc(bytes.len > 0 ? bytes.len : 1);
+    ck_assert_ptr_nonnull(copy);
+    if (bytes.len > 0)
+        memcpy(copy, bytes.data, bytes.len);
+    return copy;
+}
