@@ -40,9 +40,12 @@ enum key_type private_key_type(const struct private_key *k);
 /* The public half of k matches pub (does our certificate belong to our key?). */
 bool private_key_matches(const struct private_key *k, const struct public_key *pub);
 
+/* DER of a SubjectPublicKeyInfo: RSA, ECDSA on P-256, P-384 or P-521, Ed25519; ERR_UNSUPPORTED for
+ * other keys. */
+CHECKED enum err public_key_parse(struct span spki, struct public_key **ret);
 enum key_type public_key_type(const struct public_key *k);
 unsigned public_key_bits(const struct public_key *k);
-void public_key_free(struct public_key *k);
+void public_key_free(struct public_key *k); /* NULL is fine */
 
 /* What the AUTH payload will say: with a peer that announced hashes (RFC 7427 4), method 14 and the
  * best of them (RSA: PSS, unless rsa_pss is false; Ed25519 needs HASH_IDENTITY); otherwise the old

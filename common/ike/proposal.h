@@ -10,12 +10,15 @@ enum {
     TRANSFORMS_MAX = 40,
     PROPOSALS_MAX = 16,
     PROPOSAL_TEXT_MAX = 256,
-    PROPOSAL_LIST_TEXT_MAX = 1024
+    PROPOSAL_LIST_TEXT_MAX = 1024,
+    /* A parsed transform whose attributes we do not understand: its type was offered, but nothing
+     * of ours has this ID (of the private range), so it is never chosen (RFC 7296 3.3.6). */
+    TRANSFORM_ID_UNUSABLE = 65535
 };
 
 struct transform {
-    uint8_t type; /* enum transform_type, or unknown */
-    uint16_t id;
+    uint8_t type;      /* enum transform_type, or unknown */
+    uint16_t id;       /* or TRANSFORM_ID_UNUSABLE */
     uint16_t key_bits; /* 0: no key length attribute */
 };
 
@@ -79,6 +82,9 @@ CHECKED enum err proposal_check_answer(const struct proposal_list *offered,
                                        struct proposal *ret);
 /* A proposal with one transform of each type. ERR_UNSUPPORTED where we lack one of them. */
 CHECKED enum err proposal_suite(const struct proposal *p, struct suite *ret);
+/* How many transforms of that type; and is this very one there? */
+size_t proposal_count(const struct proposal *p, uint8_t type);
+bool proposal_has(const struct proposal *p, const struct transform *t);
 /* Is this key exchange method among a list's transforms? */
 bool proposal_list_has_ke(const struct proposal_list *l, uint16_t ke);
 /* The first KE of the first proposal: the group to guess. KE_NONE where there is none. */

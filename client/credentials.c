@@ -1,0 +1,235 @@
+/* Reading what a profile points to. Goes on after a fault, so that a person sees all of them; a
+ * secret file that others can read is refused before it is opened. */
+#include "client/credentials.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "client/file.h"
+#include "platform/privileges.h"
+
+enum { KEY_FILE_MAX = 65536, CA_FILE_MAX = 4 * 1024 * 1024, KEEPALIVE_AUTO_MS = 20000 };
+
+struct loading {
+    const struct profile *p;
+    struct credentials *c;
+    struct fault_list *faults;
+};
+
+static bool read_file(struct loading *l, enum profile_key key, const char *name, size_t max,
+                      bool secret, struct file_bytes *ret)
+{
+    char path[PROFILE_PATH_MAX];
+    struct fault f = {0};
+    profile_file(l->p, name, path);
+    enum err e = secret ? privileges_check_secret_file(path, &f) : ERR_OK;
+    if (e == ERR_OK)
+        e = file_read(path, max, ret, &f);
+    if (e != ERR_OK)
+        fault_list_add_fault(l->faults, l->p->lines[key], &f);
+    return e == ERR_OK;
+}
+
+/* A key file's line end is the editor's, not the key's. */
+static void load_secret_file(struct loading *l, enum profile_key key, const char *name,
+                             struct secret *out)
+{
+    struct file_bytes bytes;
+    if (!read_file(l, key, name, KEY_FILE_MAX, true, &bytes))
+        return;
+    size_t len = bytes.len;
+    while (len > 0 && (bytes.data[len - 1] == '\n' || bytes.data[len - 1] == '\r'))
+        len--;
+    if (len == 0)
+        fault_list_add(l->faults, l->p->lines[key], "%s is empty", name);
+    else if (secret_set(out, span_make(bytes.data, len)) != ERR_OK)
+        fault_list_add(l->faults, l->p->lines[key], "the key in %s is longer than %d octets", name,
+                       (int)SECRET_MAX);
+    file_bytes_wipe(&bytes);
+}
+
+static bool copy_secret(const struct secret *from, struct secret *to)
+{
+    if (from->len == 0)
+        return false;
+    *to = *from;
+    return true;
+}
+
+/* One key may serve both directions: whichever side of the profile has it. */
+static void load_psk(struct loading *l)
+{
+    const struct profile *p = l->p;
+    struct credentials *c = l->c;
+    if (p->psk_file[0] != '\0')
+        load_secret_file(l, KEY_LOCAL_PSK_FILE, p->psk_file, &c->psk);
+    else
+        (void)copy_secret(&p->psk, &c->psk);
+    if (p->gateway_psk_file[0] != '\0')
+        load_secret_file(l, KEY_GATEWAY_PSK_FILE, p->gateway_psk_file, &c->gateway_psk);
+    else
+        (void)copy_secret(&p->gateway_psk, &c->gateway_psk);
+    if (c->psk.len == 0)
+        (void)copy_secret(&c->gateway_psk, &c->psk);
+    if (c->gateway_psk.len == 0)
+        (void)copy_secret(&c->psk, &c->gateway_psk);
+}
+
+static const char *format_time(int64_t seconds, char out[32])
+{
+    time_t t = (time_t)seconds;
+    struct tm tm;
+    if (gmtime_r(&t, &tm) == NULL || strftime(out, 32, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+        memcpy(out, "?", 2);
+    return out;
+}
+
+static void check_validity(struct loading *l, int64_t wall_time)
+{
+    const struct certificate *ours = l->c->chain.items[0];
+    unsigned line = l->p->lines[KEY_LOCAL_CERTIFICATE];
+    char now[32], when[32];
+    format_time(wall_time, now);
+    if (wall_time > certificate_not_after(ours))
+        fault_list_add(l->faults, line, "our certificate expired on %s; it is now %s",
+                       format_time(certificate_not_after(ours), when), now);
+    else if (wall_time < certificate_not_before(ours))
+        fault_list_add(l->faults, line, "our certificate is valid from %s; it is now %s",
+                       format_time(certificate_not_before(ours), when), now);
+}
+
+static void load_certificate(struct loading *l, int64_t wall_time)
+{
+    const struct profile *p = l->p;
+    struct credentials *c = l->c;
+    struct file_bytes bytes;
+    struct fault f = {0};
+    if (read_file(l, KEY_LOCAL_CERTIFICATE, p->certificate, KEY_FILE_MAX, false, &bytes)) {
+        if (certificate_parse_file(span_make(bytes.data, bytes.len), &c->chain, &f) != ERR_OK)
+            fault_list_add(l->faults, p->lines[KEY_LOCAL_CERTIFICATE], "%s: %s", p->certificate,
+                           f.text);
+        file_bytes_wipe(&bytes);
+    }
+    if (read_file(l, KEY_LOCAL_PRIVATE_KEY, p->private_key, KEY_FILE_MAX, true, &bytes)) {
+        if (private_key_parse(span_make(bytes.data, bytes.len), &c->key, &f) != ERR_OK)
+            fault_list_add(l->faults, p->lines[KEY_LOCAL_PRIVATE_KEY], "%s: %s", p->private_key,
+                           f.text);
+        file_bytes_wipe(&bytes);
+    }
+    if (c->chain.count == 0)
+        return;
+    check_validity(l, wall_time);
+    if (c->key != NULL && !private_key_matches(c->key, certificate_key(c->chain.items[0])))
+        fault_list_add(l->faults, p->lines[KEY_LOCAL_PRIVATE_KEY],
+                       "%s is not the key of the certificate in %s", p->private_key,
+                       p->certificate);
+}
+
+static void load_ca(struct loading *l, const char *name)
+{
+    bool system = strcmp(name, "system") == 0;
+    unsigned line = l->p->lines[KEY_GATEWAY_CA] != 0 ? l->p->lines[KEY_GATEWAY_CA]
+                                                     : l->p->gateway_line;
+    char path[PROFILE_PATH_MAX];
+    struct file_bytes bytes;
+    struct fault f = {0};
+    profile_file(l->p, system ? CREDENTIALS_SYSTEM_CA : name, path);
+    if (file_read(path, CA_FILE_MAX, &bytes, &f) != ERR_OK) {
+        fault_list_add_fault(l->faults, line, &f);
+        return;
+    }
+    size_t added = 0;
+    enum err e =
+        trust_store_add_pem(l->c->trust, span_make(bytes.data, bytes.len), system, &added, &f);
+    file_bytes_wipe(&bytes);
+    if (e != ERR_OK)
+        fault_list_add(l->faults, line, "%s: %s", path, f.text);
+    else if (added == 0)
+        fault_list_add(l->faults, line, "%s holds no certificate", path);
+}
+
+static void load_trust(struct loading *l)
+{
+    if (trust_store_new(&l->c->trust) != ERR_OK) {
+        fault_list_add(l->faults, l->p->gateway_line, "out of memory");
+        return;
+    }
+    for (size_t i = 0; i < l->p->cas.count; i++)
+        load_ca(l, l->p->cas.items[i]);
+}
+
+enum err credentials_load(const struct profile *p, int64_t wall_time, struct credentials **ret,
+                          struct fault_list *faults)
+{
+    struct credentials *c = calloc(1, sizeof(*c));
+    if (c == NULL) {
+        fault_list_add(faults, 1, "out of memory");
+        return ERR_MEMORY;
+    }
+    struct loading l = {.p = p, .c = c, .faults = faults};
+    if (p->authentication == AUTHENTICATION_PSK || p->gateway_authentication == AUTHENTICATION_PSK)
+        load_psk(&l);
+    if (p->authentication == AUTHENTICATION_CERTIFICATE)
+        load_certificate(&l, wall_time);
+    if (p->gateway_authentication == AUTHENTICATION_CERTIFICATE)
+        load_trust(&l);
+    c->identity = p->identity;
+    if (c->identity.type == IDENTITY_NONE && c->chain.count > 0)
+        certificate_default_identity(c->chain.items[0], &c->identity);
+    if (fault_list_any(faults)) {
+        credentials_free(c);
+        return ERR_MALFORMED;
+    }
+    *ret = c;
+    return ERR_OK;
+}
+
+void credentials_free(struct credentials *c)
+{
+    if (c == NULL)
+        return;
+    private_key_free(c->key);
+    certificate_list_wipe(&c->chain);
+    trust_store_free(c->trust);
+    wipe(c, sizeof(*c));
+    free(c);
+}
+
+static int64_t wall_clock(void *ctx)
+{
+    (void)ctx;
+    return (int64_t)time(NULL);
+}
+
+void credentials_session_config(const struct profile *p, const struct credentials *c,
+                                struct session_config *ret)
+{
+    session_config_default(ret);
+    ret->role = SESSION_INITIATOR;
+    ret->wall_time = wall_clock;
+    ret->ike = p->ike;
+    ret->esp = p->esp;
+    ret->local_id = c->identity;
+    ret->remote_id = p->gateway_identity;
+    ret->send_remote_id = true;
+    ret->local_auth = p->authentication == AUTHENTICATION_CERTIFICATE ? SESSION_AUTH_CERTIFICATE
+                                                                      : SESSION_AUTH_PSK;
+    ret->remote_auth = p->gateway_authentication == AUTHENTICATION_CERTIFICATE
+                           ? SESSION_AUTH_CERTIFICATE
+                           : SESSION_AUTH_PSK;
+    ret->local_psk = c->psk;
+    ret->remote_psk = c->gateway_psk;
+    ret->key = c->key;
+    ret->chain = &c->chain;
+    ret->trust = c->trust;
+    ret->remote_selectors = p->routes;
+    ret->request_ipv4 = p->request_ipv4;
+    ret->request_ipv6 = p->request_ipv6;
+    ret->fixed_ipv4 = p->fixed_ipv4;
+    ret->fixed_ipv6 = p->fixed_ipv6;
+    ret->request_dns = p->dns;
+    ret->keepalive_ms = p->keepalive_s == PROFILE_KEEPALIVE_AUTO ? KEEPALIVE_AUTO_MS
+                                                                 : (uint32_t)p->keepalive_s * 1000;
+    ret->dpd_ms = p->dpd_s * 1000;
+}

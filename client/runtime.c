@@ -1,0 +1,255 @@
+/* Files of running connections. Everything is opened relative to one checked directory and never
+ * through a symbolic link, so that nobody else's link decides what we write. */
+#include "client/runtime.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "platform/routes.h"
+
+enum { STATE_MAX = 1024, LOCK_TRIES = 16 };
+
+static enum err directory_path(char out[RUNTIME_PATH_MAX], struct fault *f)
+{
+    const char *given = getenv("TERN_RUNTIME_DIR"), *xdg = getenv("XDG_RUNTIME_DIR");
+    int n;
+    if (given != NULL && given[0] != '\0')
+        n = snprintf(out, RUNTIME_PATH_MAX, "%s", given);
+    else if (geteuid() == 0)
+        n = snprintf(out, RUNTIME_PATH_MAX, "/run/tern");
+    else if (xdg != NULL && xdg[0] != '\0')
+        n = snprintf(out, RUNTIME_PATH_MAX, "%s/tern", xdg);
+    else {
+        fault_set(f, ERR_SYSTEM, "no runtime directory: XDG_RUNTIME_DIR is not set");
+        fault_hint(f, "set TERN_RUNTIME_DIR to a directory of your own, or run as root");
+        return ERR_SYSTEM;
+    }
+    if (n >= RUNTIME_PATH_MAX)
+        return fault_set(f, ERR_LIMIT, "the runtime directory's name is too long");
+    return ERR_OK;
+}
+
+static enum err check_directory(const struct runtime *r, struct fault *f)
+{
+    struct stat st;
+    if (fstat(r->fd, &st) != 0)
+        return fault_set(f, ERR_SYSTEM, "%s: %s", r->directory, strerror(errno));
+    if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        fault_set(f, ERR_REFUSED, "%s belongs to uid %u with mode %04o: others could write there",
+                  r->directory, (unsigned)st.st_uid, (unsigned)(st.st_mode & 07777));
+        fault_hint(f, "chmod 700 %s, or set TERN_RUNTIME_DIR to a directory of your own",
+                   r->directory);
+        return ERR_REFUSED;
+    }
+    return ERR_OK;
+}
+
+enum err runtime_open(bool create, struct runtime *ret, struct fault *f)
+{
+    struct runtime r = {.fd = -1};
+    enum err e = directory_path(r.directory, f);
+    if (e != ERR_OK)
+        return e;
+    if (create && mkdir(r.directory, 0700) != 0 && errno != EEXIST) {
+        fault_set(f, ERR_SYSTEM, "cannot make the runtime directory %s: %s", r.directory,
+                  strerror(errno));
+        fault_hint(f, "set TERN_RUNTIME_DIR to a directory of your own");
+        return ERR_SYSTEM;
+    }
+    r.fd = open(r.directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (r.fd < 0) {
+        e = errno == ENOENT ? ERR_NOT_FOUND : ERR_SYSTEM;
+        return fault_set(f, e, "cannot open the runtime directory %s: %s", r.directory,
+                         strerror(errno));
+    }
+    e = check_directory(&r, f);
+    if (e != ERR_OK) {
+        runtime_close(&r);
+        return e;
+    }
+    *ret = r;
+    return ERR_OK;
+}
+
+void runtime_close(struct runtime *r)
+{
+    if (r->fd >= 0)
+        close(r->fd);
+    r->fd = -1;
+}
+
+static void state_file(const char *name, char out[PROFILE_NAME_MAX + 8])
+{
+    (void)snprintf(out, PROFILE_NAME_MAX + 8, "%s.state", name);
+}
+
+/* Nothing that is wrong in the file stops us: what cannot be read is taken as not there. */
+static void state_read(int fd, struct runtime_state *ret)
+{
+    char text[STATE_MAX];
+    *ret = (struct runtime_state){0};
+    ssize_t n = pread(fd, text, sizeof(text), 0);
+    json_t *root = n > 0 ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
+    const char *interface = json_string_value(json_object_get(root, "interface"));
+    if (json_is_integer(json_object_get(root, "pid"))) {
+        ret->pid = (long)json_integer_value(json_object_get(root, "pid"));
+        ret->interface_index =
+            (uint32_t)json_integer_value(json_object_get(root, "interface_index"));
+        ret->table = (uint32_t)json_integer_value(json_object_get(root, "table"));
+        if (interface != NULL && strlen(interface) < sizeof(ret->interface))
+            memcpy(ret->interface, interface, strlen(interface) + 1);
+        json_int_t dns = json_integer_value(json_object_get(root, "dns"));
+        ret->dns = dns == DNS_RESOLVED || dns == DNS_RESOLVCONF ? (enum dns_backend)dns : DNS_NONE;
+    }
+    json_decref(root);
+}
+
+static bool same_file(int fd, int directory, const char *file)
+{
+    struct stat a, b;
+    return fstat(fd, &a) == 0 && fstatat(directory, file, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+           a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* Whoever removes the file holds its lock; so a file that is locked but no longer in the directory
+ * was removed between our open and our lock, and we try again. */
+static enum err open_locked(const struct runtime *r, const char *file, int *ret_fd, struct fault *f)
+{
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        int fd = openat(r->fd, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+            return fault_set(f, ERR_SYSTEM, "cannot open %s/%s: %s", r->directory, file,
+                             strerror(errno));
+        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+            enum err e = errno == EWOULDBLOCK ? ERR_STATE : ERR_SYSTEM;
+            fault_set(f, e, "cannot lock %s/%s: %s", r->directory, file, strerror(errno));
+            close(fd);
+            return e;
+        }
+        if (same_file(fd, r->fd, file)) {
+            *ret_fd = fd;
+            return ERR_OK;
+        }
+        close(fd);
+    }
+    return fault_set(f, ERR_SYSTEM, "%s/%s does not stay in place", r->directory, file);
+}
+
+enum err runtime_lock(const struct runtime *r, const char *name, struct runtime_lock *ret,
+                      struct runtime_state *ret_stale, struct fault *f)
+{
+    char file[PROFILE_NAME_MAX + 8];
+    int fd;
+    state_file(name, file);
+    enum err e = open_locked(r, file, &fd, f);
+    if (e != ERR_OK)
+        return e;
+    state_read(fd, ret_stale);
+    ret->fd = fd;
+    (void)snprintf(ret->name, sizeof(ret->name), "%s", name);
+    return ERR_OK;
+}
+
+enum err runtime_write(struct runtime_lock *l, const struct runtime_state *s, struct fault *f)
+{
+    char text[STATE_MAX];
+    json_t *root = json_pack("{s:I, s:s, s:I, s:I, s:i}", "pid", (json_int_t)s->pid, "interface",
+                             s->interface, "interface_index", (json_int_t)s->interface_index,
+                             "table", (json_int_t)s->table, "dns", (int)s->dns);
+    size_t len = root != NULL ? json_dumpb(root, text, sizeof(text), JSON_COMPACT) : 0;
+    json_decref(root);
+    if (len == 0 || len > sizeof(text))
+        return fault_set(f, ERR_MEMORY, "out of memory");
+    if (ftruncate(l->fd, 0) != 0 || pwrite(l->fd, text, len, 0) != (ssize_t)len ||
+        fdatasync(l->fd) != 0)
+        return fault_set(f, ERR_SYSTEM, "cannot write the state file of %s: %s", l->name,
+                         strerror(errno));
+    return ERR_OK;
+}
+
+void runtime_unlock(const struct runtime *r, struct runtime_lock *l)
+{
+    if (l->fd < 0)
+        return;
+    char file[PROFILE_NAME_MAX + 8];
+    state_file(l->name, file);
+    if (same_file(l->fd, r->fd, file))
+        (void)unlinkat(r->fd, file, 0);
+    runtime_lock_forget(l);
+}
+
+void runtime_lock_forget(struct runtime_lock *l)
+{
+    if (l->fd >= 0)
+        close(l->fd);
+    l->fd = -1;
+}
+
+bool runtime_running(const struct runtime *r, const char *name)
+{
+    char file[PROFILE_NAME_MAX + 8];
+    state_file(name, file);
+    int fd = openat(r->fd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    /* Shared: two who ask at once do not see each other as the connection. */
+    bool running = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return running;
+}
+
+enum err runtime_clean(const struct runtime_state *stale, struct fault *f)
+{
+    if (stale->dns != DNS_NONE)
+        dns_revert(stale->dns, stale->interface, stale->interface_index);
+    return stale->table != 0 ? routes_clean(stale->table, f) : ERR_OK;
+}
+
+size_t runtime_names(const struct runtime *r, char names[][PROFILE_NAME_MAX], size_t max)
+{
+    int fd = openat(r->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (dir == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return 0;
+    }
+    size_t count = 0;
+    for (struct dirent *entry; count < max && (entry = readdir(dir)) != NULL;) {
+        char name[PROFILE_NAME_MAX];
+        size_t len = strlen(entry->d_name);
+        if (len <= 6 || len - 6 >= sizeof(name) || strcmp(entry->d_name + len - 6, ".state") != 0)
+            continue;
+        memcpy(name, entry->d_name, len - 6);
+        name[len - 6] = '\0';
+        if (runtime_running(r, name))
+            memcpy(names[count++], name, sizeof(name));
+    }
+    closedir(dir);
+    return count;
+}
+
+enum err runtime_socket_path(const struct runtime *r, const char *name,
+                             char out[RUNTIME_SOCKET_MAX], struct fault *f)
+{
+    int n = snprintf(out, RUNTIME_SOCKET_MAX, "%s/%s.sock", r->directory, name);
+    if (n < RUNTIME_SOCKET_MAX)
+        return ERR_OK;
+    fault_set(f, ERR_LIMIT, "%s/%s.sock is too long for a socket's name", r->directory, name);
+    fault_hint(f, "set TERN_RUNTIME_DIR to a shorter path");
+    return ERR_LIMIT;
+}
+
+void runtime_remove_socket(const struct runtime *r, const char *name)
+{
+    char file[PROFILE_NAME_MAX + 8];
+    (void)snprintf(file, sizeof(file), "%s.sock", name);
+    (void)unlinkat(r->fd, file, 0);
+}

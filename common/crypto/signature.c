@@ -1,0 +1,319 @@
+/* The signatures in AUTH payloads (RFC 7296 2.15): the old methods 1 (RSA) and 9 to 11 (ECDSA, RFC
+ * 4754), and method 14 (RFC 7427), whose data begins with an AlgorithmIdentifier. Those are read
+ * and written in signature_scheme.c; keys come from private_key.c and public_key.c.
+ *
+ * Invariant: a signature is verified only by a scheme that fits the key's kind, and never by RSA
+ * keys of fewer than RSA_BITS_MIN bits. */
+#include <string.h>
+
+#include <openssl/bn.h>
+#include <openssl/digest.h>
+#include <openssl/ecdsa.h>
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+
+#include "common/base/wire.h"
+#include "common/crypto/x509_internal.h"
+
+/* RFC 4754 3: the curve of a method decides the hash, and the width of r and of s. */
+static const struct ecdsa_method {
+    enum auth_method method;
+    unsigned bits;
+    enum hash_id hash;
+    size_t width;
+} ecdsa_methods[] = {
+    {AUTH_METHOD_ECDSA_256, 256, HASH_SHA2_256, 32},
+    {AUTH_METHOD_ECDSA_384, 384, HASH_SHA2_384, 48},
+    {AUTH_METHOD_ECDSA_521, 521, HASH_SHA2_512, 66},
+};
+enum { ECDSA_METHODS = 3, ECDSA_RAW_MAX = 2 * 66 };
+
+static const struct ecdsa_method *ecdsa_by_bits(unsigned bits)
+{
+    for (size_t i = 0; i < ECDSA_METHODS; i++) {
+        if (ecdsa_methods[i].bits == bits)
+            return &ecdsa_methods[i];
+    }
+    return NULL;
+}
+
+static const struct ecdsa_method *ecdsa_by_method(enum auth_method method)
+{
+    for (size_t i = 0; i < ECDSA_METHODS; i++) {
+        if (ecdsa_methods[i].method == method)
+            return &ecdsa_methods[i];
+    }
+    return NULL;
+}
+
+static bool set_padding(EVP_PKEY_CTX *ctx, const struct signature_scheme *s)
+{
+    if (s->kind == SIGNATURE_PKCS1)
+        return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1;
+    if (s->kind == SIGNATURE_PSS)
+        return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+               EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, hash_md(s->hash)) == 1 &&
+               EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, (int)s->salt_len) == 1;
+    return true;
+}
+
+static enum err sign(const struct private_key *k, const struct signature_scheme *s,
+                     struct span message, uint8_t *out, size_t cap, size_t *ret_len)
+{
+    EVP_MD_CTX ctx;
+    EVP_PKEY_CTX *pctx = NULL;
+    size_t len = cap;
+    EVP_MD_CTX_init(&ctx);
+    bool good = EVP_DigestSignInit(&ctx, &pctx, hash_md(s->hash), NULL, k->pkey) == 1 &&
+                set_padding(pctx, s) &&
+                EVP_DigestSign(&ctx, out, &len, message.data, message.len) == 1;
+    EVP_MD_CTX_cleanup(&ctx);
+    ERR_clear_error();
+    if (!good)
+        return ERR_CRYPTO;
+    *ret_len = len;
+    return ERR_OK;
+}
+
+static enum key_type key_for(enum signature_kind kind)
+{
+    switch (kind) {
+    case SIGNATURE_PKCS1:
+    case SIGNATURE_PSS:
+        return KEY_RSA;
+    case SIGNATURE_ECDSA:
+        return KEY_ECDSA;
+    case SIGNATURE_ED25519:
+        return KEY_ED25519;
+    }
+    return KEY_NONE;
+}
+
+static enum err verify(const struct public_key *k, const struct signature_scheme *s,
+                       struct span message, struct span signature)
+{
+    EVP_MD_CTX ctx;
+    EVP_PKEY_CTX *pctx = NULL;
+    if (k->type != key_for(s->kind))
+        return ERR_INTEGRITY;
+    EVP_MD_CTX_init(&ctx);
+    bool good = EVP_DigestVerifyInit(&ctx, &pctx, hash_md(s->hash), NULL, k->pkey) == 1 &&
+                set_padding(pctx, s) &&
+                EVP_DigestVerify(&ctx, signature.data, signature.len, message.data, message.len) == 1;
+    EVP_MD_CTX_cleanup(&ctx);
+    ERR_clear_error();
+    return good ? ERR_OK : ERR_INTEGRITY;
+}
+
+/* r | s, each as wide as the curve's order (RFC 4754 7), from and to the DER that ECDSA has
+ * elsewhere. */
+static enum err raw_from_der(struct span der, size_t width, uint8_t *out)
+{
+    ECDSA_SIG *sig = ECDSA_SIG_from_bytes(der.data, der.len);
+    bool good = sig != NULL && BN_bn2bin_padded(out, width, ECDSA_SIG_get0_r(sig)) &&
+                BN_bn2bin_padded(out + width, width, ECDSA_SIG_get0_s(sig));
+    ECDSA_SIG_free(sig);
+    return good ? ERR_OK : ERR_CRYPTO;
+}
+
+static enum err der_from_raw(struct span raw, size_t width, uint8_t *out, size_t cap,
+                             size_t *ret_len)
+{
+    CBB cbb;
+    ECDSA_SIG *sig = ECDSA_SIG_new();
+    BIGNUM *r = BN_bin2bn(raw.data, width, NULL), *s = BN_bin2bn(raw.data + width, width, NULL);
+    bool good = sig != NULL && r != NULL && s != NULL && ECDSA_SIG_set0(sig, r, s) == 1;
+    if (!good) {
+        BN_free(r);
+        BN_free(s);
+    }
+    good = good && CBB_init_fixed(&cbb, out, cap) && ECDSA_SIG_marshal(&cbb, sig) == 1 &&
+           CBB_finish(&cbb, NULL, ret_len) == 1;
+    ECDSA_SIG_free(sig);
+    return good ? ERR_OK : ERR_MEMORY;
+}
+
+static bool announced(hash_set hashes, enum hash_id hash)
+{
+    return (hashes & (hash_set)1 << hash) != 0;
+}
+
+/* The preferred hash if the peer announced it, else the strongest SHA-2 it did; 0 where none. */
+static enum hash_id pick_hash(hash_set hashes, enum hash_id preferred)
+{
+    if (announced(hashes, preferred))
+        return preferred;
+    for (int h = HASH_SHA2_512; h >= HASH_SHA2_256; h--) {
+        if (announced(hashes, (enum hash_id)h))
+            return (enum hash_id)h;
+    }
+    return (enum hash_id)0;
+}
+
+/* False where only an old method is left (RFC 7427 4: nothing announced that serves this key). */
+static bool pick_scheme(const struct private_key *k, hash_set peer_hashes, bool rsa_pss,
+                        struct signature_scheme *ret)
+{
+    struct signature_scheme s = {SIGNATURE_ED25519, (enum hash_id)0, 0};
+    if (k->type == KEY_ED25519) {
+        *ret = s;
+        return announced(peer_hashes, HASH_IDENTITY); /* RFC 8420 2 */
+    }
+    if (k->type == KEY_ECDSA) {
+        s.kind = SIGNATURE_ECDSA;
+        s.hash = pick_hash(peer_hashes, ecdsa_by_bits(k->bits)->hash);
+    } else {
+        s.kind = rsa_pss ? SIGNATURE_PSS : SIGNATURE_PKCS1;
+        s.hash = pick_hash(peer_hashes, HASH_SHA2_256);
+        s.salt_len = rsa_pss ? hash_len(s.hash) : 0;
+    }
+    *ret = s;
+    return s.hash != 0;
+}
+
+static enum err make_with_scheme(const struct private_key *k, const struct signature_scheme *s,
+                                 struct span message, uint8_t out[SIGNATURE_MAX], size_t *ret_len)
+{
+    CBB cbb, algorithm;
+    size_t head = 0, len = 0;
+    CBB_init_fixed(&cbb, out, SIGNATURE_MAX);
+    /* RFC 7427 3: one octet of length, the AlgorithmIdentifier, the signature. */
+    if (!CBB_add_u8_length_prefixed(&cbb, &algorithm) ||
+        signature_scheme_write(s, &algorithm) != ERR_OK || !CBB_finish(&cbb, NULL, &head)) {
+        CBB_cleanup(&cbb);
+        return ERR_LIMIT;
+    }
+    enum err e = sign(k, s, message, out + head, SIGNATURE_MAX - head, &len);
+    if (e == ERR_OK)
+        *ret_len = head + len;
+    return e;
+}
+
+static enum err make_old(const struct private_key *k, struct span message,
+                         enum auth_method *ret_method, uint8_t out[SIGNATURE_MAX], size_t *ret_len)
+{
+    static const struct signature_scheme rsa_sha1 = {SIGNATURE_PKCS1, HASH_SHA1, 0};
+    if (k->type == KEY_RSA) {
+        enum err e = sign(k, &rsa_sha1, message, out, SIGNATURE_MAX, ret_len);
+        if (e == ERR_OK)
+            *ret_method = AUTH_METHOD_RSA;
+        return e;
+    }
+    if (k->type != KEY_ECDSA)
+        return ERR_UNSUPPORTED;
+    const struct ecdsa_method *m = ecdsa_by_bits(k->bits);
+    struct signature_scheme s = {SIGNATURE_ECDSA, m->hash, 0};
+    uint8_t der[ECDSA_RAW_MAX + 16];
+    size_t len = 0;
+    enum err e = sign(k, &s, message, der, sizeof der, &len);
+    if (e == ERR_OK)
+        e = raw_from_der(span_make(der, len), m->width, out);
+    if (e != ERR_OK)
+        return e;
+    *ret_method = m->method;
+    *ret_len = 2 * m->width;
+    return ERR_OK;
+}
+
+enum err signature_make(const struct private_key *k, hash_set peer_hashes, bool rsa_pss,
+                        struct span message, enum auth_method *ret_method,
+                        uint8_t out[SIGNATURE_MAX], size_t *ret_len)
+{
+    struct signature_scheme s;
+    if (!pick_scheme(k, peer_hashes, rsa_pss, &s))
+        return make_old(k, message, ret_method, out, ret_len);
+    enum err e = make_with_scheme(k, &s, message, out, ret_len);
+    if (e == ERR_OK)
+        *ret_method = AUTH_METHOD_SIGNATURE;
+    return e;
+}
+
+static enum err split_auth_data(struct span auth_data, struct span *ret_algorithm,
+                                struct span *ret_signature)
+{
+    struct wire_reader r;
+    wire_reader_init(&r, auth_data);
+    *ret_algorithm = wire_read_span(&r, wire_read_u8(&r));
+    *ret_signature = wire_read_rest(&r);
+    return wire_read_finish(&r);
+}
+
+static enum err verify_with_scheme(const struct public_key *k, struct span message,
+                                   struct span auth_data)
+{
+    struct span algorithm, signature;
+    struct signature_scheme s;
+    enum err e = split_auth_data(auth_data, &algorithm, &signature);
+    if (e == ERR_OK)
+        e = signature_scheme_parse(algorithm, &s);
+    if (e != ERR_OK)
+        return e;
+    if (s.hash == HASH_SHA1)
+        return ERR_REFUSED; /* RFC 8247 4.3 */
+    return verify(k, &s, message, signature);
+}
+
+/* RFC 7296 2.15 leaves the hash of method 1 open and asks for SHA-1 by default; peers have used
+ * SHA-2 under it. The padding says which it is, so each is tried. */
+static enum err verify_old_rsa(const struct public_key *k, struct span message,
+                               struct span signature)
+{
+    static const enum hash_id hashes[] = {HASH_SHA1, HASH_SHA2_256, HASH_SHA2_384, HASH_SHA2_512};
+    enum err e = ERR_INTEGRITY;
+    for (size_t i = 0; i < sizeof hashes / sizeof hashes[0] && e != ERR_OK; i++) {
+        struct signature_scheme s = {SIGNATURE_PKCS1, hashes[i], 0};
+        e = verify(k, &s, message, signature);
+    }
+    return e;
+}
+
+static enum err verify_old_ecdsa(const struct public_key *k, const struct ecdsa_method *m,
+                                 struct span message, struct span signature)
+{
+    if (k->type != KEY_ECDSA || k->bits != m->bits || signature.len != 2 * m->width)
+        return ERR_INTEGRITY;
+    struct signature_scheme s = {SIGNATURE_ECDSA, m->hash, 0};
+    uint8_t der[ECDSA_RAW_MAX + 16];
+    size_t len = 0;
+    enum err e = der_from_raw(signature, m->width, der, sizeof der, &len);
+    return e != ERR_OK ? e : verify(k, &s, message, span_make(der, len));
+}
+
+enum err signature_verify(const struct public_key *k, enum auth_method method, struct span message,
+                          struct span auth_data)
+{
+    if (k->type == KEY_RSA && k->bits < RSA_BITS_MIN)
+        return ERR_REFUSED;
+    if (k->type == KEY_RSA && k->bits > RSA_BITS_MAX)
+        return ERR_UNSUPPORTED;
+    if (method == AUTH_METHOD_SIGNATURE)
+        return verify_with_scheme(k, message, auth_data);
+    if (method == AUTH_METHOD_RSA)
+        return verify_old_rsa(k, message, auth_data);
+    const struct ecdsa_method *m = ecdsa_by_method(method);
+    return m != NULL ? verify_old_ecdsa(k, m, message, auth_data) : ERR_UNSUPPORTED;
+}
+
+const char *signature_text(enum auth_method method, struct span auth_data)
+{
+    struct span algorithm, signature;
+    struct signature_scheme s;
+    switch (method) {
+    case AUTH_METHOD_RSA:
+        return "RSA";
+    case AUTH_METHOD_PSK:
+        return "pre-shared key";
+    case AUTH_METHOD_ECDSA_256:
+        return "ECDSA on P-256 with SHA-256";
+    case AUTH_METHOD_ECDSA_384:
+        return "ECDSA on P-384 with SHA-384";
+    case AUTH_METHOD_ECDSA_521:
+        return "ECDSA on P-521 with SHA-512";
+    case AUTH_METHOD_SIGNATURE:
+        if (split_auth_data(auth_data, &algorithm, &signature) == ERR_OK &&
+            signature_scheme_parse(algorithm, &s) == ERR_OK)
+            return signature_scheme_text(&s);
+        return "an unknown signature algorithm";
+    }
+    return "an unknown authentication method";
+}

@@ -1,0 +1,97 @@
+/* What the files about keys, names and certificates share, and nobody else: the BoringSSL objects
+ * behind the opaque types. */
+#ifndef TERN_CRYPTO_X509_INTERNAL_H
+#define TERN_CRYPTO_X509_INTERNAL_H
+
+#include <openssl/bytestring.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "common/crypto/certificate.h"
+#include "common/crypto/printable.h"
+
+enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 8192 };
+
+struct public_key {
+    EVP_PKEY *pkey;
+    enum key_type type;
+    unsigned bits;
+};
+
+struct private_key {
+    EVP_PKEY *pkey;
+    enum key_type type;
+    unsigned bits;
+};
+
+/* KEY_NONE for a kind of key, or a curve, that we do not use. */
+enum key_type pkey_type(const EVP_PKEY *pkey, unsigned *ret_bits);
+/* Takes a reference of its own. ERR_UNSUPPORTED for KEY_NONE. */
+CHECKED enum err public_key_from_pkey(EVP_PKEY *pkey, struct public_key **ret);
+
+/* An AlgorithmIdentifier, understood. hash is 0 for Ed25519; salt_len belongs to PSS. */
+enum signature_kind { SIGNATURE_PKCS1, SIGNATURE_PSS, SIGNATURE_ECDSA, SIGNATURE_ED25519 };
+struct signature_scheme {
+    enum signature_kind kind;
+    enum hash_id hash;
+    unsigned salt_len;
+};
+
+/* `der` is the whole AlgorithmIdentifier. ERR_MALFORMED where it is no DER, ERR_UNSUPPORTED for
+ * what is none of the schemes here (SHA-1 is recognised; callers refuse it). */
+CHECKED enum err signature_scheme_parse(struct span der, struct signature_scheme *ret);
+/* The DER for a scheme, appended to out. */
+CHECKED enum err signature_scheme_write(const struct signature_scheme *s, CBB *out);
+const char *signature_scheme_text(const struct signature_scheme *s);
+
+const EVP_MD *hash_md(enum hash_id hash); /* NULL where it is none of the SHAs */
+unsigned hash_len(enum hash_id hash);
+
+/* The next PEM block of in; ERR_NOT_FOUND after the last, ERR_MALFORMED for a broken one (go on for
+ * the next). The caller frees all three with OPENSSL_free, which wipes. */
+struct pem_block {
+    char *name, *header;
+    unsigned char *data;
+    long len;
+};
+CHECKED enum err pem_next(BIO *in, struct pem_block *ret);
+void pem_block_wipe(struct pem_block *b);
+
+/* Distinguished names (distinguished_name.c). */
+bool name_text_looks_like_one(const char *text);
+CHECKED enum err name_from_text(const char *text, X509_NAME **ret);
+CHECKED enum err name_from_der(struct span der, X509_NAME **ret);
+void name_print(const X509_NAME *name, struct text_builder *t);
+/* "CN=...", cut to out; "(empty name)" where it is. Returns out. */
+const char *name_text(const X509_NAME *name, char *out, size_t cap);
+
+struct certificate {
+    unsigned references;
+    X509 *x509;
+    struct public_key *key;
+    GENERAL_NAMES *names; /* subjectAltName; NULL where there is none */
+    int64_t not_before, not_after;
+    size_t der_len;
+    uint8_t *der;
+};
+
+/* One trust anchor and what CERTREQ says of it. */
+struct anchor {
+    struct certificate *certificate;
+    uint8_t key_hash[SHA1_LEN];
+};
+
+struct trust_store {
+    X509_STORE *store;
+    struct anchor *anchors;
+    size_t count, cap;
+};
+
+/* Civil time (wall_time.c), in UTC. */
+enum { WALL_TIME_TEXT_MAX = 64 };
+CHECKED enum err wall_time_from_asn1(const ASN1_TIME *t, int64_t *ret);
+/* "2026-01-31 23:59 UTC"; returns out. */
+const char *wall_time_format(int64_t seconds, char out[WALL_TIME_TEXT_MAX]);
+
+#endif

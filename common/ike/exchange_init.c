@@ -1,0 +1,484 @@
+/* IKE_SA_INIT (RFC 7296 1.2), both directions: agree on algorithms and keys with a stranger.
+ *
+ * Nothing here is authenticated. Whatever the answer complains about may be forged, so a complaint
+ * is kept for a while and a good answer still wins; whatever is wrong with an answer is dropped. */
+#include "common/ike/sa.h"
+
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/crypto/kex.h"
+
+/* How long a good answer may still come after a complaint in the clear. */
+enum { COMPLAINT_GRACE_MS = 1500 };
+
+/* --- shared by both directions --- */
+
+static enum err nonce_set(struct nonce *n, struct span value)
+{
+    if (value.len > sizeof(n->data))
+        return ERR_LIMIT;
+    memcpy(n->data, value.data, value.len);
+    n->len = value.len;
+    return ERR_OK;
+}
+
+static void nonce_make(struct ike_sa *sa, struct nonce *n)
+{
+    n->len = NONCE_LEN;
+    random_fill(&sa->config->random, n->data, n->len);
+}
+
+static uint64_t new_spi(struct ike_sa *sa)
+{
+    uint64_t spi;
+    do
+        spi = random_u64(&sa->config->random);
+    while (spi == 0);
+    return spi;
+}
+
+static void write_notify_hash(struct message_writer *m, uint16_t type, uint64_t spi_i,
+                              uint64_t spi_r, const struct endpoint *e)
+{
+    uint8_t hash[NAT_HASH_LEN];
+    nat_detection_hash(spi_i, spi_r, e, hash);
+    notify_write(m, type, SPAN_OF(hash));
+}
+
+/* NAT_DETECTION_SOURCE_IP and _DESTINATION_IP (RFC 7296 2.23). All of our ESP travels in UDP: there
+ * is no raw socket and no kernel SA here. An initiator asks for that by a source hash that can
+ * match no address, as if a NAT stood in front of it; whether one really does, the peer's
+ * destination hash tells. */
+static void write_nat_detection(struct ike_sa *sa, struct message_writer *m,
+                                const struct path *path, uint64_t spi_r)
+{
+    static const struct endpoint nowhere = {.ip = {.family = IP_V4}};
+    write_notify_hash(m, NOTIFY_NAT_DETECTION_SOURCE_IP, sa->spi_i, spi_r,
+                      sa->initiator ? &nowhere : &path->local);
+    write_notify_hash(m, NOTIFY_NAT_DETECTION_DESTINATION_IP, sa->spi_i, spi_r, &path->remote);
+}
+
+/* True where notifies of that type came and none of them matches (several are allowed). */
+static bool nat_between(const struct sa_input *in, uint16_t type, const struct endpoint *e)
+{
+    uint8_t expected[NAT_HASH_LEN];
+    nat_detection_hash(in->header.spi_i, in->header.spi_r, e, expected);
+    bool seen = false;
+    const struct payload *p = NULL;
+    while ((p = payload_next(&in->payloads, PAYLOAD_NOTIFY, p)) != NULL) {
+        struct notify_payload n;
+        if (notify_payload_parse(p->body, &n) != ERR_OK || n.type != type)
+            continue;
+        if (span_equal(n.data, SPAN_OF(expected)))
+            return false;
+        seen = true;
+    }
+    return seen;
+}
+
+static void write_hash_algorithms(struct message_writer *m)
+{
+    static const uint8_t hashes[] = {0, HASH_SHA2_256, 0, HASH_SHA2_384,
+                                     0, HASH_SHA2_512, 0, HASH_IDENTITY};
+    notify_write(m, NOTIFY_SIGNATURE_HASH_ALGORITHMS, SPAN_OF(hashes));
+}
+
+static hash_set read_hash_algorithms(const struct sa_input *in)
+{
+    struct notify_payload n;
+    hash_set hashes = 0;
+    if (!notify_find(&in->payloads, NOTIFY_SIGNATURE_HASH_ALGORITHMS, &n))
+        return hashes;
+    struct wire_reader r;
+    wire_reader_init(&r, n.data);
+    while (wire_left(&r) >= 2) {
+        uint16_t id = wire_read_u16(&r);
+        if (id >= HASH_SHA1 && id <= HASH_IDENTITY)
+            hashes |= 1u << id;
+    }
+    return hashes;
+}
+
+/* Keys and ciphers, from the shared secret. */
+static enum err derive_keys(struct ike_sa *sa, struct span peer_public)
+{
+    struct handshake *h = sa->handshake;
+    struct secret shared;
+    enum err e = kex_shared(h->kex, peer_public, &shared);
+    if (e != ERR_OK)
+        return e;
+    const struct ike_keys_input in = {
+        .nonce_i = span_make(h->nonce_i.data, h->nonce_i.len),
+        .nonce_r = span_make(h->nonce_r.data, h->nonce_r.len),
+        .spi_i = sa->spi_i,
+        .spi_r = sa->spi_r,
+        .shared = secret_span(&shared),
+    };
+    e = ike_keys_derive(&sa->suite, &in, &sa->keys);
+    secret_wipe(&shared);
+    if (e != ERR_OK)
+        return e;
+    const struct ike_keys *k = &sa->keys;
+    struct aead *i = NULL, *r = NULL;
+    e = aead_new(&sa->suite.cipher, secret_span(&k->ei), secret_span(&k->ai), &i);
+    if (e == ERR_OK)
+        e = aead_new(&sa->suite.cipher, secret_span(&k->er), secret_span(&k->ar), &r);
+    if (e != ERR_OK) {
+        aead_free(i);
+        return e;
+    }
+    sa->seal = sa->initiator ? i : r;
+    sa->open = sa->initiator ? r : i;
+    return ERR_OK;
+}
+
+/* --- initiator --- */
+
+/* A complaint that anyone may have sent: believed if nothing better comes. The first one stands. */
+static void complain(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
+                     const struct fault *f)
+{
+    struct handshake *h = sa->handshake;
+    if (h->complaint_at != MONO_NEVER)
+        return;
+    h->complaint_at = now + COMPLAINT_GRACE_MS;
+    h->complaint = reason;
+    h->complaint_fault = *f;
+}
+
+static enum err handshake_begin(struct ike_sa *sa)
+{
+    enum err e = sa_handshake_new(sa);
+    if (e != ERR_OK)
+        return e;
+    sa->handshake->ke = proposal_list_first_ke(&sa->config->ike);
+    sa->spi_i = new_spi(sa);
+    sa->spi_r = 0;
+    nonce_make(sa, &sa->handshake->nonce_i);
+    return ERR_OK;
+}
+
+enum err init_request_send(struct ike_sa *sa, mono_ms now)
+{
+    enum err e;
+    if (sa->handshake == NULL && (e = handshake_begin(sa)) != ERR_OK)
+        return e;
+    struct handshake *h = sa->handshake;
+    if (h->kex == NULL || kex_id(h->kex) != h->ke) {
+        kex_free(h->kex);
+        h->kex = NULL;
+        if ((e = kex_new(h->ke, &sa->config->random, &h->kex)) != ERR_OK)
+            return e;
+    }
+    window_request_restart(&sa->window);
+
+    struct message_writer m;
+    size_t sk;
+    sa_request_begin(sa, &m, EXCHANGE_IKE_SA_INIT, &sk);
+    /* RFC 7296 2.6: the cookie comes first, all else stays the same. */
+    if (h->cookie_len > 0)
+        notify_write(&m, NOTIFY_COOKIE, span_make(h->cookie, h->cookie_len));
+    size_t at = payload_begin(&m, PAYLOAD_SA);
+    proposal_list_write(&m.w, &sa->config->ike);
+    payload_end(&m, at);
+    ke_payload_write(&m, h->ke, kex_public(h->kex));
+    payload_write(&m, PAYLOAD_NONCE, span_make(h->nonce_i.data, h->nonce_i.len));
+    write_nat_detection(sa, &m, &sa->path, 0);
+    write_hash_algorithms(&m);
+    e = sa_request_send(sa, now, &m, sk, &sa->config->retransmit);
+    if (e == ERR_OK)
+        e = blob_set(&h->init_request, span_make(sa->window.request.bytes, sa->window.request.len));
+    if (e == ERR_OK)
+        sa->state = SA_INIT_SENT;
+    return e;
+}
+
+/* RFC 7296 2.7, 3.3.6: the answer must be one of our proposals, with the group that we sent. */
+static enum err read_answer(struct ike_sa *sa, const struct sa_input *in, struct suite *ret_suite,
+                            struct ke_payload *ret_ke, struct span *ret_nonce)
+{
+    struct proposal_list answer;
+    struct proposal chosen;
+    const struct payload_list *l = &in->payloads;
+    enum err e = proposal_list_parse(payload_find(l, PAYLOAD_SA)->body, &answer);
+    if (e == ERR_OK)
+        e = proposal_check_answer(&sa->config->ike, &answer, false, &chosen);
+    if (e == ERR_OK)
+        e = proposal_suite(&chosen, ret_suite);
+    if (e == ERR_OK)
+        e = ke_payload_parse(payload_find(l, PAYLOAD_KE)->body, ret_ke);
+    if (e == ERR_OK && (ret_ke->method != sa->handshake->ke || ret_suite->ke != ret_ke->method))
+        e = ERR_REFUSED;
+    if (e == ERR_OK)
+        e = nonce_payload_parse(payload_find(l, PAYLOAD_NONCE)->body, ret_nonce);
+    return e;
+}
+
+static void bad_answer(struct ike_sa *sa, const struct sa_input *in, enum err e)
+{
+    struct fault f = {0};
+    if (e == ERR_REFUSED)
+        (void)fault_set(&f, e, "the gateway answered IKE_SA_INIT with algorithms we did not offer");
+    else
+        (void)fault_set(&f, e, "the gateway's IKE_SA_INIT answer cannot be used: %s", err_text(e));
+    complain(sa, in->now, SESSION_DOWN_PROTOCOL, &f);
+}
+
+static void emit_init_phase(struct ike_sa *sa)
+{
+    struct session_event *event = session_emit(sa->session, SESSION_EVENT_PHASE);
+    if (event == NULL)
+        return;
+    event->phase.phase = SESSION_PHASE_INIT;
+    char suite[PROPOSAL_TEXT_MAX], remote[ENDPOINT_TEXT_MAX];
+    struct wire_writer w;
+    wire_writer_init(&w, (uint8_t *)event->phase.text, sizeof(event->phase.text) - 1);
+    wire_write_span(&w, span_text(suite_format(&sa->suite, PROTOCOL_IKE, suite)));
+    wire_write_span(&w, span_text(" with "));
+    wire_write_span(&w, span_text(endpoint_format(&sa->path.remote, remote)));
+}
+
+enum err init_response_in(struct ike_sa *sa, struct sa_input *in)
+{
+    struct handshake *h = sa->handshake;
+    if (in->header.spi_r == 0)
+        return ERR_MALFORMED;
+    struct suite suite;
+    struct ke_payload ke;
+    struct span nonce;
+    enum err e = read_answer(sa, in, &suite, &ke, &nonce);
+    if (e == ERR_OK)
+        e = nonce_set(&h->nonce_r, nonce);
+    if (e == ERR_OK)
+        e = blob_set(&h->init_response, in->message);
+    if (e == ERR_OK) {
+        sa->suite = suite;
+        sa->spi_r = in->header.spi_r;
+        e = derive_keys(sa, ke.value);
+    }
+    if (e != ERR_OK) {
+        sa->spi_r = 0;
+        sa->suite = (struct suite){0};
+        bad_answer(sa, in, e);
+        return e;
+    }
+    h->complaint_at = MONO_NEVER;
+    h->peer_hashes = read_hash_algorithms(in);
+    sa->nat_local = nat_between(in, NOTIFY_NAT_DETECTION_DESTINATION_IP, &sa->path.local);
+    sa->nat_remote = nat_between(in, NOTIFY_NAT_DETECTION_SOURCE_IP, &sa->path.remote);
+    int64_t rtt = window_request_end(&sa->window, in->now);
+    if (rtt >= 0)
+        sa->rtt_ms = rtt;
+    emit_init_phase(sa);
+    /* RFC 7296 2.23, RFC 4555 3.3: from here on the port that ESP in UDP uses. */
+    if (sa->path.remote.port == IKE_PORT)
+        sa->path.remote.port = IKE_NAT_PORT;
+    sa->state = SA_AUTH_SENT;
+    return auth_request_send(sa, in->now);
+}
+
+static enum err again(struct ike_sa *sa, const struct sa_input *in, const char *what)
+{
+    struct handshake *h = sa->handshake;
+    if (++h->restarts > SA_INIT_RESTARTS_MAX) {
+        struct fault f = {0};
+        (void)fault_set(&f, ERR_LIMIT, "the gateway keeps answering IKE_SA_INIT with %s", what);
+        complain(sa, in->now, SESSION_DOWN_PROTOCOL, &f);
+        return ERR_LIMIT;
+    }
+    return init_request_send(sa, in->now);
+}
+
+/* RFC 7296 1.2, 3.10.1: the group it would accept. */
+static enum err invalid_ke(struct ike_sa *sa, const struct sa_input *in,
+                           const struct notify_payload *n)
+{
+    struct handshake *h = sa->handshake;
+    struct wire_reader r;
+    wire_reader_init(&r, n->data);
+    uint16_t group = wire_read_u16(&r);
+    enum err e = wire_read_finish(&r);
+    if (e != ERR_OK)
+        return e;
+    if (!proposal_list_has_ke(&sa->config->ike, group) || !kex_supported((enum ke_id)group)) {
+        char name[ALGORITHM_TEXT_MAX];
+        struct fault f = {0};
+        (void)fault_set(&f, ERR_REFUSED, "the gateway asks for key exchange %s, not offered",
+                        algorithm_text(TRANSFORM_KE, group, 0, name));
+        fault_hint(&f, "add %s to IKE = in [Crypto] if you accept it", name);
+        complain(sa, in->now, SESSION_DOWN_NO_PROPOSAL, &f);
+        return ERR_REFUSED;
+    }
+    if (group == h->ke)
+        return ERR_REFUSED; /* what we sent already: no sense in it, perhaps a repeat */
+    h->ke = (enum ke_id)group;
+    return again(sa, in, "INVALID_KE_PAYLOAD");
+}
+
+static enum err cookie(struct ike_sa *sa, const struct sa_input *in, const struct notify_payload *n)
+{
+    struct handshake *h = sa->handshake;
+    if (n->data.len == 0 || n->data.len > SA_COOKIE_MAX)
+        return ERR_MALFORMED;
+    memcpy(h->cookie, n->data.data, n->data.len);
+    h->cookie_len = n->data.len;
+    return again(sa, in, "COOKIE");
+}
+
+enum err init_notify_in(struct ike_sa *sa, struct sa_input *in)
+{
+    struct notify_payload n;
+    if (notify_find(&in->payloads, NOTIFY_COOKIE, &n))
+        return cookie(sa, in, &n);
+    if (!notify_find_error(&in->payloads, &n))
+        return ERR_MALFORMED;
+    if (n.type == NOTIFY_INVALID_KE_PAYLOAD)
+        return invalid_ke(sa, in, &n);
+
+    struct fault f = {0};
+    if (n.type == NOTIFY_NO_PROPOSAL_CHOSEN) {
+        char offer[PROPOSAL_LIST_TEXT_MAX];
+        (void)fault_set(&f, ERR_REFUSED,
+                        "the gateway accepts none of our IKE proposals (NO_PROPOSAL_CHOSEN)");
+        fault_hint(&f, "offered: %s; set IKE = in [Crypto] to what the gateway accepts",
+                   proposal_list_format(&sa->config->ike, offer));
+        complain(sa, in->now, SESSION_DOWN_NO_PROPOSAL, &f);
+    } else if (n.type == NOTIFY_INVALID_MAJOR_VERSION) {
+        (void)fault_set(&f, ERR_UNSUPPORTED, "the gateway does not speak IKEv2");
+        complain(sa, in->now, SESSION_DOWN_PROTOCOL, &f);
+    } else {
+        const char *name = notify_name(n.type);
+        (void)fault_set(&f, ERR_REFUSED, "the gateway answered IKE_SA_INIT with error %u (%s)",
+                        n.type, name != NULL ? name : "unknown");
+        complain(sa, in->now, SESSION_DOWN_PROTOCOL, &f);
+    }
+    return ERR_REFUSED;
+}
+
+/* --- responder --- */
+
+/* Choose for a request; an initiator that guessed an acceptable group is not sent away for a more
+ * preferred one (RFC 7296 2.7 leaves the choice to us, a round trip is worth more). */
+static enum err choose(const struct ike_sa *sa, const struct proposal_list *offered,
+                       uint16_t method, struct proposal *ret)
+{
+    struct proposal_list with_group = sa->config->ike;
+    for (size_t i = 0; i < with_group.count; i++) {
+        struct proposal *p = &with_group.items[i];
+        size_t kept = 0;
+        for (size_t j = 0; j < p->count; j++) {
+            if (p->transforms[j].type != TRANSFORM_KE || p->transforms[j].id == method)
+                p->transforms[kept++] = p->transforms[j];
+        }
+        p->count = kept;
+    }
+    if (proposal_list_has_ke(&with_group, method)) {
+        /* Proposals that lost all their groups would match without any: drop them. */
+        size_t kept = 0;
+        for (size_t i = 0; i < with_group.count; i++) {
+            const struct proposal_list one = {.items = {with_group.items[i]}, .count = 1};
+            if (proposal_list_has_ke(&one, method))
+                with_group.items[kept++] = with_group.items[i];
+        }
+        with_group.count = kept;
+        if (proposal_select(offered, &with_group, true, false, ret) == ERR_OK)
+            return ERR_OK;
+    }
+    return proposal_select(offered, &sa->config->ike, true, false, ret);
+}
+
+/* Answer with one notify, in the clear, and end: an attempt leaves no state (RFC 7296 2.6, 2.7). */
+static enum err turn_away(struct ike_sa *sa, const struct sa_input *in, uint16_t notify,
+                          struct span data)
+{
+    sa->spi_r = 0;
+    enum err e = sa_response_notify(sa, in, notify, data);
+    struct fault f = {0};
+    (void)fault_set(&f, ERR_REFUSED, "turned away with %s", notify_name(notify));
+    sa_die(sa, SESSION_DOWN_NO_PROPOSAL, &f);
+    return e;
+}
+
+static enum err init_response_send(struct ike_sa *sa, const struct sa_input *in,
+                                   const struct proposal *chosen)
+{
+    struct handshake *h = sa->handshake;
+    struct message_writer m;
+    size_t sk;
+    sa_response_begin(sa, &m, in, &sk);
+    const struct proposal_list answer = {.items = {*chosen}, .count = 1};
+    size_t at = payload_begin(&m, PAYLOAD_SA);
+    proposal_list_write(&m.w, &answer);
+    payload_end(&m, at);
+    ke_payload_write(&m, h->ke, kex_public(h->kex));
+    payload_write(&m, PAYLOAD_NONCE, span_make(h->nonce_r.data, h->nonce_r.len));
+    write_nat_detection(sa, &m, in->path, sa->spi_r);
+    proof_write_certreq(sa, &m);
+    write_hash_algorithms(&m);
+    enum err e = sa_response_send(sa, &m, in, sk);
+    if (e != ERR_OK)
+        return e;
+    return blob_set(&h->init_response, span_make(sa->window.response, sa->window.response_len));
+}
+
+static enum err accept_request(struct ike_sa *sa, const struct sa_input *in,
+                               const struct proposal *chosen, const struct ke_payload *ke,
+                               struct span nonce)
+{
+    enum err e = sa_handshake_new(sa);
+    if (e != ERR_OK)
+        return e;
+    struct handshake *h = sa->handshake;
+    h->ke = (enum ke_id)ke->method;
+    sa->spi_i = in->header.spi_i;
+    sa->spi_r = new_spi(sa);
+    sa->path = *in->path;
+    nonce_make(sa, &h->nonce_r);
+    e = nonce_set(&h->nonce_i, nonce);
+    if (e == ERR_OK)
+        e = proposal_suite(chosen, &sa->suite);
+    if (e == ERR_OK)
+        e = kex_new(h->ke, &sa->config->random, &h->kex);
+    if (e == ERR_OK)
+        e = derive_keys(sa, ke->value);
+    if (e == ERR_OK)
+        e = blob_set(&h->init_request, in->message);
+    if (e != ERR_OK)
+        return e;
+    h->peer_hashes = read_hash_algorithms(in);
+    sa->nat_local = nat_between(in, NOTIFY_NAT_DETECTION_DESTINATION_IP, &in->path->local);
+    sa->nat_remote = nat_between(in, NOTIFY_NAT_DETECTION_SOURCE_IP, &in->path->remote);
+    sa->state = SA_INIT_ANSWERED;
+    return init_response_send(sa, in, chosen);
+}
+
+enum err init_request_in(struct ike_sa *sa, struct sa_input *in)
+{
+    const struct payload_list *l = &in->payloads;
+    struct proposal_list offered;
+    struct ke_payload ke;
+    struct span nonce;
+    if (in->header.spi_i == 0 || in->header.spi_r != 0)
+        return ERR_MALFORMED;
+    enum err e = proposal_list_parse(payload_find(l, PAYLOAD_SA)->body, &offered);
+    if (e == ERR_OK)
+        e = ke_payload_parse(payload_find(l, PAYLOAD_KE)->body, &ke);
+    if (e == ERR_OK)
+        e = nonce_payload_parse(payload_find(l, PAYLOAD_NONCE)->body, &nonce);
+    if (e != ERR_OK)
+        return e;
+    sa->spi_i = in->header.spi_i;
+    struct proposal chosen;
+    if (choose(sa, &offered, ke.method, &chosen) != ERR_OK)
+        return turn_away(sa, in, NOTIFY_NO_PROPOSAL_CHOSEN, SPAN_EMPTY);
+    struct suite suite;
+    e = proposal_suite(&chosen, &suite);
+    if (e != ERR_OK)
+        return e;
+    if (suite.ke != ke.method) {
+        const uint8_t group[] = {(uint8_t)(suite.ke >> 8), (uint8_t)suite.ke};
+        return turn_away(sa, in, NOTIFY_INVALID_KE_PAYLOAD, SPAN_OF(group));
+    }
+    return accept_request(sa, in, &chosen, &ke, nonce);
+}

@@ -1,0 +1,240 @@
+/* IP header views, the Internet checksum, and the MSS clamp.
+ *
+ * The views run for every packet of the tunnel, so the fixed headers are read by index behind one
+ * length check; whatever is variable (extension headers) goes through the wire reader. What is read
+ * stays within the IP header's own length, never in the padding behind it. The ICMP answer to a
+ * packet that is too big is made in icmp.c. */
+#include "common/packet/packet.h"
+
+#include <string.h>
+
+#include "common/base/wire.h"
+#include "common/packet/protocol.h"
+
+enum {
+    IPV6_EXTENSIONS_MAX = 16, /* more than any sane packet has (RFC 8504 5.3 allows such a limit) */
+    TCP_CHECKSUM_AT = 16,
+    TCP_FLAG_SYN = 0x02,
+    TCP_OPTION_END = 0,
+    TCP_OPTION_NOP = 1,
+    TCP_OPTION_MSS = 2
+};
+
+static uint16_t read_u16(const uint8_t *at)
+{
+    return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+static void write_u16(uint8_t *at, uint16_t v)
+{
+    at[0] = (uint8_t)(v >> 8);
+    at[1] = (uint8_t)v;
+}
+
+static struct ip read_ip(enum ip_family family, const uint8_t *at)
+{
+    struct ip a = {.family = family};
+    memcpy(a.bytes, at, family == IP_V4 ? 4 : 16);
+    return a;
+}
+
+static enum err parse_v4(struct span packet, struct ip_header *h)
+{
+    const uint8_t *b = packet.data;
+    if (packet.len < IPV4_HEADER_LEN)
+        return ERR_MALFORMED;
+    h->header_len = (size_t)(b[0] & 0x0f) * 4;
+    h->total_len = read_u16(b + 2);
+    if (h->header_len < IPV4_HEADER_LEN || h->total_len < h->header_len ||
+        h->total_len > packet.len)
+        return ERR_MALFORMED;
+    h->tos = b[1];
+    h->later_fragment = (read_u16(b + 6) & 0x1fff) != 0;
+    h->protocol = b[9];
+    h->source = read_ip(IP_V4, b + 12);
+    h->destination = read_ip(IP_V4, b + 16);
+    return ERR_OK;
+}
+
+/* RFC 4301 4.4.1.1 lists what is passed over on the way to the next layer protocol; AH and ESP are
+ * such protocols themselves. */
+static bool is_extension(uint8_t next_header)
+{
+    return next_header == PROTOCOL_HOP_BY_HOP || next_header == PROTOCOL_ROUTING ||
+           next_header == PROTOCOL_FRAGMENT || next_header == PROTOCOL_DESTINATION_OPTIONS;
+}
+
+/* RFC 8200 4: from the fixed header to the upper layer, or to the fragment header of a later
+ * fragment, behind which nothing more can be told. */
+static enum err walk_extensions(struct span packet, struct ip_header *h)
+{
+    struct wire_reader r;
+    wire_reader_init(&r, packet);
+    wire_skip(&r, IPV6_HEADER_LEN);
+    for (unsigned count = 0; is_extension(h->protocol) && !h->later_fragment; count++) {
+        if (count == IPV6_EXTENSIONS_MAX)
+            return ERR_MALFORMED;
+        uint8_t next_header = wire_read_u8(&r);
+        uint8_t len = wire_read_u8(&r);
+        if (h->protocol == PROTOCOL_FRAGMENT) {
+            h->later_fragment = (wire_read_u16(&r) & 0xfff8) != 0;
+            wire_skip(&r, 4);
+        } else {
+            wire_skip(&r, 6 + (size_t)len * 8);
+        }
+        if (r.failed)
+            return ERR_MALFORMED;
+        h->protocol = next_header;
+    }
+    h->header_len = r.at;
+    return ERR_OK;
+}
+
+static enum err parse_v6(struct span packet, struct ip_header *h)
+{
+    const uint8_t *b = packet.data;
+    if (packet.len < IPV6_HEADER_LEN)
+        return ERR_MALFORMED;
+    h->total_len = IPV6_HEADER_LEN + (size_t)read_u16(b + 4);
+    if (h->total_len > packet.len)
+        return ERR_MALFORMED;
+    h->tos = (uint8_t)(b[0] << 4 | b[1] >> 4);
+    h->protocol = b[6];
+    h->source = read_ip(IP_V6, b + 8);
+    h->destination = read_ip(IP_V6, b + 24);
+    h->header_len = IPV6_HEADER_LEN;
+    if (!is_extension(h->protocol))
+        return ERR_OK;
+    return walk_extensions(span_make(b, h->total_len), h);
+}
+
+/* A packet that claims a protocol with ports but ends before them (RFC 1858 for IPv4, RFC 7112 for
+ * IPv6) could pass under any port's policy, so it does not parse. */
+static enum err parse_ports(struct span packet, struct ip_header *h)
+{
+    if (h->later_fragment)
+        return ERR_OK;
+    const uint8_t *upper = packet.data + h->header_len;
+    size_t left = h->total_len - h->header_len;
+    switch (h->protocol) {
+    case PROTOCOL_TCP:
+    case PROTOCOL_UDP:
+    case PROTOCOL_DCCP:
+    case PROTOCOL_SCTP:
+    case PROTOCOL_UDP_LITE:
+        if (left < 4)
+            return ERR_MALFORMED;
+        h->source_port = read_u16(upper);
+        h->destination_port = read_u16(upper + 2);
+        return ERR_OK;
+    case PROTOCOL_ICMP:
+    case PROTOCOL_ICMPV6:
+        if (left < 2)
+            return ERR_MALFORMED;
+        h->source_port = read_u16(upper); /* type and code */
+        return ERR_OK;
+    default:
+        return ERR_OK;
+    }
+}
+
+enum err ip_header_parse(struct span packet, struct ip_header *ret)
+{
+    struct ip_header h = {0};
+    enum err e = ERR_MALFORMED;
+    if (packet.len > 0 && packet.data[0] >> 4 == IP_V4)
+        e = parse_v4(packet, &h);
+    else if (packet.len > 0 && packet.data[0] >> 4 == IP_V6)
+        e = parse_v6(packet, &h);
+    if (e == ERR_OK)
+        e = parse_ports(packet, &h);
+    if (e == ERR_OK)
+        *ret = h;
+    return e;
+}
+
+/* One's complement sums commute with swapping the bytes of every word (RFC 1071 2B), so the words
+ * are added as the machine loads them, and the result is put into network order once. Data of odd
+ * length is padded with a zero octet: only the last part of a sum may be odd. */
+uint32_t checksum_add(uint32_t sum, struct span data)
+{
+    uint64_t low = 0, high = 0;
+    const uint8_t *at = data.data;
+    size_t left = data.len;
+    for (; left >= 8; at += 8, left -= 8) {
+        uint32_t words[2];
+        memcpy(words, at, 8);
+        low += words[0];
+        high += words[1];
+    }
+    if (left > 0) {
+        uint32_t words[2] = {0, 0};
+        memcpy(words, at, left);
+        low += words[0];
+        high += words[1];
+    }
+    low = (low & 0xffffffff) + (low >> 32) + (high & 0xffffffff) + (high >> 32);
+    while (low > 0xffff)
+        low = (low & 0xffff) + (low >> 16);
+    uint16_t folded = (uint16_t)low;
+    uint8_t octets[2];
+    memcpy(octets, &folded, 2);
+    /* Folded before the addition, so that chained sums never overflow. */
+    return (sum & 0xffff) + (sum >> 16) + read_u16(octets);
+}
+
+uint16_t checksum_finish(uint32_t sum)
+{
+    while (sum > 0xffff)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)~sum;
+}
+
+static uint16_t swap_u16(uint16_t v)
+{
+    return (uint16_t)(v << 8 | v >> 8);
+}
+
+/* RFC 1624: the new checksum from the old one and the changed word alone. Where the option starts
+ * at an odd offset the word straddles two of the checksum's, which is the same as a swapped one. */
+static void lower_mss(uint8_t *tcp, size_t option_at, uint16_t mss)
+{
+    uint16_t old = read_u16(tcp + option_at + 2);
+    if (old <= mss)
+        return;
+    write_u16(tcp + option_at + 2, mss);
+    bool odd = option_at % 2 != 0;
+    uint32_t sum = (uint16_t)~read_u16(tcp + TCP_CHECKSUM_AT);
+    sum += (uint16_t) ~(odd ? swap_u16(old) : old);
+    sum += odd ? swap_u16(mss) : mss;
+    write_u16(tcp + TCP_CHECKSUM_AT, checksum_finish(sum));
+}
+
+void packet_clamp_mss(struct packet *p, uint16_t mss)
+{
+    struct ip_header h;
+    if (ip_header_parse(span_make(packet_bytes(p), p->len), &h) != ERR_OK ||
+        h.protocol != PROTOCOL_TCP || h.later_fragment)
+        return;
+    uint8_t *tcp = packet_bytes(p) + h.header_len;
+    size_t left = h.total_len - h.header_len;
+    if (left < TCP_HEADER_LEN || (tcp[13] & TCP_FLAG_SYN) == 0)
+        return;
+    size_t header_len = (size_t)(tcp[12] >> 4) * 4;
+    if (header_len > left)
+        return;
+    for (size_t at = TCP_HEADER_LEN; at < header_len && tcp[at] != TCP_OPTION_END;) {
+        if (tcp[at] == TCP_OPTION_NOP) {
+            at++;
+            continue;
+        }
+        size_t option_len = header_len - at < 2 ? 0 : tcp[at + 1];
+        if (option_len < 2 || option_len > header_len - at)
+            return;
+        if (tcp[at] == TCP_OPTION_MSS && option_len == 4) {
+            lower_mss(tcp, at, mss);
+            return;
+        }
+        at += option_len;
+    }
+}

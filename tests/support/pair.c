@@ -1,0 +1,231 @@
+/* Two sessions and a wire. The random source is a counter under SHA-256, so that a run repeats. */
+#include "tests/support/pair.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/crypto/prf.h"
+
+static void fill(void *ctx, uint8_t *out, size_t len)
+{
+    uint64_t *counter = ctx;
+    while (len > 0) {
+        uint8_t block[SHA256_LEN];
+        (*counter)++;
+        struct span part = span_make(counter, sizeof(*counter));
+        hash_sha256(&part, 1, block);
+        size_t n = len < sizeof(block) ? len : sizeof(block);
+        memcpy(out, block, n);
+        out += n;
+        len -= n;
+    }
+}
+
+static enum err find_psk(void *ctx, const struct identity *peer, struct secret *ret)
+{
+    const struct pair *p = ctx;
+    (void)peer;
+    *ret = p->psk;
+    return ERR_OK;
+}
+
+static enum err assign(void *ctx, const struct identity *peer, const struct configuration *request,
+                       struct configuration *ret)
+{
+    const struct pair *p = ctx;
+    (void)peer;
+    (void)request;
+    if (p->assigned.address_count == 0)
+        return ERR_REFUSED;
+    *ret = p->assigned;
+    return ERR_OK;
+}
+
+void pair_init(struct pair *p)
+{
+    memset(p, 0, sizeof(*p));
+    p->client_path = (struct path){
+        .local = {ip_v4(192, 0, 2, 1), 40000},
+        .remote = {ip_v4(203, 0, 113, 1), IKE_PORT},
+        .interface = 2,
+    };
+    p->assigned.type = CP_REPLY;
+    p->assigned.addresses[0] = (struct prefix){ip_v4(10, 7, 0, 2), 32};
+    p->assigned.address_count = 1;
+    p->assigned.dns[0] = ip_v4(10, 9, 0, 53);
+    p->assigned.dns_count = 1;
+    ck_ok(secret_set(&p->psk, span_text("a shared key of the tests")));
+
+    const struct prefix served = {ip_v4(10, 9, 0, 0), 24};
+    const struct random_source random = {fill, &p->seed};
+    struct session_config *c = &p->client_config, *g = &p->gateway_config;
+    session_config_default(c);
+    c->role = SESSION_INITIATOR;
+    c->random = random;
+    proposal_list_default(PROTOCOL_IKE, &c->ike);
+    proposal_list_default(PROTOCOL_ESP, &c->esp);
+    ck_ok(identity_parse("alice@example.com", &c->local_id));
+    ck_ok(identity_parse("gw.example.com", &c->remote_id));
+    c->local_auth = SESSION_AUTH_PSK;
+    c->remote_auth = SESSION_AUTH_PSK;
+    c->local_psk = c->remote_psk = p->psk;
+    ck_ok(selector_list_add(
+        &c->remote_selectors,
+        &(struct selector){.range = range_from_prefix(&served), .port_last = UINT16_MAX}));
+    c->request_ipv4 = true;
+    c->request_dns = true;
+
+    *g = *c;
+    g->role = SESSION_RESPONDER;
+    g->local_id = c->remote_id;
+    g->remote_id = (struct identity){0};
+    g->request_ipv4 = g->request_dns = false;
+    g->policy = (struct session_policy){p, find_psk, assign};
+    const struct random_source jar_random = {fill, &p->seed};
+    cookie_jar_init(&p->jar, &jar_random);
+}
+
+void pair_wipe(struct pair *p)
+{
+    session_free(p->client);
+    session_free(p->gateway);
+    memset(p, 0, sizeof(*p));
+}
+
+void pair_start(struct pair *p)
+{
+    ck_ok(session_new(&p->client_config, &p->client));
+    session_networks_changed(p->client, p->now, &p->client_path, 1);
+    ck_ok(session_start(p->client, p->now));
+}
+
+static void collect(struct session *s, struct session_event *events, size_t *count)
+{
+    if (s == NULL)
+        return;
+    ck_assert_uint_lt(*count, PAIR_EVENTS_MAX);
+    while (session_next_event(s, &events[*count])) {
+        (*count)++;
+        ck_assert_uint_lt(*count, PAIR_EVENTS_MAX);
+    }
+}
+
+static struct path turned(const struct path *path)
+{
+    return (struct path){.local = path->remote, .remote = path->local, .interface = 1};
+}
+
+static void to_gateway(struct pair *p, const struct path *path, struct span payload)
+{
+    struct path at = turned(path);
+    struct span message;
+    struct ike_header h;
+    enum datagram_kind kind = datagram_classify(at.local.port != IKE_PORT, payload, &message);
+    if (kind != DATAGRAM_IKE || ike_header_parse(message, &h) != ERR_OK)
+        return;
+    if (p->gateway == NULL || !session_owns(p->gateway, h.spi_i, h.spi_r)) {
+        if (h.exchange != EXCHANGE_IKE_SA_INIT || h.spi_r != 0)
+            return;
+        uint8_t out[256];
+        struct span challenge;
+        if (p->cookies && !cookie_jar_check(&p->jar, &at.remote, message)) {
+            ck_ok(cookie_jar_challenge(&p->jar, &at.remote, message, out, sizeof(out), &challenge));
+            pair_forge_to_client(p, challenge);
+            return;
+        }
+        session_free(p->gateway);
+        ck_ok(session_new(&p->gateway_config, &p->gateway));
+    }
+    session_input(p->gateway, p->now, &at, message);
+}
+
+static void to_client(struct pair *p, const struct path *path, struct span payload)
+{
+    struct path at = turned(path);
+    struct span message;
+    if (datagram_classify(at.remote.port != IKE_PORT, payload, &message) == DATAGRAM_IKE)
+        session_input(p->client, p->now, &at, message);
+}
+
+void pair_forge_to_client(struct pair *p, struct span message)
+{
+    session_input(p->client, p->now, &p->client_path, message);
+}
+
+/* One datagram from one side; false where it has none. */
+static bool carry(struct pair *p, bool from_client)
+{
+    struct session *from = from_client ? p->client : p->gateway;
+    struct session_datagram d;
+    if (from == NULL || !session_output(from, p->now, &d))
+        return false;
+    p->datagrams++;
+    uint8_t *copy = support_exact_copy(d.bytes);
+    struct path path = d.path;
+    size_t len = d.bytes.len;
+    if (p->wire == NULL || p->wire(p, from_client, copy, len)) {
+        if (from_client)
+            to_gateway(p, &path, span_make(copy, len));
+        else
+            to_client(p, &path, span_make(copy, len));
+    }
+    free(copy);
+    return true;
+}
+
+void pair_pump(struct pair *p)
+{
+    bool moved;
+    do {
+        moved = carry(p, true);
+        moved |= carry(p, false);
+        collect(p->client, p->client_events, &p->client_event_count);
+        collect(p->gateway, p->gateway_events, &p->gateway_event_count);
+    } while (moved);
+}
+
+void pair_run(struct pair *p, mono_ms until)
+{
+    for (;;) {
+        pair_pump(p);
+        mono_ms next = session_next_timeout(p->client);
+        if (p->gateway != NULL)
+            next = mono_earlier(next, session_next_timeout(p->gateway));
+        if (next == MONO_NEVER || next > until)
+            break;
+        ck_assert_int_ge(next, p->now);
+        p->now = next;
+        if (session_next_timeout(p->client) <= p->now)
+            session_handle_timeout(p->client, p->now);
+        if (p->gateway != NULL && session_next_timeout(p->gateway) <= p->now)
+            session_handle_timeout(p->gateway, p->now);
+    }
+    p->now = until;
+}
+
+static const struct session_event *find(const struct session_event *events, size_t count,
+                                        enum session_event_type type)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (events[i].type == type)
+            return &events[i];
+    }
+    return NULL;
+}
+
+const struct session_event *pair_client_event(const struct pair *p, enum session_event_type type)
+{
+    return find(p->client_events, p->client_event_count, type);
+}
+
+const struct session_event *pair_gateway_event(const struct pair *p, enum session_event_type type)
+{
+    return find(p->gateway_events, p->gateway_event_count, type);
+}
+
+enum session_state pair_client_state(const struct pair *p)
+{
+    struct session_status status;
+    session_status(p->client, &status);
+    return status.state;
+}

@@ -1,0 +1,54 @@
+/* A client and a gateway session in one process, on virtual time, with a wire between them that a
+ * test may listen to, cut, or write on. Links the core: used by programs of the ike room. */
+#ifndef TERN_TESTS_PAIR_H
+#define TERN_TESTS_PAIR_H
+
+#include "common/ike/cookie.h"
+#include "common/ike/session.h"
+#include "tests/support/support.h"
+
+enum { PAIR_EVENTS_MAX = 32 };
+
+struct pair;
+
+/* What becomes of a datagram: true to deliver it. May change its octets (len stays). */
+typedef bool pair_wire(struct pair *p, bool from_client, uint8_t *bytes, size_t len);
+
+struct pair {
+    struct session_config client_config, gateway_config;
+    struct session *client, *gateway;
+    mono_ms now;
+    pair_wire *wire; /* NULL: deliver all */
+    void *wire_ctx;
+    unsigned datagrams; /* so far, both ways */
+    struct path client_path;
+    bool cookies;
+    struct cookie_jar jar;
+    struct configuration assigned; /* what the gateway's policy hands out */
+    struct secret psk;             /* what the gateway has for every client */
+    uint64_t seed;
+
+    /* Events so far, in order. */
+    struct session_event client_events[PAIR_EVENTS_MAX], gateway_events[PAIR_EVENTS_MAX];
+    size_t client_event_count, gateway_event_count;
+};
+
+/* Configured so that it comes up: PSK, one IPv4 address, 10.9.0.0/24 behind the gateway. */
+void pair_init(struct pair *p);
+void pair_wipe(struct pair *p);
+/* Makes the client and starts it; the gateway is made by its first IKE_SA_INIT request. */
+void pair_start(struct pair *p);
+/* Delivers until nothing is on the wire. */
+void pair_pump(struct pair *p);
+/* Pumps and lets time pass from deadline to deadline, until `until` or until nothing is due. */
+void pair_run(struct pair *p, mono_ms until);
+
+/* The first event of that type on a side; NULL where there is none. */
+const struct session_event *pair_client_event(const struct pair *p, enum session_event_type type);
+const struct session_event *pair_gateway_event(const struct pair *p, enum session_event_type type);
+enum session_state pair_client_state(const struct pair *p);
+
+/* Hand a datagram to the client as if it came from the gateway. */
+void pair_forge_to_client(struct pair *p, struct span message);
+
+#endif

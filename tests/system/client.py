@@ -1,0 +1,168 @@
+"""The client under test, on a machine of the lab: its profiles, its commands, what it says."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+from lab import Lab, wait_until
+from strongswan import PSK
+
+# The phases of a connection take milliseconds here; this bounds what a broken one may cost.
+UP_TIMEOUT = 20
+
+PSK_GATEWAY = {"Authentication": "psk", "PresharedKey": PSK}
+PSK_LOCAL = {"Authentication": "psk", "PresharedKey": PSK}
+
+
+def by_certificate(authority):
+    """[Gateway] keys for a gateway that proves itself by a certificate."""
+    return {"Authentication": "certificate", "CA": authority.file, "PresharedKey": None}
+
+
+def with_certificate(credential):
+    """[Local] keys for a client that does."""
+    return {"Authentication": "certificate", "Certificate": credential.chain_file,
+            "PrivateKey": credential.key_file, "PresharedKey": None}
+
+
+class Tern:
+    def __init__(self, machine, build, name="tern"):
+        self.machine = machine
+        self.binary = pathlib.Path(build) / "tern"
+        self.directory = machine.directory / name
+        self.runtime = self.directory / "run"
+        self.log = self.directory / "tern.log"
+        self.env = {"TERN_RUNTIME_DIR": str(self.runtime), "LC_ALL": "C.UTF-8",
+                    "ASAN_OPTIONS": f"log_path={self.directory}/asan.log:detect_leaks=1",
+                    "UBSAN_OPTIONS": "print_stacktrace=1"}
+
+    def __enter__(self):
+        self.directory.mkdir()
+        return self
+
+    def __exit__(self, kind, *_):
+        for pid in self.pids():
+            os.kill(pid, signal.SIGKILL)
+        if kind is None:
+            self.assert_sane()
+
+    def assert_sane(self):
+        """The sanitizers, where built in, had nothing to say."""
+        for report in self.directory.glob("asan.log.*"):
+            raise AssertionError(report.read_text(errors="replace"))
+
+    # --- profiles ---
+
+    def profile(self, name="office", gateway=(), local=(), tunnel=(), crypto=(), roaming=()):
+        """A profile that fits strongswan.connection(); the arguments override keys, None drops
+        them. Returns its path."""
+        sections = {
+            "Gateway": {"Address": Lab.GATEWAY[0], "Identity": "vpn.example.com", **PSK_GATEWAY,
+                        **dict(gateway)},
+            "Local": {"Identity": "alice@example.com", **PSK_LOCAL, **dict(local)},
+            "Tunnel": {"Routes": "10.9.0.0/24, fd09::/64", "DNS": "off", **dict(tunnel)},
+            "Crypto": dict(crypto),
+            "Roaming": dict(roaming),
+        }
+        text = "".join(
+            f"[{section}]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items() if v is not None)
+            for section, keys in sections.items() if keys)
+        return self.write_profile(text, name)
+
+    def write_profile(self, text, name="office", mode=0o600):
+        path = self.directory / f"{name}.conf"
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    # --- commands ---
+
+    def command(self, *args):
+        return [self.binary, *args]
+
+    def run(self, *args, code=0, timeout=UP_TIMEOUT + 10, env=()):
+        """Run a command to its end and check its exit code (None: any)."""
+        result = self.machine.run(*self.command(*args), check=False, timeout=timeout,
+                                  env={**self.env, **dict(env)})
+        if code is not None:
+            assert result.returncode == code, (
+                f"tern {' '.join(map(str, args))}: exit {result.returncode}, expected {code}\n"
+                f"{result.stdout}{result.stderr}")
+        return result
+
+    def up(self, profile, *args, code=0, **kwargs):
+        return self.run("up", profile, "--timeout", UP_TIMEOUT, "--log-level", "debug",
+                        "--log-file", self.log, *args, code=code, **kwargs)
+
+    def down(self, *args, code=0, **kwargs):
+        return self.run("down", *args, code=code, **kwargs)
+
+    def foreground(self, profile, *args, before=(), **kwargs):
+        """`up --foreground` as a running process; wait with wait_up()."""
+        log = open(self.log, "ab")
+        return self.machine.spawn(
+            *before, *self.command("up", profile, "--foreground", "--timeout", UP_TIMEOUT, *args),
+            env=self.env, stdout=subprocess.PIPE, stderr=log, **kwargs)
+
+    def status(self, *args):
+        return json.loads(self.run("status", "--json", *args).stdout)
+
+    def wait_up(self, *args, timeout=UP_TIMEOUT):
+        def up():
+            result = self.run("status", "--json", *args, code=None)
+            if result.returncode == 0:
+                status = json.loads(result.stdout)
+                return status if status["state"] == "up" else None
+            return None
+        return wait_until(up, timeout, "tern to be up")
+
+    def wait_gone(self, timeout=10):
+        wait_until(lambda: not self.pids(), timeout, "tern to be gone")
+
+    def pids(self):
+        """Running processes of this binary on this machine."""
+        found = []
+        namespace = os.stat(f"/proc/{self.machine.pid}/ns/net").st_ino
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                if (os.readlink(entry / "exe") == str(self.binary) and
+                        os.stat(entry / "ns/net").st_ino == namespace):
+                    found.append(int(entry.name))
+            except OSError:
+                continue  # gone meanwhile, or a zombie
+        return found
+
+    def kill(self):
+        """SIGKILL to the client, as the machine's out-of-memory killer would do it."""
+        pids = self.pids()
+        assert pids
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        self.wait_gone()
+
+    def resident_kilobytes(self):
+        (pid,) = self.pids()
+        text = pathlib.Path(f"/proc/{pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", text).group(1))
+
+    def descriptors(self):
+        (pid,) = self.pids()
+        return sorted(os.readlink(f) for f in pathlib.Path(f"/proc/{pid}/fd").iterdir())
+
+
+def assert_failure(result, *words):
+    """The contract for failures: one line of what was seen, one of what to do, both on stderr,
+    nothing on stdout."""
+    lines = result.stderr.splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    hints = [line for line in lines if line.startswith("hint: ")]
+    assert result.stdout == "", result.stdout
+    assert len(errors) == 1, result.stderr
+    assert len(hints) <= 1, result.stderr
+    for word in words:
+        assert word in errors[0] + "\n" + "".join(hints), f"{word!r} is missing in\n{result.stderr}"

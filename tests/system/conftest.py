@@ -1,0 +1,114 @@
+"""The suite moves itself into namespaces: whoever runs pytest needs no root, and the machine's own
+routes, rules, addresses and resolver are compared before and after from outside."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import lab as lab_module  # noqa: E402
+from client import Tern  # noqa: E402
+from gateway import TernGateway  # noqa: E402
+from pki import Pki  # noqa: E402
+from strongswan import StrongSwan  # noqa: E402
+from traffic import Intranet  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--build", default=os.environ.get("TERN_BUILD", str(ROOT / "build/release")),
+                     help="the build directory whose tern and tern-gateway are tested")
+    parser.addoption("--sanitize", action="store_true",
+                     help="a selection for slower binaries: what is marked `sanitize`")
+    parser.addoption("--size", type=int, default=100, help="megabytes of each transfer")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "sanitize: also worth running with the sanitizers")
+    config.addinivalue_line("markers", "slow: takes more than ten seconds")
+    if lab_module.inside():
+        return
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture:
+        capture.suspend_global_capture(in_=True)
+    code = lab_module.enter([sys.executable, "-m", "pytest", *config.invocation_params.args],
+                            cwd=config.invocation_params.dir)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--sanitize"):
+        return
+    selected = [i for i in items if i.get_closest_marker("sanitize")]
+    dropped = [i for i in items if not i.get_closest_marker("sanitize")]
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = selected
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows the last lines of every program's log in its lab."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed and call.when in ("setup", "call"):
+        directory = item.funcargs.get("tmp_path")
+        for path in sorted(directory.rglob("*.log")) if directory else ():
+            lines = path.read_text(errors="replace").splitlines()[-60:]
+            report.sections.append((str(path.relative_to(directory)), "\n".join(lines)))
+
+
+@pytest.fixture(scope="session")
+def build(request):
+    directory = pathlib.Path(request.config.getoption("--build")).resolve()
+    for name in ("tern", "tern-gateway"):
+        if not (directory / name).exists():
+            pytest.exit(f"{directory}/{name} is not built", returncode=2)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory):
+    return Pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture
+def lab(request, tmp_path):
+    """The four machines; @pytest.mark.parametrize or `indirect` may ask for a NAT."""
+    with lab_module.Lab(nat=getattr(request, "param", None) == "nat", directory=tmp_path) as it:
+        yield it
+
+
+@pytest.fixture
+def strongswan(lab):
+    with StrongSwan(lab.gateway) as it:
+        yield it
+
+
+@pytest.fixture
+def tern(lab, build):
+    """The client on the lab's client machine."""
+    with Tern(lab.client, build) as it:
+        yield it
+
+
+@pytest.fixture
+def tern_gateway(lab, build):
+    with TernGateway(lab.gateway, build) as it:
+        yield it
+
+
+@pytest.fixture
+def intranet(lab):
+    with Intranet(lab.intranet) as it:
+        yield it
+
+
+@pytest.fixture(scope="session")
+def transfer_size(request):
+    return request.config.getoption("--size") * 1_000_000

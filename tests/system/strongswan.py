@@ -1,0 +1,233 @@
+"""A strongSwan of its own, in a machine of the lab: charon with kernel-libipsec, driven by swanctl.
+
+The binaries are copied first, so that a distribution's AppArmor profiles, which go by path and know
+nothing of our directories, do not get in the way.
+"""
+
+import pathlib
+import re
+import shutil
+import subprocess
+
+from lab import wait_until
+
+CHARON = pathlib.Path("/usr/lib/ipsec/charon")
+SWANCTL = pathlib.Path("/usr/sbin/swanctl")
+# The order matters: kernel-libipsec must be there before kernel-netlink for it to get the SAs.
+PLUGINS = ("random nonce x509 revocation constraints pubkey pkcs1 pkcs8 pem openssl gmp curve25519 "
+           "hmac kdf mgf1 sha1 sha2 aes gcm chapoly kernel-libipsec kernel-netlink socket-default "
+           "vici updown eap-identity eap-mschapv2 eap-md5 eap-gtc eap-tls eap-ttls md5")
+
+SETTINGS = """
+charon {{
+    load = {plugins}
+    install_virtual_ip_on = lo
+    port = 500
+    port_nat_t = 4500
+    retransmit_timeout = 1
+    retransmit_tries = 3
+    {settings}
+    plugins {{
+        vici {{ socket = unix://{socket} }}
+        kernel-libipsec {{ load = yes
+            allow_peer_ts = yes }}
+        socket-default {{ fwmark = 0x42 }}
+        kernel-netlink {{ fwmark = !0x42 }}
+    }}
+    filelog {{ log {{
+        path = {log}
+        default = 1
+        ike = 2
+        cfg = 2
+        flush_line = yes
+        time_format = %T
+        time_add_ms = yes
+    }} }}
+    syslog {{ daemon {{ default = -1 }} auth {{ default = -1 }} }}
+}}
+swanctl {{ load = pem pkcs1 pkcs8 x509 pubkey openssl random }}
+"""
+
+# A road-warrior connection; everything can be overridden by keyword.
+CONNECTION = """
+connections {{ {name} {{
+    version = 2
+    {proposals}
+    pools = {pools}
+    send_cert = always
+    {connection}
+    local {{ id = {id}
+        {local} }}
+    remote {{ {remote} }}
+    children {{ net {{
+        {esp}
+        local_ts = {local_ts}
+        mode = tunnel
+        {child}
+    }} }}
+}} }}
+pools {{
+    pool4 {{ addrs = 10.7.0.0/24
+        {dns4} }}
+    pool6 {{ addrs = fd07::/64
+        {dns6} }}
+}}
+secrets {{ {secrets} }}
+"""
+
+PSK = "correct horse battery staple"
+
+
+def connection(name="office", proposals=None, esp=None, pools="pool4, pool6", identity=None,
+               local="auth = psk", remote="auth = psk", local_ts="10.9.0.0/24, fd09::/64",
+               child="", extra="", dns=("10.9.0.53", "fd09::53"), psk=PSK, secrets=""):
+    """The text of a swanctl.conf."""
+    if psk is not None:
+        secrets += f'\nike-shared {{ secret = "{psk}" }}'
+    return CONNECTION.format(
+        name=name, proposals=f"proposals = {proposals}" if proposals else "", pools=pools,
+        connection=extra, id=identity or "vpn.example.com", local=local, remote=remote,
+        esp=f"esp_proposals = {esp}" if esp else "", local_ts=local_ts, child=child,
+        dns4=f"dns = {dns[0]}" if dns else "", dns6=f"dns = {dns[1]}" if dns else "",
+        secrets=secrets)
+
+
+def by_certificate(credential, authority, auth="pubkey"):
+    """Keywords for connection(): the gateway shows this credential, clients one of authority."""
+    return {
+        "local": f"auth = {auth}\ncerts = {credential.file}",
+        "remote": f"auth = {auth}\ncacerts = {authority.file}",
+        "psk": None,
+    }
+
+
+class StrongSwan:
+    def __init__(self, machine, settings=""):
+        self.machine = machine
+        self.directory = machine.directory / "strongswan"
+        self.log = self.directory / "charon.log"
+        self.socket = self.directory / "vici"
+        self.settings = settings
+        self.child = None
+
+    def __enter__(self):
+        (self.directory / "bin").mkdir(parents=True, exist_ok=True)
+        for program in (CHARON, SWANCTL):
+            shutil.copy(program, self.directory / "bin")
+        # swanctl looks for keys and certificates below one directory.
+        for name in ("x509", "x509ca", "private"):
+            (self.directory / "swanctl" / name).mkdir(parents=True)
+        self.conf = self.directory / "strongswan.conf"
+        self.conf.write_text(SETTINGS.format(plugins=PLUGINS, settings=self.settings,
+                                             socket=self.socket, log=self.log))
+        self.env = {"STRONGSWAN_CONF": str(self.conf), "SWANCTL_DIR":
+                    str(self.directory / "swanctl")}
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        with open(self.directory / "charon.err", "ab") as err:
+            self.child = self.machine.spawn(self.directory / "bin" / "charon", env=self.env, stdout=err,
+                                            stderr=err)
+        wait_until(self._answers, 15, "charon's vici socket")
+
+    def _answers(self):
+        assert self.child.poll() is None, self.log_text() + (
+            self.directory / "charon.err").read_text()
+        return self.socket.exists() and self.swanctl("--stats", check=False).returncode == 0
+
+    def stop(self):
+        if self.child and self.child.poll() is None:
+            self.child.terminate()
+            try:
+                self.child.wait(5)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait()
+
+    def kill(self):
+        """Gone without a word, as in a power cut."""
+        self.child.kill()
+        self.child.wait()
+        self.socket.unlink(missing_ok=True)
+        self.machine.run("sh", "-c", "rm -f /run/charon.pid")
+
+    def swanctl(self, command, *args, check=True, timeout=30):
+        return self.machine.run(self.directory / "bin" / "swanctl", command, *args, "--uri",
+                                f"unix://{self.socket}", env=self.env, check=check,
+                                timeout=timeout)
+
+    def load(self, text, credentials=(), authorities=()):
+        """Replace the configuration; credentials and authorities are Pki's."""
+        conf = self.directory / "swanctl" / "swanctl.conf"
+        conf.write_text(text)
+        for folder, files in (
+                ("x509", [c.file for c in credentials]),
+                ("private", [c.key_file for c in credentials]),
+                ("x509ca", [a.file for a in authorities])):
+            for file in files:
+                shutil.copy(file, self.directory / "swanctl" / folder)
+        self.swanctl("--load-all", "--clear", "--file", conf)
+
+    def sas(self):
+        """IKE SAs as dictionaries; their "child-sas" likewise, by name."""
+        raw = self.swanctl("--list-sas", "--raw", "--pretty").stdout
+        return [sa for name, sa in parse_pretty(raw)]
+
+    def children(self):
+        return [child for sa in self.sas() for child in sa.get("child-sas", {}).values()]
+
+    def wait_for_sas(self, count, timeout=10):
+        return wait_until(lambda: len(self.sas()) == count or None, timeout,
+                          f"{count} IKE SAs at strongSwan")
+
+    def initiate(self, child="net", timeout=20):
+        self.swanctl("--initiate", "--child", child, "--timeout", timeout, timeout=timeout + 5)
+
+    def terminate(self, name="office", **kwargs):
+        self.swanctl("--terminate", "--ike", name, **kwargs)
+
+    def rekey(self, ike=None, child=None):
+        self.swanctl("--rekey", *(["--ike", ike] if ike else ["--child", child]))
+
+    def log_text(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
+def parse_pretty(text):
+    """swanctl's pretty raw form: `list-sa event {` blocks with `key = value` a line, `key {`
+    sections and `key = [` lists. Returns (name, dictionary) of the IKE SAs."""
+    lines = iter(text.splitlines())
+
+    def section():
+        entries = {}
+        for line in lines:
+            line = line.strip()
+            if line == "}":
+                return entries
+            if line.endswith("{"):
+                entries[line[:-1].strip()] = section()
+            elif re.search(r"= \[$", line):
+                entries[line[:-3].strip()] = items()
+            elif line:
+                key, _, value = line.partition(" = ")
+                entries[key] = value
+        return entries
+
+    def items():
+        values = []
+        for line in lines:
+            line = line.strip()
+            if line == "]":
+                return values
+            values.append(line)
+        return values
+
+    found = []
+    for line in lines:
+        if line.startswith("list-sa event {"):
+            found += list(section().items())
+    return found

@@ -1,0 +1,52 @@
+/* The gateway's configuration file. */
+#ifndef TERN_TOOLS_GATEWAY_CONFIG_H
+#define TERN_TOOLS_GATEWAY_CONFIG_H
+
+#include "common/crypto/certificate.h"
+#include "common/crypto/secret.h"
+#include "common/ike/payload.h"
+#include "common/ike/proposal.h"
+#include "platform/tun.h"
+#include "tools/gateway/pool.h"
+
+enum { GATEWAY_LISTEN_MAX = 8 };
+
+enum gateway_cookies {
+    GATEWAY_COOKIES_AUTO, /* asked for while many sessions are half open */
+    GATEWAY_COOKIES_ALWAYS,
+    GATEWAY_COOKIES_OFF
+};
+
+struct gateway_user {
+    struct gateway_user *next;
+    struct identity identity;
+    struct secret psk;
+};
+
+struct gateway_config {
+    struct ip listen[GATEWAY_LISTEN_MAX]; /* none: every address of both families */
+    size_t listen_count;
+    uint16_t port, nat_port;
+    struct identity identity;
+    struct certificate_list chain; /* ours first; empty: we prove ourselves by PSK */
+    struct private_key *key;
+    struct trust_store *trust; /* NULL: clients cannot use certificates */
+    struct secret psk;         /* for every identity that is no [User]; empty: none */
+    struct prefix pools[POOL_PREFIXES_MAX];
+    size_t pool_count;
+    struct ip dns[CP_DNS_MAX];
+    size_t dns_count;
+    struct selector_list networks;
+    char interface[TUN_NAME_MAX]; /* empty: the first free ternN */
+    struct proposal_list ike, esp;
+    bool mobike;
+    enum gateway_cookies cookies;
+    struct gateway_user *users;
+};
+
+/* *c is written in any case; wipe it in any case. The fault's text begins with FILE:LINE where a
+ * line is to blame. ERR_NOT_FOUND where there is no such file. */
+CHECKED enum err gateway_config_load(const char *path, struct gateway_config *c, struct fault *f);
+void gateway_config_wipe(struct gateway_config *c);
+
+#endif
