@@ -1,5 +1,5 @@
-/* A stranger's bytes as text for people. The escaping itself is text_vescape's (common/base/text.c);
- * here is what C strings do not give: NULs inside, and cutting that shows.
+/* A stranger's bytes as text for people. The escaping itself is text_vescape's
+ * (common/base/text.c); here is what C strings do not give: NULs inside, and cutting that shows.
  *
  * Invariant: the text is one line of valid UTF-8, and one that is not whole ends in "...". */
 #include "common/crypto/printable.h"

@@ -94,7 +94,8 @@ static EVP_PKEY *key_from_der(struct span der)
 static enum err refuse_encrypted(struct fault *f)
 {
     (void)fault_set(f, ERR_UNSUPPORTED, "the private key is encrypted, which is not supported");
-    fault_hint(f, "decrypt it into a file that only its owner can read: openssl pkey -in OLD -out NEW");
+    fault_hint(
+        f, "decrypt it into a file that only its owner can read: openssl pkey -in OLD -out NEW");
     return ERR_UNSUPPORTED;
 }
 

@@ -97,9 +97,10 @@ static enum err verify(const struct public_key *k, const struct signature_scheme
     if (k->type != key_for(s->kind))
         return ERR_INTEGRITY;
     EVP_MD_CTX_init(&ctx);
-    bool good = EVP_DigestVerifyInit(&ctx, &pctx, hash_md(s->hash), NULL, k->pkey) == 1 &&
-                set_padding(pctx, s) &&
-                EVP_DigestVerify(&ctx, signature.data, signature.len, message.data, message.len) == 1;
+    bool good =
+        EVP_DigestVerifyInit(&ctx, &pctx, hash_md(s->hash), NULL, k->pkey) == 1 &&
+        set_padding(pctx, s) &&
+        EVP_DigestVerify(&ctx, signature.data, signature.len, message.data, message.len) == 1;
     EVP_MD_CTX_cleanup(&ctx);
     ERR_clear_error();
     return good ? ERR_OK : ERR_INTEGRITY;
@@ -127,8 +128,9 @@ static enum err der_from_raw(struct span raw, size_t width, uint8_t *out, size_t
         BN_free(r);
         BN_free(s);
     }
-    good = good && CBB_init_fixed(&cbb, out, cap) && ECDSA_SIG_marshal(&cbb, sig) == 1 &&
-           CBB_finish(&cbb, NULL, ret_len) == 1;
+    CBB_init_fixed(&cbb, out, cap);
+    good = good && ECDSA_SIG_marshal(&cbb, sig) == 1 && CBB_finish(&cbb, NULL, ret_len) == 1;
+    CBB_cleanup(&cbb);
     ECDSA_SIG_free(sig);
     return good ? ERR_OK : ERR_MEMORY;
 }
@@ -178,11 +180,11 @@ static enum err make_with_scheme(const struct private_key *k, const struct signa
     size_t head = 0, len = 0;
     CBB_init_fixed(&cbb, out, SIGNATURE_MAX);
     /* RFC 7427 3: one octet of length, the AlgorithmIdentifier, the signature. */
-    if (!CBB_add_u8_length_prefixed(&cbb, &algorithm) ||
-        signature_scheme_write(s, &algorithm) != ERR_OK || !CBB_finish(&cbb, NULL, &head)) {
-        CBB_cleanup(&cbb);
-        return ERR_LIMIT;
-    }
+    bool good = CBB_add_u8_length_prefixed(&cbb, &algorithm) &&
+                signature_scheme_write(s, &algorithm) == ERR_OK && CBB_finish(&cbb, NULL, &head);
+    CBB_cleanup(&cbb);
+    if (!good)
+        return ERR_MEMORY;
     enum err e = sign(k, s, message, out + head, SIGNATURE_MAX - head, &len);
     if (e == ERR_OK)
         *ret_len = head + len;

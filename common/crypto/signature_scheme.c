@@ -71,10 +71,10 @@ static bool is_oid(const CBS *oid, const struct oid *o)
     return CBS_mem_equal(oid, o->bytes, o->len) == 1;
 }
 
-static const CBS_ASN1_TAG tag_0 = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 0;
-static const CBS_ASN1_TAG tag_1 = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 1;
-static const CBS_ASN1_TAG tag_2 = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 2;
-static const CBS_ASN1_TAG tag_3 = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 3;
+static const unsigned tag_0 = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 0;
+static const unsigned tag_1 = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 1;
+static const unsigned tag_2 = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 2;
+static const unsigned tag_3 = CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | 3;
 
 /* AlgorithmIdentifier ::= SEQUENCE { algorithm OBJECT IDENTIFIER, parameters ANY OPTIONAL } */
 static bool read_algorithm(CBS *in, CBS *ret_oid, CBS *ret_parameters)
@@ -107,8 +107,8 @@ static enum err read_hash(CBS *in, enum hash_id *ret)
     return ERR_UNSUPPORTED;
 }
 
-/* RFC 4055 3.1: every field has a default (SHA-1, MGF1 with SHA-1, 20, 1). We know PSS with one hash
- * for both uses alone. */
+/* RFC 4055 3.1: every field has a default (SHA-1, MGF1 with SHA-1, 20, 1). We know PSS with one
+ * hash for both uses alone. */
 static enum err read_pss(CBS parameters, struct signature_scheme *ret)
 {
     CBS pss, field, oid, mgf;

@@ -76,6 +76,12 @@ struct certificate {
     uint8_t *der;
 };
 
+/* Hands each certificate in `bytes` (PEM, or one DER) to the sink, which takes a reference where it
+ * keeps it; its error ends the walk. lenient: what does not parse is passed over. */
+typedef enum err certificate_sink(void *ctx, struct certificate *c, struct fault *f);
+CHECKED enum err certificate_each(struct span bytes, bool lenient, certificate_sink *sink,
+                                  void *ctx, struct fault *f);
+
 /* One trust anchor and what CERTREQ says of it. */
 struct anchor {
     struct certificate *certificate;

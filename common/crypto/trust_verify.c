@@ -1,0 +1,285 @@
+/* Is this chain to be believed? BoringSSL builds the path and checks signatures, validity,
+ * constraints and path length (RFC 5280 6.1); this file adds what IKE asks for (RFC 4945 5.1: key
+ * usage, extended key usage), refuses weak algorithms, and puts the reason into words.
+ *
+ * Invariant: the time is the caller's; no clock is read. */
+#include <openssl/err.h>
+#include <openssl/mem.h>
+#include <openssl/obj.h>
+
+#include "common/crypto/x509_internal.h"
+
+enum { NAME_TEXT_MAX = 112, CHAIN_MAX = CERTIFICATES_MAX }; /* two names fit into a fault */
+
+struct names {
+    char subject[NAME_TEXT_MAX], issuer[NAME_TEXT_MAX];
+};
+
+static struct names names_of(X509 *x)
+{
+    struct names n;
+    (void)name_text(X509_get_subject_name(x), n.subject, sizeof n.subject);
+    (void)name_text(X509_get_issuer_name(x), n.issuer, sizeof n.issuer);
+    return n;
+}
+
+static enum err refuse_time(X509 *x, bool expired, int64_t wall_time, struct fault *f)
+{
+    struct names n = names_of(x);
+    char then[WALL_TIME_TEXT_MAX], now[WALL_TIME_TEXT_MAX] = "";
+    int64_t limit = 0;
+    enum err e =
+        wall_time_from_asn1(expired ? X509_get0_notAfter(x) : X509_get0_notBefore(x), &limit);
+    if (e != ERR_OK)
+        return fault_set(f, ERR_REFUSED, "certificate \"%s\" has a damaged validity", n.subject);
+    (void)fault_set(f, ERR_REFUSED, "certificate \"%s\" %s on %s (this machine's clock says %s)",
+                    n.subject, expired ? "expired" : "only becomes valid",
+                    wall_time_format(limit, then), wall_time_format(wall_time, now));
+    fault_hint(f, expired ? "renew the certificate; or set this machine's clock, if that is wrong"
+                          : "set this machine's clock, if that is wrong; or wait for that day");
+    return ERR_REFUSED;
+}
+
+static enum err refuse_issuer(X509 *x, const struct trust_store *t, struct fault *f)
+{
+    struct names n = names_of(x);
+    bool self_signed = X509_NAME_cmp(X509_get_subject_name(x), X509_get_issuer_name(x)) == 0;
+    if (t->count == 0) {
+        (void)fault_set(f, ERR_REFUSED,
+                        "certificate \"%s\" cannot be verified: no CA certificate is trusted",
+                        n.subject);
+        fault_hint(f, "set CA= to the certificate of the CA that issued it, \"%s\"", n.issuer);
+    } else if (self_signed) {
+        (void)fault_set(f, ERR_REFUSED,
+                        "certificate \"%s\" is self-signed and not among the trusted ones",
+                        n.subject);
+        fault_hint(f, "if it is the right one, add it to CA=");
+    } else {
+        (void)fault_set(
+            f, ERR_REFUSED,
+            "certificate \"%s\" was issued by \"%s\", which is neither trusted nor among "
+            "the certificates sent",
+            n.subject, n.issuer);
+        fault_hint(f,
+                   "add the certificate of \"%s\" to CA=; or, where that is an intermediate CA, "
+                   "have the sender send it too",
+                   n.issuer);
+    }
+    return ERR_REFUSED;
+}
+
+static enum err refuse(struct fault *f, X509 *x, const char *what, const char *hint)
+{
+    struct names n = names_of(x);
+    (void)fault_set(f, ERR_REFUSED, "certificate \"%s\" %s", n.subject, what);
+    fault_hint(f, "%s", hint);
+    return ERR_REFUSED;
+}
+
+/* X509_verify_cert said no: which certificate, and why. */
+static enum err explain(X509_STORE_CTX *ctx, const struct trust_store *t, X509 *leaf,
+                        int64_t wall_time, struct fault *f)
+{
+    static const char ask[] = "the CA that issued it has to correct this";
+    int error = X509_STORE_CTX_get_error(ctx);
+    X509 *x = X509_STORE_CTX_get_current_cert(ctx);
+    if (x == NULL)
+        x = leaf;
+    struct names n = names_of(x);
+    switch (error) {
+    case X509_V_ERR_OUT_OF_MEM:
+        return fault_set(f, ERR_MEMORY, "out of memory");
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return refuse_time(x, error == X509_V_ERR_CERT_HAS_EXPIRED, wall_time, f);
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_CERT_UNTRUSTED:
+        return refuse_issuer(x, t, f);
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+        (void)fault_set(f, ERR_REFUSED,
+                        "the signature on certificate \"%s\" is wrong: it was altered, or another "
+                        "CA with the name \"%s\" issued it",
+                        n.subject, n.issuer);
+        fault_hint(f, "compare the fingerprint of the CA certificate in CA= with the CA's own");
+        return ERR_REFUSED;
+    case X509_V_ERR_INVALID_CA:
+    case X509_V_ERR_KEYUSAGE_NO_CERTSIGN:
+        return refuse(f, x, "issued another one, but is not a CA's", ask);
+    case X509_V_ERR_PATH_LENGTH_EXCEEDED:
+        return refuse(f, x, "allows fewer intermediate CAs below it than there are", ask);
+    case X509_V_ERR_CERT_CHAIN_TOO_LONG:
+        return refuse(f, x, "is too far from any trusted CA", "send a shorter chain");
+    case X509_V_ERR_PERMITTED_VIOLATION:
+    case X509_V_ERR_EXCLUDED_VIOLATION:
+    case X509_V_ERR_NAME_CONSTRAINTS_WITHOUT_SANS:
+        return refuse(f, x, "has a name that a CA above it may not certify (name constraints)",
+                      ask);
+    case X509_V_ERR_UNSUPPORTED_CONSTRAINT_TYPE:
+    case X509_V_ERR_UNSUPPORTED_CONSTRAINT_SYNTAX:
+    case X509_V_ERR_UNSUPPORTED_NAME_SYNTAX:
+    case X509_V_ERR_SUBTREE_MINMAX:
+        return refuse(f, x, "is under name constraints of a kind that cannot be checked here", ask);
+    case X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION:
+        return refuse(f, x, "has a critical extension that is not known here", ask);
+    default:
+        break;
+    }
+    return fault_set(f, ERR_REFUSED, "certificate \"%s\" was not accepted: %s", n.subject,
+                     X509_verify_cert_error_string(error));
+}
+
+static enum err check_signature_algorithm(X509 *x, struct fault *f)
+{
+    const X509_ALGOR *algorithm = NULL;
+    const ASN1_BIT_STRING *signature = NULL;
+    struct signature_scheme s;
+    unsigned char *der = NULL;
+    X509_get0_signature(&signature, &algorithm, x);
+    int len = i2d_X509_ALGOR(algorithm, &der);
+    enum err e = len > 0 ? signature_scheme_parse(span_make(der, (size_t)len), &s) : ERR_MEMORY;
+    OPENSSL_free(der);
+    if (e == ERR_OK && s.hash != HASH_SHA1)
+        return ERR_OK;
+    struct names n = names_of(x);
+    (void)fault_set(
+        f, ERR_REFUSED, "certificate \"%s\" is signed with %s, which is not accepted", n.subject,
+        e == ERR_OK ? signature_scheme_text(&s) : OBJ_nid2ln(X509_get_signature_nid(x)));
+    fault_hint(f, "have it issued again, with SHA-256 or better");
+    return ERR_REFUSED;
+}
+
+static enum err check_key(X509 *x, struct fault *f)
+{
+    unsigned bits = 0;
+    EVP_PKEY *pkey = X509_get_pubkey(x);
+    enum key_type type = pkey != NULL ? pkey_type(pkey, &bits) : KEY_NONE;
+    EVP_PKEY_free(pkey);
+    if (type == KEY_NONE)
+        return refuse(f, x, "has a public key of an unsupported kind",
+                      "use RSA, ECDSA on P-256, P-384 or P-521, or Ed25519");
+    if (type == KEY_RSA && bits < RSA_BITS_MIN) {
+        struct names n = names_of(x);
+        (void)fault_set(f, ERR_REFUSED, "certificate \"%s\" has an RSA key of only %u bits",
+                        n.subject, bits);
+        fault_hint(f, "have it issued again for a key of %d bits or more", RSA_BITS_MIN);
+        return ERR_REFUSED;
+    }
+    return ERR_OK;
+}
+
+/* Everything below the anchor must have been certified as what it is; the anchor was configured. */
+static enum err check_chain(STACK_OF(X509) * chain, struct fault *f)
+{
+    size_t count = sk_X509_num(chain);
+    for (size_t i = 0; i < count; i++) {
+        X509 *x = sk_X509_value(chain, i);
+        bool anchor = i + 1 == count;
+        enum err e = check_key(x, f);
+        if (e == ERR_OK && !anchor)
+            e = check_signature_algorithm(x, f);
+        /* RFC 5280 6.1.4 (k): basicConstraints with the CA bit; older conventions do not count. */
+        if (e == ERR_OK && !anchor && i > 0 && X509_check_ca(x) != 1)
+            e = refuse(f, x, "issued another one, but is not a CA's",
+                       "the CA that issued it has to correct this");
+        if (e != ERR_OK)
+            return e;
+    }
+    return ERR_OK;
+}
+
+/* RFC 4945 5.1.3.12 with serverAuth and clientAuth, which is what CAs issue. */
+static bool eku_allows(const ASN1_OBJECT *object, enum certificate_purpose purpose)
+{
+    static const uint8_t server_auth[] = {0x2b, 6, 1, 5, 5, 7, 3, 1};
+    static const uint8_t client_auth[] = {0x2b, 6, 1, 5, 5, 7, 3, 2};
+    static const uint8_t ike_intermediate[] = {0x2b, 6, 1, 5, 5, 8, 2, 2};
+    static const uint8_t any[] = {0x55, 0x1d, 0x25, 0};
+    struct span oid = span_make(OBJ_get0_data(object), OBJ_length(object));
+    return span_equal(oid, SPAN_OF(any)) || span_equal(oid, SPAN_OF(ike_intermediate)) ||
+           span_equal(oid,
+                      purpose == PURPOSE_GATEWAY ? SPAN_OF(server_auth) : SPAN_OF(client_auth));
+}
+
+static enum err check_eku(X509 *x, enum certificate_purpose purpose, struct fault *f)
+{
+    int found = 0;
+    EXTENDED_KEY_USAGE *eku = X509_get_ext_d2i(x, NID_ext_key_usage, &found, NULL);
+    if (eku == NULL)
+        return found == -1 ? ERR_OK
+                           : refuse(f, x, "has a damaged extendedKeyUsage",
+                                    "the CA that issued it has to correct this");
+    bool allowed = false;
+    for (size_t i = 0; i < sk_ASN1_OBJECT_num(eku) && !allowed; i++)
+        allowed = eku_allows(sk_ASN1_OBJECT_value(eku, i), purpose);
+    EXTENDED_KEY_USAGE_free(eku);
+    if (allowed)
+        return ERR_OK;
+    return purpose == PURPOSE_GATEWAY
+               ? refuse(f, x, "may not be used by a gateway (extended key usage)",
+                        "have it issued with serverAuth (1.3.6.1.5.5.7.3.1)")
+               : refuse(f, x, "may not be used by a client (extended key usage)",
+                        "have it issued with clientAuth (1.3.6.1.5.5.7.3.2)");
+}
+
+static enum err check_leaf(X509 *x, enum certificate_purpose purpose, struct fault *f)
+{
+    /* RFC 4945 5.1.3.2; all bits are set where the extension is absent */
+    if ((X509_get_key_usage(x) & (KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION)) == 0)
+        return refuse(f, x, "may not be used for signatures (key usage)",
+                      "have it issued with digitalSignature");
+    return check_eku(x, purpose, f);
+}
+
+static STACK_OF(X509) * intermediates(const struct certificate_list *chain)
+{
+    STACK_OF(X509) *stack = sk_X509_new_null();
+    for (size_t i = 1; i < chain->count && stack != NULL; i++) {
+        if (sk_X509_push(stack, chain->items[i]->x509) == 0) {
+            sk_X509_free(stack);
+            stack = NULL;
+        }
+    }
+    return stack;
+}
+
+static enum err verify(X509_STORE_CTX *ctx, const struct trust_store *t,
+                       const struct certificate_list *chain, enum certificate_purpose purpose,
+                       int64_t wall_time, struct fault *f)
+{
+    X509 *leaf = chain->items[0]->x509;
+    X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
+    X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST);
+    X509_VERIFY_PARAM_set_depth(param, CHAIN_MAX);
+    X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY);
+    X509_VERIFY_PARAM_set_time(param, wall_time);
+    if (X509_verify_cert(ctx) != 1)
+        return explain(ctx, t, leaf, wall_time, f);
+    enum err e = check_chain(X509_STORE_CTX_get0_chain(ctx), f);
+    return e == ERR_OK ? check_leaf(leaf, purpose, f) : e;
+}
+
+enum err trust_verify(const struct trust_store *t, const struct certificate_list *chain,
+                      enum certificate_purpose purpose, int64_t wall_time, struct fault *f)
+{
+    if (chain->count == 0) {
+        (void)fault_set(f, ERR_REFUSED, "no certificate was sent");
+        fault_hint(f, "have the sender send its certificate");
+        return ERR_REFUSED;
+    }
+    STACK_OF(X509) *untrusted = intermediates(chain);
+    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    enum err e = ERR_MEMORY;
+    if (untrusted != NULL && ctx != NULL &&
+        X509_STORE_CTX_init(ctx, t->store, chain->items[0]->x509, untrusted) == 1)
+        e = verify(ctx, t, chain, purpose, wall_time, f);
+    else
+        e = fault_set(f, e, "out of memory");
+    X509_STORE_CTX_free(ctx);
+    sk_X509_free(untrusted);
+    ERR_clear_error();
+    return e;
+}
