@@ -139,7 +139,7 @@ static enum err check_signature_algorithm(X509 *x, struct fault *f)
     struct signature_scheme s;
     unsigned char *der = NULL;
     X509_get0_signature(&signature, &algorithm, x);
-    int len = i2d_X509_ALGOR(algorithm, &der);
+    int len = i2d_X509_ALGOR((X509_ALGOR *)algorithm, &der);
     enum err e = len > 0 ? signature_scheme_parse(span_make(der, (size_t)len), &s) : ERR_MEMORY;
     OPENSSL_free(der);
     if (e == ERR_OK && s.hash != HASH_SHA1)

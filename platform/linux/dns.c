@@ -1,0 +1,306 @@
+/* DNS servers for the tunnel: systemd-resolved over D-Bus where it runs, else the resolvconf
+ * program.
+ *
+ * resolved gets the domains before the servers, so that no name goes to the new servers that should
+ * not. */
+#include "platform/dns.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <systemd/sd-bus.h>
+
+enum { PATIENCE_US = 5 * 1000 * 1000, RESOLV_TEXT_MAX = 8192 };
+
+extern char **environ;
+
+static const char resolved_name[] = "org.freedesktop.resolve1";
+static const char resolved_path[] = "/org/freedesktop/resolve1";
+static const char resolved_interface[] = "org.freedesktop.resolve1.Manager";
+
+/* --- systemd-resolved --- */
+
+static enum err bus_fault(struct fault *f, const char *what, int r)
+{
+    return fault_set(f, ERR_SYSTEM, "systemd-resolved: %s: %s", what, strerror(-r));
+}
+
+static int bus_open(sd_bus **ret)
+{
+    int r = sd_bus_open_system(ret);
+    if (r >= 0)
+        r = sd_bus_set_method_call_timeout(*ret, PATIENCE_US);
+    return r;
+}
+
+static bool resolved_present(void)
+{
+    sd_bus *bus = NULL;
+    sd_bus_creds *creds = NULL;
+    char **names = NULL, **activatable = NULL;
+    bool present = false;
+    if (bus_open(&bus) >= 0) {
+        present = sd_bus_get_name_creds(bus, resolved_name, 0, &creds) >= 0;
+        if (!present && sd_bus_list_names(bus, &names, &activatable) >= 0) {
+            for (char **n = activatable; n != NULL && *n != NULL; n++)
+                present |= strcmp(*n, resolved_name) == 0;
+        }
+    }
+    for (char **n = names; n != NULL && *n != NULL; n++)
+        free(*n);
+    for (char **n = activatable; n != NULL && *n != NULL; n++)
+        free(*n);
+    free(names);
+    free(activatable);
+    sd_bus_creds_unref(creds);
+    sd_bus_flush_close_unref(bus);
+    return present;
+}
+
+/* Routing domains: the plan's, or "." for every name. */
+static int put_domains(sd_bus_message *m, const struct dns_plan *plan)
+{
+    int r = sd_bus_message_append(m, "i", (int)plan->interface);
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'a', "(sb)");
+    if (r >= 0 && plan->domain_count == 0)
+        r = sd_bus_message_append(m, "(sb)", ".", 1);
+    for (size_t i = 0; r >= 0 && i < plan->domain_count; i++)
+        r = sd_bus_message_append(m, "(sb)", plan->domains[i], 1);
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int put_servers(sd_bus_message *m, const struct dns_plan *plan)
+{
+    int r = sd_bus_message_append(m, "i", (int)plan->interface);
+    if (r >= 0)
+        r = sd_bus_message_open_container(m, 'a', "(iay)");
+    for (size_t i = 0; r >= 0 && i < plan->server_count; i++) {
+        const struct ip *server = &plan->servers[i];
+        r = sd_bus_message_open_container(m, 'r', "iay");
+        if (r >= 0)
+            r = sd_bus_message_append(m, "i", server->family == IP_V4 ? AF_INET : AF_INET6);
+        if (r >= 0)
+            r = sd_bus_message_append_array(m, 'y', server->bytes, ip_len(server->family));
+        if (r >= 0)
+            r = sd_bus_message_close_container(m);
+    }
+    return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int put_default_route(sd_bus_message *m, const struct dns_plan *plan)
+{
+    return sd_bus_message_append(m, "ib", (int)plan->interface, plan->domain_count == 0);
+}
+
+static int call(sd_bus *bus, const char *method, const struct dns_plan *plan,
+                int (*put)(sd_bus_message *m, const struct dns_plan *plan))
+{
+    sd_bus_message *m = NULL;
+    int r = sd_bus_message_new_method_call(bus, &m, resolved_name, resolved_path,
+                                           resolved_interface, method);
+    if (r >= 0)
+        r = put(m, plan);
+    if (r >= 0)
+        r = sd_bus_call(bus, m, PATIENCE_US, NULL, NULL);
+    sd_bus_message_unref(m);
+    return r;
+}
+
+static int put_interface(sd_bus_message *m, const struct dns_plan *plan)
+{
+    return sd_bus_message_append(m, "i", (int)plan->interface);
+}
+
+static enum err resolved_apply(const struct dns_plan *plan, struct fault *f)
+{
+    sd_bus *bus = NULL;
+    int r = bus_open(&bus);
+    const char *what = "the system bus";
+    if (r >= 0) {
+        what = "SetLinkDomains";
+        r = call(bus, what, plan, put_domains);
+    }
+    if (r >= 0) {
+        what = "SetLinkDefaultRoute";
+        r = call(bus, what, plan, put_default_route);
+    }
+    if (r >= 0) {
+        what = "SetLinkDNS";
+        r = call(bus, what, plan, put_servers);
+    }
+    sd_bus_flush_close_unref(bus);
+    return r < 0 ? bus_fault(f, what, r) : ERR_OK;
+}
+
+static void resolved_revert(uint32_t interface)
+{
+    const struct dns_plan plan = {.interface = interface};
+    sd_bus *bus = NULL;
+    if (bus_open(&bus) >= 0)
+        (void)call(bus, "RevertLink", &plan, put_interface); /* unknown link: nothing to undo */
+    sd_bus_flush_close_unref(bus);
+}
+
+/* --- resolvconf --- */
+
+static bool resolvconf_present(void)
+{
+    const char *path = getenv("PATH");
+    if (path == NULL)
+        path = "/usr/sbin:/usr/bin:/sbin:/bin";
+    while (*path != '\0') {
+        size_t n = strcspn(path, ":");
+        char file[1024];
+        int len = snprintf(file, sizeof(file), "%.*s/resolvconf", (int)n, path);
+        if (n > 0 && len > 0 && (size_t)len < sizeof(file) && access(file, X_OK) == 0)
+            return true;
+        path += n + (path[n] == ':');
+    }
+    return false;
+}
+
+static int64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* Waits at most our patience; a program that takes longer is ended. */
+static int await(pid_t pid)
+{
+    int status = -1;
+    for (int64_t end = now_us() + PATIENCE_US; now_us() < end;) {
+        pid_t done = waitpid(pid, &status, WNOHANG);
+        if (done == pid)
+            return status;
+        if (done < 0)
+            return -1;
+        (void)poll(NULL, 0, 10);
+    }
+    kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return -1;
+}
+
+/* `resolvconf OPTION NAME`, with text on its standard input. No shell. 0 where it succeeded. */
+static int resolvconf_run(char *option, char *name, const char *text)
+{
+    char program[] = "resolvconf";
+    char *const argv[] = {program, option, name, NULL};
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return -1;
+    posix_spawn_file_actions_t actions;
+    pid_t pid = -1;
+    if (posix_spawn_file_actions_init(&actions) != 0) {
+        close(ends[0]);
+        close(ends[1]);
+        return -1;
+    }
+    int r = posix_spawn_file_actions_adddup2(&actions, ends[1], STDIN_FILENO);
+    if (r == 0)
+        r = posix_spawnp(&pid, program, &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    size_t len = strlen(text);
+    bool written = r == 0 && send(ends[0], text, len, MSG_NOSIGNAL) == (ssize_t)len;
+    close(ends[0]);
+    if (r != 0)
+        return -1;
+    int status = await(pid);
+    return written && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
+static void resolvconf_name(const char *interface_name, char out[64])
+{
+    snprintf(out, 64, "%.16s.tern", interface_name);
+}
+
+static enum err resolvconf_apply(const struct dns_plan *plan, struct fault *f)
+{
+    char text[RESOLV_TEXT_MAX], name[64], option[] = "-a";
+    size_t at = 0;
+    for (size_t i = 0; i < plan->server_count; i++) {
+        char ip[IP_TEXT_MAX];
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "nameserver %s\n",
+                               ip_format(&plan->servers[i], ip));
+    }
+    for (size_t i = 0; i < plan->domain_count; i++)
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", i == 0 ? "search " : " ",
+                               plan->domains[i]);
+    snprintf(text + at, sizeof(text) - at, "\n");
+    resolvconf_name(plan->interface_name, name);
+    if (resolvconf_run(option, name, text) != 0)
+        return fault_set(f, ERR_SYSTEM, "resolvconf -a %s failed", name);
+    return ERR_OK;
+}
+
+/* --- either --- */
+
+enum dns_backend dns_backend_present(void)
+{
+    if (resolved_present())
+        return DNS_RESOLVED;
+    return resolvconf_present() ? DNS_RESOLVCONF : DNS_NONE;
+}
+
+const char *dns_backend_text(enum dns_backend b)
+{
+    switch (b) {
+    case DNS_RESOLVED:
+        return "systemd-resolved";
+    case DNS_RESOLVCONF:
+        return "resolvconf";
+    case DNS_NONE:
+        break;
+    }
+    return "none";
+}
+
+enum err dns_apply(const struct dns_plan *plan, enum dns_backend *ret_backend, struct fault *f)
+{
+    enum dns_backend backend = dns_backend_present();
+    enum err e;
+    switch (backend) {
+    case DNS_RESOLVED:
+        e = resolved_apply(plan, f);
+        break;
+    case DNS_RESOLVCONF:
+        e = resolvconf_apply(plan, f);
+        break;
+    case DNS_NONE:
+    default:
+        e = fault_set(f, ERR_NOT_FOUND,
+                      "neither systemd-resolved nor resolvconf is here to take the DNS servers");
+        fault_hint(f, "install one (apt install systemd-resolved), or set DNS = off in [Tunnel]");
+        break;
+    }
+    if (e == ERR_OK)
+        *ret_backend = backend;
+    else if (backend != DNS_NONE)
+        dns_revert(backend, plan->interface_name, plan->interface);
+    return e;
+}
+
+void dns_revert(enum dns_backend backend, const char *interface_name, uint32_t interface)
+{
+    char name[64], option[] = "-d";
+    if (backend == DNS_RESOLVED) {
+        resolved_revert(interface);
+    } else if (backend == DNS_RESOLVCONF) {
+        resolvconf_name(interface_name, name);
+        (void)resolvconf_run(option, name, "");
+    }
+}

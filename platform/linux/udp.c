@@ -1,0 +1,326 @@
+/* UDP sockets for IKE and ESP. Unconnected and bound to any address, so that one socket serves
+ * every path; the path of each datagram travels in control data (IP_PKTINFO, IPV6_PKTINFO). DF is
+ * set on all but what is sent as fragmentable: path MTU is the caller's business. */
+#include "platform/udp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct udp {
+    int fd;
+    enum ip_family family;
+    uint16_t port;
+};
+
+enum { BUFFER_BYTES = 7 * 1024 * 1024 };
+
+union control {
+    _Alignas(struct cmsghdr) char v4[CMSG_SPACE(sizeof(struct in_pktinfo))];
+    char v6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+/* --- addresses --- */
+
+static socklen_t to_sockaddr(const struct endpoint *e, enum ip_family family,
+                             struct sockaddr_storage *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    if (family == IP_V4) {
+        struct sockaddr_in *in = (struct sockaddr_in *)ret;
+        in->sin_family = AF_INET;
+        in->sin_port = htons(e->port);
+        memcpy(&in->sin_addr, e->ip.bytes, 4);
+        return sizeof(*in);
+    }
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = htons(e->port);
+    memcpy(&in6->sin6_addr, e->ip.bytes, 16);
+    return sizeof(*in6);
+}
+
+static struct endpoint from_sockaddr(const struct sockaddr_storage *s)
+{
+    if (s->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)s;
+        return (struct endpoint){ip_from_span(span_make(&in->sin_addr, 4)), ntohs(in->sin_port)};
+    }
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)s;
+    return (struct endpoint){ip_from_span(span_make(&in6->sin6_addr, 16)), ntohs(in6->sin6_port)};
+}
+
+/* --- opening --- */
+
+static bool set(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+}
+
+static bool discover(const struct udp *u, bool dont_fragment)
+{
+    if (u->family == IP_V4)
+        return set(u->fd, IPPROTO_IP, IP_MTU_DISCOVER,
+                   dont_fragment ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT);
+    return set(u->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+               dont_fragment ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_DONT);
+}
+
+/* FORCE passes the system's limit where we have the capability. */
+static void enlarge(int fd)
+{
+    if (!set(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES))
+        (void)set(fd, SOL_SOCKET, SO_RCVBUF, BUFFER_BYTES);
+    if (!set(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER_BYTES))
+        (void)set(fd, SOL_SOCKET, SO_SNDBUF, BUFFER_BYTES);
+}
+
+static bool configure(const struct udp *u, const struct udp_options *o)
+{
+    bool ok = u->family == IP_V4 ? set(u->fd, IPPROTO_IP, IP_PKTINFO, 1)
+                                 : set(u->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
+                                       set(u->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    ok = ok && discover(u, true);
+    if (ok && o->mark != 0)
+        ok = set(u->fd, SOL_SOCKET, SO_MARK, (int)o->mark);
+    enlarge(u->fd);
+    return ok;
+}
+
+static bool bind_to(struct udp *u, const struct udp_options *o)
+{
+    struct sockaddr_storage address;
+    struct endpoint e = {o->address, o->port};
+    socklen_t len = to_sockaddr(&e, u->family, &address);
+    if (bind(u->fd, (struct sockaddr *)&address, len) != 0)
+        return false;
+    len = sizeof(address);
+    if (getsockname(u->fd, (struct sockaddr *)&address, &len) != 0)
+        return false;
+    u->port = from_sockaddr(&address).port;
+    return true;
+}
+
+enum err udp_open(const struct udp_options *o, struct udp **ret, struct fault *f)
+{
+    if (o->address.family != IP_V4 && o->address.family != IP_V6)
+        return fault_set(f, ERR_MALFORMED, "a UDP socket needs an address family");
+    struct udp *u = calloc(1, sizeof(*u));
+    if (u == NULL)
+        return fault_set(f, ERR_MEMORY, "no memory for a UDP socket");
+    u->family = o->address.family;
+    int domain = u->family == IP_V4 ? AF_INET : AF_INET6;
+    u->fd = socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (u->fd < 0 || !configure(u, o) || !bind_to(u, o)) {
+        struct endpoint e = {o->address, o->port};
+        char text[ENDPOINT_TEXT_MAX];
+        enum err err = fault_set(f, ERR_SYSTEM, "cannot open UDP %s: %s", endpoint_format(&e, text),
+                                 strerror(errno));
+        udp_close(u);
+        return err;
+    }
+    *ret = u;
+    return ERR_OK;
+}
+
+void udp_close(struct udp *u)
+{
+    if (u == NULL)
+        return;
+    if (u->fd >= 0)
+        close(u->fd);
+    free(u);
+}
+
+int udp_fd(const struct udp *u)
+{
+    return u->fd;
+}
+
+uint16_t udp_port(const struct udp *u)
+{
+    return u->port;
+}
+
+enum ip_family udp_family(const struct udp *u)
+{
+    return u->family;
+}
+
+/* --- receiving --- */
+
+static void read_destination(struct msghdr *m, uint16_t port, struct path *path)
+{
+    path->local = (struct endpoint){.port = port};
+    path->interface = 0;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof(info));
+            path->local.ip = ip_from_span(span_make(&info.ipi_addr, 4));
+            path->interface = (uint32_t)info.ipi_ifindex;
+        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            struct in6_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof(info));
+            path->local.ip = ip_from_span(span_make(&info.ipi6_addr, 16));
+            path->interface = info.ipi6_ifindex;
+        }
+    }
+}
+
+/* Left on the socket by an ICMP message for an earlier datagram: anybody can send those. */
+static bool is_icmp_hint(int error)
+{
+    return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
+           error == EHOSTDOWN || error == EPROTO || error == ENOPROTOOPT || error == EMSGSIZE ||
+           error == EINTR;
+}
+
+enum err udp_receive(struct udp *u, struct udp_message *m, size_t count, size_t *ret_count)
+{
+    struct mmsghdr headers[UDP_BATCH_MAX];
+    struct iovec iov[UDP_BATCH_MAX];
+    struct sockaddr_storage from[UDP_BATCH_MAX];
+    union control control[UDP_BATCH_MAX];
+    if (count > UDP_BATCH_MAX)
+        count = UDP_BATCH_MAX;
+    for (size_t i = 0; i < count; i++) {
+        iov[i] = (struct iovec){m[i].data, m[i].cap};
+        headers[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &from[i],
+                                                  .msg_namelen = sizeof(from[i]),
+                                                  .msg_iov = &iov[i],
+                                                  .msg_iovlen = 1,
+                                                  .msg_control = &control[i],
+                                                  .msg_controllen = sizeof(control[i])}};
+    }
+    int n = -1;
+    for (unsigned tries = 0; n < 0 && tries < UDP_BATCH_MAX; tries++) {
+        n = recvmmsg(u->fd, headers, (unsigned)count, MSG_DONTWAIT, NULL);
+        if (n < 0 && !is_icmp_hint(errno))
+            break;
+    }
+    *ret_count = 0;
+    if (n < 0)
+        return errno == EAGAIN || is_icmp_hint(errno) ? ERR_AGAIN : ERR_SYSTEM;
+    for (int i = 0; i < n; i++) {
+        struct udp_message *r = &m[i];
+        r->len = headers[i].msg_len;
+        if ((headers[i].msg_hdr.msg_flags & MSG_TRUNC) != 0)
+            r->len = 0; /* no datagram of ours is that long */
+        read_destination(&headers[i].msg_hdr, u->port, &r->path);
+        r->path.remote = from_sockaddr(&from[i]);
+    }
+    *ret_count = (size_t)n;
+    return ERR_OK;
+}
+
+/* --- sending --- */
+
+static void put_control(struct msghdr *h, union control *control, int level, int type,
+                        const void *info, size_t len)
+{
+    memset(control, 0, sizeof(*control));
+    h->msg_control = control;
+    h->msg_controllen = CMSG_SPACE(len);
+    struct cmsghdr *c = CMSG_FIRSTHDR(h);
+    c->cmsg_level = level;
+    c->cmsg_type = type;
+    c->cmsg_len = CMSG_LEN(len);
+    memcpy(CMSG_DATA(c), info, len);
+}
+
+static void write_source(const struct udp *u, const struct path *path, struct msghdr *h,
+                         union control *control)
+{
+    const struct ip *local = &path->local.ip;
+    if (local->family != u->family && path->interface == 0)
+        return;
+    if (u->family == IP_V4) {
+        struct in_pktinfo info = {.ipi_ifindex = (int)path->interface};
+        memcpy(&info.ipi_spec_dst, local->bytes, 4);
+        put_control(h, control, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+    } else {
+        struct in6_pktinfo info = {.ipi6_ifindex = path->interface};
+        memcpy(&info.ipi6_addr, local->bytes, 16);
+        put_control(h, control, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
+    }
+}
+
+static enum err send_error(int error)
+{
+    switch (error) {
+    case EAGAIN:
+    case ENOBUFS:
+    case EINTR:
+        return ERR_AGAIN;
+    case EMSGSIZE:
+        return ERR_LIMIT;
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case ENODEV:
+    case ENXIO:
+    case EADDRNOTAVAIL:
+    case EINVAL: /* a source address that has gone */
+        return ERR_NOT_FOUND;
+    case EPERM:
+    case EACCES:
+        return ERR_REFUSED;
+    default:
+        return ERR_SYSTEM;
+    }
+}
+
+static enum err send_batch(struct udp *u, const struct udp_message *m, size_t count,
+                           size_t *ret_count)
+{
+    struct mmsghdr headers[UDP_BATCH_MAX];
+    struct iovec iov[UDP_BATCH_MAX];
+    struct sockaddr_storage to[UDP_BATCH_MAX];
+    union control control[UDP_BATCH_MAX];
+    for (size_t i = 0; i < count; i++) {
+        iov[i] = (struct iovec){m[i].data, m[i].len};
+        headers[i] =
+            (struct mmsghdr){.msg_hdr = {.msg_name = &to[i], .msg_iov = &iov[i], .msg_iovlen = 1}};
+        headers[i].msg_hdr.msg_namelen = to_sockaddr(&m[i].path.remote, u->family, &to[i]);
+        write_source(u, &m[i].path, &headers[i].msg_hdr, &control[i]);
+    }
+    *ret_count = 0;
+    unsigned hints = 0;
+    while (*ret_count < count) {
+        int n = sendmmsg(u->fd, headers + *ret_count, (unsigned)(count - *ret_count), 0);
+        if (n > 0)
+            *ret_count += (size_t)n;
+        else if (errno != ECONNREFUSED || ++hints > UDP_BATCH_MAX)
+            return send_error(errno);
+    }
+    return ERR_OK;
+}
+
+enum err udp_send(struct udp *u, const struct udp_message *m, size_t count, size_t *ret_count)
+{
+    *ret_count = 0;
+    while (*ret_count < count) {
+        size_t n = count - *ret_count < UDP_BATCH_MAX ? count - *ret_count : UDP_BATCH_MAX;
+        size_t sent;
+        enum err e = send_batch(u, m + *ret_count, n, &sent);
+        *ret_count += sent;
+        if (e != ERR_OK)
+            return e;
+    }
+    return ERR_OK;
+}
+
+enum err udp_send_fragmentable(struct udp *u, const struct udp_message *m)
+{
+    size_t sent;
+    if (!discover(u, false))
+        return ERR_SYSTEM;
+    enum err e = udp_send(u, m, 1, &sent);
+    if (!discover(u, true))
+        return ERR_SYSTEM;
+    return e;
+}
