@@ -129,8 +129,8 @@ static void load_certificate(struct loading *l, int64_t wall_time)
 static void load_ca(struct loading *l, const char *name)
 {
     bool system = strcmp(name, "system") == 0;
-    unsigned line = l->p->lines[KEY_GATEWAY_CA] != 0 ? l->p->lines[KEY_GATEWAY_CA]
-                                                     : l->p->gateway_line;
+    unsigned line =
+        l->p->lines[KEY_GATEWAY_CA] != 0 ? l->p->lines[KEY_GATEWAY_CA] : l->p->gateway_line;
     char path[PROFILE_PATH_MAX];
     struct file_bytes bytes;
     struct fault f = {0};
@@ -212,7 +212,7 @@ void credentials_session_config(const struct profile *p, const struct credential
     ret->esp = p->esp;
     ret->local_id = c->identity;
     ret->remote_id = p->gateway_identity;
-    ret->send_remote_id = true;
+    ret->send_remote_id = p->lines[KEY_GATEWAY_IDENTITY] != 0;
     ret->local_auth = p->authentication == AUTHENTICATION_CERTIFICATE ? SESSION_AUTH_CERTIFICATE
                                                                       : SESSION_AUTH_PSK;
     ret->remote_auth = p->gateway_authentication == AUTHENTICATION_CERTIFICATE

@@ -10,9 +10,9 @@
 #define CREDENTIALS_SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
 
 struct credentials {
-    struct identity identity;              /* what we say we are */
-    struct secret psk, gateway_psk;        /* our proof, the gateway's */
-    struct private_key *key;               /* NULL without a certificate */
+    struct identity identity;       /* what we say we are */
+    struct secret psk, gateway_psk; /* our proof, the gateway's */
+    struct private_key *key;        /* NULL without a certificate */
     struct certificate_list chain;
     struct trust_store *trust; /* NULL where the gateway proves itself by a key we share */
 };

@@ -19,8 +19,7 @@ struct fault_list {
 };
 
 void fault_list_init(struct fault_list *l);
-void fault_list_add(struct fault_list *l, unsigned line, const char *format, ...)
-    PRINTF_LIKE(3, 4);
+void fault_list_add(struct fault_list *l, unsigned line, const char *format, ...) PRINTF_LIKE(3, 4);
 /* One that a lower layer filled in; its hint follows in brackets when printed. */
 void fault_list_add_fault(struct fault_list *l, unsigned line, const struct fault *f);
 bool fault_list_any(const struct fault_list *l);

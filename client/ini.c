@@ -121,7 +121,8 @@ static void find_sections(struct ini *ini, char *text, size_t len)
         char *next = memchr(at, '\n', (size_t)(text + len - at));
         char *end = next != NULL ? next : text + len;
         char *first = skip_blanks(at);
-        char *close = first < end && *first == '[' ? memchr(first, ']', (size_t)(end - first)) : NULL;
+        char *close =
+            first < end && *first == '[' ? memchr(first, ']', (size_t)(end - first)) : NULL;
         if (close != NULL && ini->section_count < INI_SECTIONS_MAX) {
             struct ini_section *s = &ini->sections[ini->section_count++];
             first = skip_blanks(first + 1);

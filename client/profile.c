@@ -587,9 +587,9 @@ static void default_gateway(struct profile *p, struct fault_list *faults)
     if (!has(p, KEY_GATEWAY_AUTHENTICATION))
         p->gateway_authentication = psk ? AUTHENTICATION_PSK : AUTHENTICATION_CERTIFICATE;
     if (p->gateway_authentication == AUTHENTICATION_PSK && !psk && !local_psk_given)
-        fault_list_add(faults, has(p, KEY_GATEWAY_AUTHENTICATION)
-                                   ? p->lines[KEY_GATEWAY_AUTHENTICATION]
-                                   : p->gateway_line,
+        fault_list_add(faults,
+                       has(p, KEY_GATEWAY_AUTHENTICATION) ? p->lines[KEY_GATEWAY_AUTHENTICATION]
+                                                          : p->gateway_line,
                        "Authentication = psk needs PresharedKey or PresharedKeyFile");
     if (!has(p, KEY_GATEWAY_CA)) {
         memcpy(p->cas.items[0], "system", sizeof("system"));
@@ -609,7 +609,8 @@ static void check_local_keys(const struct profile *p, unsigned line, struct faul
         fault_list_add(faults, line, "Authentication = psk needs PresharedKey or PresharedKeyFile");
     if (p->authentication == AUTHENTICATION_PSK && p->identity.type == IDENTITY_NONE &&
         !has(p, KEY_LOCAL_IDENTITY))
-        fault_list_add(faults, p->local_line, "[Local] needs an Identity with Authentication = psk");
+        fault_list_add(faults, p->local_line,
+                       "[Local] needs an Identity with Authentication = psk");
     if (p->authentication == AUTHENTICATION_CERTIFICATE) {
         if (!has(p, KEY_LOCAL_CERTIFICATE) && !has(p, KEY_LOCAL_PKCS12))
             fault_list_add(faults, line, "Authentication = certificate needs Certificate");
@@ -629,8 +630,9 @@ static void default_local(struct profile *p, struct fault_list *faults)
                p->gateway_authentication == AUTHENTICATION_PSK) {
         p->authentication = AUTHENTICATION_PSK;
     } else {
-        fault_list_add(faults, line, "[Local] has no credentials: set Authentication, and "
-                                     "PresharedKeyFile or Certificate and PrivateKey");
+        fault_list_add(faults, line,
+                       "[Local] has no credentials: set Authentication, and "
+                       "PresharedKeyFile or Certificate and PrivateKey");
         return;
     }
     if (!has(p, KEY_LOCAL_IDENTITY) && p->user_name[0] != '\0' &&
@@ -706,8 +708,9 @@ enum err profile_load(const char *path, struct profile **ret, struct fault_list 
 {
     char name[PROFILE_NAME_MAX];
     if (strlen(path) >= PROFILE_PATH_MAX || profile_name(path, name) != ERR_OK) {
-        fault_list_add(faults, 1, "the file's name cannot name a connection (letters, digits, . _ "
-                                  "- and at most %d octets)",
+        fault_list_add(faults, 1,
+                       "the file's name cannot name a connection (letters, digits, . _ "
+                       "- and at most %d octets)",
                        (int)PROFILE_NAME_MAX - 1);
         return ERR_MALFORMED;
     }

@@ -113,7 +113,7 @@ struct profile {
 
     bool mobike;
     struct profile_list prefer;
-    uint32_t dpd_s; /* 0: off */
+    uint32_t dpd_s;      /* 0: off */
     int32_t keepalive_s; /* 0: off */
     uint32_t hold_down_s;
 };

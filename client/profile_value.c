@@ -105,9 +105,11 @@ enum err value_duration(const char *text, uint32_t min_s, uint32_t max_s, uint32
 
 enum err value_size(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 {
-    static const struct unit units[] = {
-        {"", 1}, {"K", 1024}, {"M", 1024 * 1024}, {"G", 1024 * 1024 * 1024},
-        {"T", (uint64_t)1024 * 1024 * 1024 * 1024}};
+    static const struct unit units[] = {{"", 1},
+                                        {"K", 1024},
+                                        {"M", 1024 * 1024},
+                                        {"G", 1024 * 1024 * 1024},
+                                        {"T", (uint64_t)1024 * 1024 * 1024 * 1024}};
     return with_unit(text, units, sizeof(units) / sizeof(units[0]), min, max, ret);
 }
 

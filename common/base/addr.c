@@ -88,7 +88,7 @@ static uint8_t host_mask(unsigned bits, size_t i)
 {
     if (bits >= 8 * (i + 1))
         return 0;
-    return bits <= 8 * i ? 0xff : (uint8_t)(0xff >> (bits % 8));
+    return (uint8_t)(bits <= 8 * i ? 0xff : 0xff >> (bits % 8));
 }
 
 static struct ip with_host_bits(const struct prefix *p, uint8_t fill)

@@ -123,10 +123,10 @@ static enum err nothing_found(const char *seen, struct fault *f)
 
 static enum err each_pem(BIO *in, bool lenient, certificate_sink *sink, void *ctx, struct fault *f)
 {
-    struct pem_block b;
     char seen[64] = "";
     size_t good = 0, number = 0;
     for (;;) {
+        struct pem_block b = {0};
         struct certificate *c = NULL;
         enum err e = pem_next(in, &b);
         if (e == ERR_NOT_FOUND)

@@ -92,6 +92,9 @@ static enum err explain(X509_STORE_CTX *ctx, const struct trust_store *t, X509 *
     case X509_V_ERR_CERT_HAS_EXPIRED:
     case X509_V_ERR_CERT_NOT_YET_VALID:
         return refuse_time(x, error == X509_V_ERR_CERT_HAS_EXPIRED, wall_time, f);
+    case X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD:
+    case X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD: /* the fields parsed, so the clock is absurd */
+        return refuse_time(x, wall_time > 0, wall_time, f);
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
@@ -128,8 +131,10 @@ static enum err explain(X509_STORE_CTX *ctx, const struct trust_store *t, X509 *
     default:
         break;
     }
-    return fault_set(f, ERR_REFUSED, "certificate \"%s\" was not accepted: %s", n.subject,
-                     X509_verify_cert_error_string(error));
+    (void)fault_set(f, ERR_REFUSED, "certificate \"%s\" was not accepted: %s", n.subject,
+                    X509_verify_cert_error_string(error));
+    fault_hint(f, "%s", ask);
+    return ERR_REFUSED;
 }
 
 static enum err check_signature_algorithm(X509 *x, struct fault *f)
@@ -171,7 +176,16 @@ static enum err check_key(X509 *x, struct fault *f)
     return ERR_OK;
 }
 
-/* Everything below the anchor must have been certified as what it is; the anchor was configured. */
+/* RFC 5280 6.1.4 (k): who issues has basicConstraints with the CA bit. An anchor may also be of the
+ * time before there were extensions; but one gateway's certificate, trusted by itself, must not
+ * vouch for others. */
+static bool may_issue(X509 *x, bool anchor)
+{
+    int ca = X509_check_ca(x);
+    return anchor ? ca != 0 : ca == 1;
+}
+
+/* BoringSSL leaves these to the purposes it knows, and IKE is none of them. */
 static enum err check_chain(STACK_OF(X509) * chain, struct fault *f)
 {
     size_t count = sk_X509_num(chain);
@@ -181,8 +195,7 @@ static enum err check_chain(STACK_OF(X509) * chain, struct fault *f)
         enum err e = check_key(x, f);
         if (e == ERR_OK && !anchor)
             e = check_signature_algorithm(x, f);
-        /* RFC 5280 6.1.4 (k): basicConstraints with the CA bit; older conventions do not count. */
-        if (e == ERR_OK && !anchor && i > 0 && X509_check_ca(x) != 1)
+        if (e == ERR_OK && i > 0 && !may_issue(x, anchor))
             e = refuse(f, x, "issued another one, but is not a CA's",
                        "the CA that issued it has to correct this");
         if (e != ERR_OK)

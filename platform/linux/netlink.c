@@ -62,9 +62,9 @@ const struct nlattr *netlink_attribute(const struct nlmsghdr *m, size_t header, 
 {
     if (mnl_nlmsg_get_payload_len(m) < header)
         return NULL;
-    const struct nlattr *a;
-    mnl_attr_for_each(a, m, (unsigned)header)
-    {
+    const char *end = mnl_nlmsg_get_payload_tail(m);
+    for (const struct nlattr *a = mnl_nlmsg_get_payload_offset(m, header);
+         mnl_attr_ok(a, (int)(end - (const char *)a)); a = mnl_attr_next(a)) {
         if (mnl_attr_get_type(a) == type)
             return mnl_attr_get_payload_len(a) >= least ? a : NULL;
     }
@@ -82,7 +82,7 @@ static const char *verdict_words(const struct nlmsghdr *m, size_t header)
             return NULL;
         header += error->msg.nlmsg_len - sizeof(struct nlmsghdr);
     }
-    const struct nlattr *a = netlink_attribute(m, MNL_ALIGN(header), NLMSGERR_ATTR_MSG, 1);
+    const struct nlattr *a = netlink_attribute(m, (header + 3) & ~(size_t)3, NLMSGERR_ATTR_MSG, 1);
     return a != NULL && mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0 ? mnl_attr_get_str(a) : NULL;
 }
 
@@ -124,8 +124,7 @@ static int receive(struct netlink *n, netlink_visit *visit, void *ctx)
         int left = (int)got;
         for (const struct nlmsghdr *m = (const void *)buf; mnl_nlmsg_ok(m, left);
              m = mnl_nlmsg_next(m, &left)) {
-            if (m->nlmsg_seq != n->sequence ||
-                m->nlmsg_pid != mnl_socket_get_portid(n->socket))
+            if (m->nlmsg_seq != n->sequence || m->nlmsg_pid != mnl_socket_get_portid(n->socket))
                 continue;
             if ((m->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
                 interrupted = true;

@@ -320,6 +320,14 @@ class Lab:
                                            "-tentative").stdout.count("inet6") == cables, 5,
                        f"addresses of {machine.name}")
 
+    def another_client(self, number):
+        """A second client (number 1, 2 ...) on a cable of its own to the router."""
+        machine = self.machine(f"client{number}")
+        self.link(machine, "up0", self.router, f"down{number}",
+                  (f"192.0.2.{16 * number + 10}/28", f"192.0.2.{16 * number + 1}/28"))
+        machine.ip(f"route add default via 192.0.2.{16 * number + 1}")
+        return machine
+
     def masquerade(self):
         self.router.nft("""
             table inet nat {

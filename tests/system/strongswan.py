@@ -38,7 +38,6 @@ charon {{
         path = {log}
         default = 1
         ike = 2
-        cfg = 2
         flush_line = yes
         time_format = %T
         time_add_ms = yes
@@ -53,7 +52,7 @@ CONNECTION = """
 connections {{ {name} {{
     version = 2
     {proposals}
-    pools = {pools}
+    {pools}
     send_cert = always
     {connection}
     local {{ id = {id}
@@ -85,7 +84,8 @@ def connection(name="office", proposals=None, esp=None, pools="pool4, pool6", id
     if psk is not None:
         secrets += f'\nike-shared {{ secret = "{psk}" }}'
     return CONNECTION.format(
-        name=name, proposals=f"proposals = {proposals}" if proposals else "", pools=pools,
+        name=name, proposals=f"proposals = {proposals}" if proposals else "",
+        pools=f"pools = {pools}" if pools else "",
         connection=extra, id=identity or "vpn.example.com", local=local, remote=remote,
         esp=f"esp_proposals = {esp}" if esp else "", local_ts=local_ts, child=child,
         dns4=f"dns = {dns[0]}" if dns else "", dns6=f"dns = {dns[1]}" if dns else "",
@@ -93,10 +93,11 @@ def connection(name="office", proposals=None, esp=None, pools="pool4, pool6", id
 
 
 def by_certificate(credential, authority, auth="pubkey"):
-    """Keywords for connection(): the gateway shows this credential, clients one of authority."""
+    """Keywords for connection(): the gateway shows this credential and signs by `auth`, clients
+    show one of authority."""
     return {
         "local": f"auth = {auth}\ncerts = {credential.file}",
-        "remote": f"auth = {auth}\ncacerts = {authority.file}",
+        "remote": f"auth = pubkey\ncacerts = {authority.file}",
         "psk": None,
     }
 
@@ -168,6 +169,8 @@ class StrongSwan:
                 ("x509", [c.file for c in credentials]),
                 ("private", [c.key_file for c in credentials]),
                 ("x509ca", [a.file for a in authorities])):
+            for old in (self.directory / "swanctl" / folder).iterdir():
+                old.unlink()
             for file in files:
                 shutil.copy(file, self.directory / "swanctl" / folder)
         self.swanctl("--load-all", "--clear", "--file", conf)

@@ -30,14 +30,14 @@ def test_pre_shared_key(lab, tern, strongswan, intranet, transfer_size):
     use_and_leave(lab, tern, strongswan, intranet, tern.profile(), transfer_size)
 
 
-# name -> (kind of key, RSA: what strongSwan demands of us and uses itself, what its log then says)
+# name -> (kind of key, what strongSwan is told to sign with, what its log then says)
 SIGNATURES = {
-    "rsa-pkcs1": ("rsa", "rsa", "RSA_EMSA_PKCS1_SHA2_"),
-    "rsa-pss": ("rsa", "rsa/pss", "RSA_EMSA_PSS_SHA2_"),
-    "ecdsa-256": ("ecdsa256", None, "ECDSA_WITH_SHA256"),
-    "ecdsa-384": ("ecdsa384", None, "ECDSA_WITH_SHA384"),
-    "ecdsa-521": ("ecdsa521", None, "ECDSA_WITH_SHA512"),
-    "ed25519": ("ed25519", None, "ED25519"),
+    "rsa-pkcs1": ("rsa", "ike:rsa-sha256-sha384-sha512", "RSA_EMSA_PKCS1_SHA2_"),
+    "rsa-pss": ("rsa", "ike:rsa/pss-sha256-sha384-sha512", "RSA_EMSA_PSS_SHA2_"),
+    "ecdsa-256": ("ecdsa256", "pubkey", "ECDSA_WITH_SHA256"),
+    "ecdsa-384": ("ecdsa384", "pubkey", "ECDSA_WITH_SHA384"),
+    "ecdsa-521": ("ecdsa521", "pubkey", "ECDSA_WITH_SHA512"),
+    "ed25519": ("ed25519", "pubkey", "ED25519"),
 }
 
 
@@ -54,13 +54,14 @@ def certificate_profile(tern, pki, kind):
 
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_certificates(lab, tern, strongswan, intranet, pki, transfer_size, name):
-    kind, scheme, logged = SIGNATURES[name]
-    auth = f"ike:{scheme}-sha256-sha384-sha512" if kind == "rsa" else "pubkey"
+    kind, auth, logged = SIGNATURES[name]
     load_certificates(strongswan, pki, kind, auth)
     use_and_leave(lab, tern, strongswan, intranet, certificate_profile(tern, pki, kind),
                   transfer_size)
     log = strongswan.log_text()
-    assert f"authentication of '{CLIENT_NAME}' with {logged}" in log
+    # Which of the two RSA signatures is ours is for us to choose; all else follows from the key.
+    ours = "RSA_EMSA_" if kind == "rsa" else logged
+    assert f"authentication of '{CLIENT_NAME}' with {ours}" in log
     assert f"authentication of '{GATEWAY_NAME}' (myself) with {logged}" in log
 
 
@@ -78,16 +79,17 @@ def test_certificates_at_a_gateway_older_than_rfc_7427(lab, tern, pki, kind):
 def test_chain_with_an_intermediate(lab, tern, strongswan, intranet, pki, transfer_size):
     """Both sides know the root alone, and send what lies between."""
     root = pki.authority("rsa", "root")
-    middle = pki.authority("ecdsa256", "middle", issuer=root)
-    ours = pki.client("ecdsa256", authority=middle, label="chained-client")
-    theirs = pki.gateway("ecdsa256", authority=middle, label="chained-gateway")
-    # strongSwan finds its intermediate in x509ca, and trusts the root that the connection names.
-    strongswan.load(swan.connection(**swan.by_certificate(theirs, root)), [theirs], [root, middle])
+    staff = pki.authority("ecdsa256", "staff", issuer=root)
+    servers = pki.authority("ecdsa384", "servers", issuer=root)
+    ours = pki.client("ecdsa256", authority=staff, label="chained-client")
+    theirs = pki.gateway("ecdsa256", authority=servers, label="chained-gateway")
+    # strongSwan sends the intermediates that it finds in x509ca; ours it has never seen.
+    strongswan.load(swan.connection(**swan.by_certificate(theirs, root)), [theirs], [root, servers])
     profile = tern.profile(gateway=client.by_certificate(root), local=client.with_certificate(ours))
     use_and_leave(lab, tern, strongswan, intranet, profile, transfer_size)
     log = strongswan.log_text()
-    assert 'received issuer cert "O=tern tests, CN=tern test middle"' in log
-    assert 'sending issuer cert "O=tern tests, CN=tern test middle"' in log
+    assert 'received issuer cert "O=tern tests, CN=tern test staff"' in log
+    assert 'sending issuer cert "O=tern tests, CN=tern test servers"' in log
 
 
 @pytest.mark.sanitize

@@ -134,7 +134,7 @@ START_TEST(faults_name_the_line)
         {"[Gateway]\nIdentity=gw\nPresharedKey=x\n", 0, "Pool="},
         {"[Gateway]\nIdentity=gw\nPool=10.7.0.0/24\n", 0, "clients need"},
         {"[Gateway]\nPresharedKey=x\nPool=10.7.0.0/24\n", 0, "Identity="},
-        {"", 0, ""},
+        {"", 1, ""},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -20,16 +20,30 @@ mono_ms gateway_now(const struct gateway *g)
 static enum err open_tun(struct gateway *g, struct fault *f)
 {
     const char *name = g->config->interface[0] != '\0' ? g->config->interface : NULL;
+    struct ip addresses[POOL_PREFIXES_MAX];
     enum err err = tun_open(name, &g->tun, f);
 
     if (err == ERR_OK)
         err = tun_set_mtu(g->tun, TUN_MTU, f);
-    /* An address with its prefix's length: the kernel adds the route to the pool by itself. */
     for (size_t i = 0; err == ERR_OK && i < g->config->pool_count; i++) {
         struct prefix address = pool_gateway_address(g->pool, i);
+        addresses[i] = address.ip;
         err = tun_add_address(g->tun, &address, f);
     }
-    return err == ERR_OK ? tun_up(g->tun, f) : err;
+    if (err == ERR_OK)
+        err = tun_up(g->tun, f);
+    struct routes_plan plan = {
+        .into = g->config->pools,
+        .into_count = g->config->pool_count,
+        .sources = addresses,
+        .sources_count = g->config->pool_count,
+    };
+    if (err == ERR_OK)
+        err = routes_free_table(&plan.table, f);
+    if (err != ERR_OK)
+        return err;
+    plan.interface = tun_index(g->tun);
+    return routes_install(&plan, &g->routes, f);
 }
 
 static enum err open_socket(struct gateway *g, const struct ip *address, uint16_t port,
@@ -112,6 +126,7 @@ void gateway_close(struct gateway *g)
     clients_close(g);
     for (size_t i = 0; i < g->socket_count; i++)
         udp_close(g->sockets[i].udp);
+    routes_remove(g->routes);
     tun_close(g->tun);
     pool_free(g->pool);
     datapath_free(g->datapath);

@@ -16,6 +16,7 @@
 #include "common/esp/tunnel.h"
 #include "common/ike/cookie.h"
 #include "common/ike/session.h"
+#include "platform/routes.h"
 #include "platform/tun.h"
 #include "platform/udp.h"
 #include "tools/gateway/gateway.h"
@@ -84,6 +85,7 @@ struct gateway {
     const struct gateway_config *config;
     struct session_config session; /* the same for all, but for policy.ctx */
     struct tun *tun;
+    struct routes *routes; /* the pools, into the TUN */
     struct pool *pool;
     struct gateway_socket sockets[SOCKETS_MAX];
     size_t socket_count;

@@ -1,0 +1,205 @@
+/* `tern up`: check everything that can be checked, then connect; the process that connects is a
+ * child, made before it has any thread or event loop, and the parent waits until traffic can flow.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client/commands.h"
+#include "client/connection.h"
+#include "client/find_profile.h"
+#include "client/logging.h"
+#include "client/presentation.h"
+#include "platform/privileges.h"
+
+static enum exit_code report(enum exit_code code, const struct fault *f)
+{
+    presentation_fault(f);
+    return code;
+}
+
+struct background {
+    int fd; /* tells the parent the exit code, one octet; -1 in the foreground */
+};
+
+static void tell(struct background *b, enum exit_code code)
+{
+    uint8_t octet = (uint8_t)code;
+    if (b->fd < 0)
+        return;
+    while (write(b->fd, &octet, 1) < 0 && errno == EINTR) {
+    }
+    close(b->fd);
+    b->fd = -1;
+}
+
+/* Traffic can flow: the parent goes, and the terminal with it. */
+static void on_up(void *ctx)
+{
+    struct background *b = ctx;
+    if (b->fd < 0)
+        return;
+    tell(b, EXIT_CODE_DONE);
+    (void)setsid();
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0) {
+        for (int fd = 0; fd <= 2; fd++)
+            (void)dup2(null, fd);
+        if (null > 2)
+            close(null);
+    }
+    if (chdir("/") != 0)
+        log_debug("cannot change to /");
+}
+
+static enum exit_code connect_and_stay(const struct command_options *o, const struct profile *p,
+                                       const struct credentials *c, const struct runtime *r,
+                                       struct runtime_lock *lock, struct background *b)
+{
+    struct fault f = {0};
+    if (logging_start(o, &f) != ERR_OK) {
+        presentation_fault(&f);
+        tell(b, EXIT_CODE_INTERNAL);
+        return EXIT_CODE_INTERNAL;
+    }
+    const struct connection_options options = {
+        .profile = p,
+        .credentials = c,
+        .runtime = r,
+        .lock = lock,
+        .timeout_ms = o->timeout_s * 1000,
+        .quiet = o->quiet,
+        .on_up = on_up,
+        .on_up_ctx = b,
+    };
+    bool was_background = b->fd >= 0;
+    enum exit_code code = connection_run(&options, &f);
+    bool detached = was_background && b->fd < 0;
+    if (code != EXIT_CODE_DONE) {
+        log_error("%s%s%s", f.text, f.hint[0] != '\0' ? "; " : "", f.hint);
+        if (!detached)
+            presentation_fault(&f);
+    }
+    runtime_unlock(r, lock); /* everything is as before: only now may the next one come */
+    tell(b, code);
+    logging_stop();
+    return code;
+}
+
+/* The child's exit code; or, where it dies without a word, an internal error. */
+static enum exit_code await(int fd)
+{
+    uint8_t octet;
+    ssize_t n;
+    do
+        n = read(fd, &octet, 1);
+    while (n < 0 && errno == EINTR);
+    close(fd);
+    if (n == 1)
+        return (enum exit_code)octet;
+    struct fault f = {0};
+    (void)fault_set(&f, ERR_SYSTEM, "the connection's process ended without a word");
+    return report(EXIT_CODE_INTERNAL, &f);
+}
+
+static enum exit_code run(const struct command_options *o, const struct profile *p,
+                          const struct credentials *c, const struct runtime *r,
+                          struct runtime_lock *lock)
+{
+    struct background b = {.fd = -1};
+    if (o->foreground)
+        return connect_and_stay(o, p, c, r, lock, &b);
+    int ends[2];
+    struct fault f = {0};
+    pid_t pid = -1;
+    if (pipe2(ends, O_CLOEXEC) == 0)
+        pid = fork();
+    if (pid < 0) {
+        (void)fault_set(&f, ERR_SYSTEM, "cannot start a process: %s", strerror(errno));
+        return report(EXIT_CODE_INTERNAL, &f);
+    }
+    if (pid > 0) {
+        close(ends[1]);
+        runtime_lock_forget(lock);
+        return await(ends[0]);
+    }
+    close(ends[0]);
+    b.fd = ends[1];
+    return connect_and_stay(o, p, c, r, lock, &b);
+}
+
+static enum exit_code lock_and_run(const struct command_options *o, const struct profile *p,
+                                   const struct credentials *c)
+{
+    struct runtime r;
+    struct runtime_lock lock;
+    struct runtime_state stale = {0};
+    struct fault f = {0};
+    if (runtime_open(true, &r, &f) != ERR_OK)
+        return report(EXIT_CODE_PRIVILEGE, &f);
+    enum exit_code code;
+    enum err e = runtime_lock(&r, p->name, &lock, &stale, &f);
+    if (e != ERR_OK) {
+        code = report(e == ERR_STATE ? EXIT_CODE_RUNNING_STATE : EXIT_CODE_INTERNAL, &f);
+    } else if (stale.pid != 0 && runtime_clean(&stale, &f) != ERR_OK) {
+        code = report(EXIT_CODE_ROUTES_DNS, &f);
+        runtime_unlock(&r, &lock);
+    } else {
+        code = run(o, p, c, &r, &lock);
+    }
+    runtime_close(&r);
+    return code;
+}
+
+/* Profile and the files it names. `out` gets every fault as FILE:LINE: text. */
+static enum exit_code load(const struct command_options *o, struct profile **ret_profile,
+                           struct credentials **ret_credentials)
+{
+    char path[PROFILE_PATH_MAX];
+    struct fault f = {0};
+    struct fault_list faults;
+    if (find_profile(o->profile, path, &f) != ERR_OK)
+        return report(EXIT_CODE_NO_PROFILE, &f);
+    fault_list_init(&faults);
+    enum err e = profile_load(path, ret_profile, &faults);
+    if (e == ERR_OK)
+        e = credentials_load(*ret_profile, time(NULL), ret_credentials, &faults);
+    if (e == ERR_OK)
+        return EXIT_CODE_DONE;
+    if (fault_list_any(&faults))
+        fault_list_print(&faults, path, stderr);
+    (void)fault_set(&f, e, "profile %s cannot be used: %s", path,
+                    fault_list_any(&faults) ? "see above" : err_text(e));
+    return report(e == ERR_NOT_FOUND ? EXIT_CODE_NO_PROFILE : EXIT_CODE_PROFILE_INVALID, &f);
+}
+
+enum exit_code command_up(const struct command_options *o)
+{
+    struct profile *p = NULL;
+    struct credentials *c = NULL;
+    struct fault f = {0};
+    privileges_protect_memory();
+    enum exit_code code = load(o, &p, &c);
+    if (code == EXIT_CODE_DONE && privileges_check(&f) != ERR_OK)
+        code = report(EXIT_CODE_PRIVILEGE, &f);
+    if (code == EXIT_CODE_DONE)
+        code = lock_and_run(o, p, c);
+    credentials_free(c);
+    profile_free(p);
+    return code;
+}
+
+enum exit_code command_check(const struct command_options *o)
+{
+    struct profile *p = NULL;
+    struct credentials *c = NULL;
+    enum exit_code code = load(o, &p, &c);
+    if (code == EXIT_CODE_DONE && !o->quiet)
+        printf("%s: no faults\n", p->path);
+    credentials_free(c);
+    profile_free(p);
+    return code;
+}

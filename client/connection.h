@@ -1,0 +1,42 @@
+/* One connection from `up` to the end: the only glue between the event loop and the core. */
+#ifndef TERN_CLIENT_CONNECTION_H
+#define TERN_CLIENT_CONNECTION_H
+
+#include <time.h>
+
+#include "client/credentials.h"
+#include "client/datapath.h"
+#include "client/system.h"
+
+struct connection_options {
+    const struct profile *profile;
+    const struct credentials *credentials;
+    const struct runtime *runtime;
+    struct runtime_lock *lock;
+    uint32_t timeout_ms; /* for the whole of the first connection */
+    bool quiet;          /* no progress on stderr */
+    /* Traffic can flow: `up` has done its work. May be NULL. */
+    void (*on_up)(void *ctx);
+    void *on_up_ctx;
+};
+
+/* Runs until the connection has ended and the system is as before. The exit code; where it is not
+ * 0, the fault has the words. */
+enum exit_code connection_run(const struct connection_options *o, struct fault *f);
+
+/* What status shows, gathered by the connection; see presentation.h. */
+struct connection_view {
+    const struct profile *profile;
+    const char *state; /* connecting, up, down */
+    struct timespec since, established;
+    struct session_status session;
+    const char *host;                  /* the address as the profile writes it */
+    const char *path_interface;        /* NULL: not known */
+    uint32_t path_mtu;                 /* 0: not known */
+    const struct system *system;       /* NULL before it is set up */
+    const struct session_child *child; /* NULL before it is up; without keys */
+    struct tunnel_child_status counters;
+    const char *last_error; /* NULL: none */
+};
+
+#endif

@@ -1,0 +1,219 @@
+/* The listening side of the control socket, on the connection's loop. The asking side is in
+ * control_request.c. */
+#include "client/control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+
+struct control_peer {
+    struct control *control; /* NULL: the slot is free */
+    uv_pipe_t pipe;
+    uv_timer_t patience;
+    uv_write_t write;
+    char *answer;
+    size_t len;
+    unsigned handles; /* open ones */
+    bool closing;
+    char request[CONTROL_REQUEST_MAX];
+};
+
+struct control {
+    uv_pipe_t listener;
+    control_handler *handler;
+    void *ctx;
+    char path[RUNTIME_SOCKET_MAX];
+    bool closing;
+    unsigned handles;
+    struct control_peer *peers[CONTROL_CLIENTS_MAX];
+};
+
+static void maybe_free(struct control *c)
+{
+    if (c->closing && c->handles == 0)
+        free(c);
+}
+
+static void on_peer_closed(uv_handle_t *handle)
+{
+    struct control_peer *p = handle->data;
+    struct control *c = p->control;
+    if (--p->handles > 0)
+        return;
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        if (c->peers[i] == p)
+            c->peers[i] = NULL;
+    }
+    free(p->answer);
+    free(p);
+    c->handles--;
+    maybe_free(c);
+}
+
+static void peer_close(struct control_peer *p)
+{
+    if (p->closing)
+        return;
+    p->closing = true;
+    uv_close((uv_handle_t *)&p->pipe, on_peer_closed);
+    uv_close((uv_handle_t *)&p->patience, on_peer_closed);
+}
+
+static void on_impatience(uv_timer_t *timer)
+{
+    peer_close(timer->data);
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    (void)status;
+    peer_close(request->data);
+}
+
+static void answer(struct control_peer *p, const json_t *request)
+{
+    struct control *c = p->control;
+    json_t *reply = c->handler(c->ctx, request);
+    char *text = json_dumps(reply, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_decref(reply);
+    if (text == NULL) {
+        peer_close(p);
+        return;
+    }
+    size_t len = strlen(text);
+    text[len++] = '\n'; /* in the place of the terminating zero */
+    p->answer = text;
+    uv_buf_t buf = uv_buf_init(text, (unsigned)len);
+    p->write.data = p;
+    if (uv_write(&p->write, (uv_stream_t *)&p->pipe, &buf, 1, on_written) != 0)
+        peer_close(p);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    struct control_peer *p = handle->data;
+    (void)suggested;
+    *buf = uv_buf_init(p->request + p->len, (unsigned)(sizeof(p->request) - p->len));
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct control_peer *p = stream->data;
+    (void)buf;
+    if (n == 0)
+        return;
+    if (n < 0) { /* gone, or UV_ENOBUFS: the line has no end */
+        peer_close(p);
+        return;
+    }
+    p->len += (size_t)n;
+    const char *end = memchr(p->request, '\n', p->len);
+    if (end == NULL)
+        return;
+    uv_read_stop(stream);
+    json_t *request =
+        json_loadb(p->request, (size_t)(end - p->request), JSON_REJECT_DUPLICATES, NULL);
+    if (json_is_object(request))
+        answer(p, request);
+    else
+        peer_close(p);
+    json_decref(request);
+}
+
+/* The same user or root, whoever could open the socket. */
+static bool permitted(const uv_pipe_t *pipe)
+{
+    uv_os_fd_t fd;
+    struct ucred peer;
+    socklen_t len = sizeof(peer);
+    return uv_fileno((const uv_handle_t *)pipe, &fd) == 0 &&
+           getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+           (peer.uid == geteuid() || peer.uid == 0);
+}
+
+static struct control_peer **free_slot(struct control *c)
+{
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        if (c->peers[i] == NULL)
+            return &c->peers[i];
+    }
+    return NULL;
+}
+
+/* With no slot left the oldest client has had its time. */
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct control *c = listener->data;
+    struct control_peer **slot = free_slot(c);
+    struct control_peer *p = status < 0 ? NULL : calloc(1, sizeof(*p));
+    if (p == NULL)
+        return;
+    p->control = c;
+    p->pipe.data = p->patience.data = p;
+    c->handles++;
+    p->handles = 2;
+    uv_pipe_init(listener->loop, &p->pipe, 0);
+    uv_timer_init(listener->loop, &p->patience);
+    if (slot != NULL)
+        *slot = p;
+    if (uv_accept(listener, (uv_stream_t *)&p->pipe) != 0 || slot == NULL || !permitted(&p->pipe) ||
+        uv_timer_start(&p->patience, on_impatience, CONTROL_PATIENCE_MS, 0) != 0 ||
+        uv_read_start((uv_stream_t *)&p->pipe, on_alloc, on_read) != 0)
+        peer_close(p);
+}
+
+static void on_listener_closed(uv_handle_t *handle)
+{
+    struct control *c = handle->data;
+    c->handles--;
+    maybe_free(c);
+}
+
+enum err control_open(uv_loop_t *loop, const struct runtime *r, const char *name,
+                      control_handler *handler, void *ctx, struct control **ret, struct fault *f)
+{
+    struct control *c = calloc(1, sizeof(*c));
+    if (c == NULL)
+        return fault_set(f, ERR_MEMORY, "no memory for the control socket");
+    enum err e = runtime_socket_path(r, name, c->path, f);
+    if (e != ERR_OK) {
+        free(c);
+        return e;
+    }
+    c->handler = handler;
+    c->ctx = ctx;
+    c->listener.data = c;
+    runtime_remove_socket(r, name); /* the lock is ours: nobody listens there */
+    uv_pipe_init(loop, &c->listener, 0);
+    c->handles = 1;
+    mode_t before = umask(0177);
+    int status = uv_pipe_bind(&c->listener, c->path);
+    umask(before);
+    if (status == 0)
+        status = uv_listen((uv_stream_t *)&c->listener, CONTROL_CLIENTS_MAX, on_connection);
+    if (status != 0) {
+        e = fault_set(f, ERR_SYSTEM, "control socket %s: %s", c->path, uv_strerror(status));
+        control_close(c);
+        return e;
+    }
+    *ret = c;
+    return ERR_OK;
+}
+
+void control_close(struct control *c)
+{
+    if (c == NULL || c->closing)
+        return;
+    c->closing = true;
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        if (c->peers[i] != NULL)
+            peer_close(c->peers[i]);
+    }
+    uv_close((uv_handle_t *)&c->listener, on_listener_closed); /* removes the socket as well */
+}

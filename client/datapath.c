@@ -1,0 +1,304 @@
+/* The data path: TUN to UDP and back. Buffers are reused from batch to batch, a batch reads the
+ * clock once, nothing is allocated per packet; what cannot be delivered at once is dropped, as
+ * routers do. */
+#include "client/datapath.h"
+
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "platform/routes.h"
+
+enum {
+    BATCH = UDP_BATCH_MAX,
+    BATCHES_PER_WAKE = 8, /* then the loop looks at its timers */
+    PACKET_MAX = 16384,   /* of inner packets and of IKE messages */
+    BUFFER_LEN = ESP_HEADROOM + PACKET_MAX + ESP_TAILROOM
+};
+
+struct datapath {
+    uv_loop_t *loop;
+    struct datapath_callbacks callbacks;
+    struct udp *udp[2]; /* IPv4, IPv6; NULL where the machine lacks the family */
+    uv_poll_t udp_poll[2], tun_poll;
+    bool udp_polled[2], tun_polled;
+    unsigned handles; /* not yet closed */
+    bool closing;
+    struct tun *tun;
+    struct tunnel *tunnel;
+    struct path path;
+    struct session_traffic traffic;
+    uint64_t authentic;
+
+    struct udp_message messages[BATCH];
+    struct packet packets[BATCH];
+    struct tunnel_result results[BATCH];
+    uint8_t buffers[BATCH][BUFFER_LEN]; /* pages that no packet reached are never backed */
+};
+
+mono_ms datapath_now(void)
+{
+    return (mono_ms)(uv_hrtime() / 1000000);
+}
+
+static struct udp *socket_for(const struct datapath *d, enum ip_family family)
+{
+    return d->udp[family == IP_V6 ? 1 : 0];
+}
+
+uint16_t datapath_port(const struct datapath *d, enum ip_family family)
+{
+    const struct udp *u = socket_for(d, family);
+    return u != NULL ? udp_port(u) : 0;
+}
+
+/* --- inwards --- */
+
+/* Open `count` ESP packets and hand what is good to the TUN. */
+static void deliver(struct datapath *d, size_t count, mono_ms now)
+{
+    if (count == 0 || d->tunnel == NULL)
+        return;
+    tunnel_open(d->tunnel, d->packets, d->results, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct packet *p = &d->packets[i];
+        if (d->results[i].err != ERR_OK)
+            continue; /* the tunnel counts why */
+        enum err e = tun_write(d->tun, span_make(packet_bytes(p), p->len));
+        if (e != ERR_OK)
+            log_debug("a packet of %zu octets was not taken by the TUN: %s", p->len, err_text(e));
+    }
+    uint64_t authentic = tunnel_counters(d->tunnel)->authentic;
+    if (authentic != d->authentic) {
+        d->authentic = authentic;
+        d->traffic.last_in = now;
+        d->callbacks.traffic(d->callbacks.ctx, now, &d->traffic);
+    }
+}
+
+/* Only the gateway speaks IKE on a port other than 500 with us, and it marks it. */
+static void sort_batch(struct datapath *d, size_t count, mono_ms now)
+{
+    size_t esp = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct udp_message *m = &d->messages[i];
+        struct span message;
+        switch (datagram_classify(m->path.remote.port != IKE_PORT, span_make(m->data, m->len),
+                                  &message)) {
+        case DATAGRAM_ESP:
+            d->packets[esp++] = (struct packet){.data = m->data, .cap = m->cap, .len = m->len};
+            break;
+        case DATAGRAM_IKE:
+            deliver(d, esp, now); /* in order: the message may take its SA away */
+            esp = 0;
+            d->callbacks.ike(d->callbacks.ctx, now, &m->path, message);
+            break;
+        case DATAGRAM_KEEPALIVE:
+        case DATAGRAM_BAD:
+            break;
+        }
+    }
+    deliver(d, esp, now);
+}
+
+static void on_udp(uv_poll_t *handle, int status, int events)
+{
+    struct datapath *d = handle->data;
+    struct udp *u = handle == &d->udp_poll[0] ? d->udp[0] : d->udp[1];
+    (void)events;
+    if (status < 0) {
+        log_warn("UDP socket: %s", uv_strerror(status));
+        return;
+    }
+    mono_ms now = datapath_now();
+    for (size_t batch = 0; batch < BATCHES_PER_WAKE && !d->closing; batch++) {
+        size_t count;
+        for (size_t i = 0; i < BATCH; i++) {
+            d->messages[i].data = d->buffers[i];
+            d->messages[i].cap = BUFFER_LEN;
+        }
+        if (udp_receive(u, d->messages, BATCH, &count) != ERR_OK)
+            break;
+        sort_batch(d, count, now);
+        if (count < BATCH)
+            break;
+    }
+}
+
+/* --- outwards --- */
+
+/* A datagram too large for its path: let IP fragment it rather than lose it. */
+static void send_all(struct datapath *d, struct udp *u, size_t count)
+{
+    size_t at = 0;
+    while (at < count) {
+        size_t sent;
+        enum err e = udp_send(u, d->messages + at, count - at, &sent);
+        at += sent;
+        if (e == ERR_OK)
+            break;
+        if (e == ERR_LIMIT)
+            e = udp_send_fragmentable(u, &d->messages[at]);
+        if (e == ERR_AGAIN)
+            break; /* the socket is full: drop the rest */
+        if (e != ERR_OK)
+            log_debug("a packet could not be sent: %s", err_text(e));
+        at++;
+    }
+}
+
+static size_t read_tun(struct datapath *d, enum err *ret_err)
+{
+    size_t count = 0;
+    *ret_err = ERR_OK;
+    while (count < BATCH) {
+        struct packet *p = &d->packets[count];
+        *p = (struct packet){.data = d->buffers[count], .cap = BUFFER_LEN, .start = ESP_HEADROOM};
+        *ret_err = tun_read(d->tun, packet_bytes(p), PACKET_MAX, &p->len);
+        if (*ret_err != ERR_OK)
+            break;
+        count++;
+    }
+    return count;
+}
+
+static void on_tun(uv_poll_t *handle, int status, int events)
+{
+    struct datapath *d = handle->data;
+    (void)events;
+    enum err e = status < 0 ? ERR_SYSTEM : ERR_OK;
+    struct udp *u = socket_for(d, d->path.remote.ip.family);
+    mono_ms now = datapath_now();
+    bool sent = false;
+    for (size_t batch = 0; e == ERR_OK && batch < BATCHES_PER_WAKE; batch++) {
+        size_t count = read_tun(d, &e), good = 0;
+        tunnel_seal(d->tunnel, d->packets, d->results, count);
+        for (size_t i = 0; i < count; i++) {
+            if (d->results[i].err != ERR_OK)
+                continue;
+            d->messages[good++] = (struct udp_message){
+                .path = d->path, .data = packet_bytes(&d->packets[i]), .len = d->packets[i].len};
+        }
+        send_all(d, u, good);
+        sent |= good > 0;
+    }
+    if (sent) {
+        d->traffic.last_out = now;
+        d->callbacks.traffic(d->callbacks.ctx, now, &d->traffic);
+    }
+    if (e != ERR_OK && e != ERR_AGAIN)
+        d->callbacks.tun_lost(d->callbacks.ctx);
+}
+
+void datapath_send(struct datapath *d, const struct session_datagram *datagram)
+{
+    struct udp *u = socket_for(d, datagram->path.remote.ip.family);
+    if (u == NULL || datagram->bytes.len > BUFFER_LEN)
+        return;
+    struct udp_message m = {.path = datagram->path, .len = datagram->bytes.len};
+    /* udp_send takes writable buffers and does not write them. */
+    union {
+        const uint8_t *read_only;
+        uint8_t *writable;
+    } bytes = {.read_only = datagram->bytes.data};
+    m.data = bytes.writable;
+    enum err e = udp_send_fragmentable(u, &m);
+    if (e != ERR_OK) {
+        char text[ENDPOINT_TEXT_MAX];
+        log_info("cannot send to %s: %s", endpoint_format(&m.path.remote, text), err_text(e));
+    }
+}
+
+/* --- opening and closing --- */
+
+static enum err open_family(struct datapath *d, size_t i, struct fault *f)
+{
+    const struct udp_options o = {.address = {.family = i == 0 ? IP_V4 : IP_V6},
+                                  .mark = ROUTES_MARK};
+    enum err e = udp_open(&o, &d->udp[i], f);
+    if (e != ERR_OK)
+        return e;
+    if (uv_poll_init(d->loop, &d->udp_poll[i], udp_fd(d->udp[i])) != 0)
+        return fault_set(f, ERR_SYSTEM, "the event loop does not take the UDP socket");
+    d->udp_poll[i].data = d;
+    d->udp_polled[i] = true;
+    d->handles++;
+    uv_poll_start(&d->udp_poll[i], UV_READABLE, on_udp);
+    return ERR_OK;
+}
+
+enum err datapath_new(uv_loop_t *loop, const struct datapath_callbacks *callbacks,
+                      struct datapath **ret, struct fault *f)
+{
+    struct datapath *d = calloc(1, sizeof(*d));
+    if (d == NULL)
+        return fault_set(f, ERR_MEMORY, "no memory for packet buffers");
+    d->loop = loop;
+    d->callbacks = *callbacks;
+    d->traffic = (struct session_traffic){MONO_NEVER, MONO_NEVER};
+    enum err v4 = open_family(d, 0, f);
+    enum err v6 = open_family(d, 1, f);
+    if (v4 != ERR_OK && v6 != ERR_OK) {
+        datapath_close(d);
+        return v4;
+    }
+    *ret = d;
+    return ERR_OK;
+}
+
+void datapath_carry(struct datapath *d, struct tun *tun, struct tunnel *tunnel,
+                    const struct path *path)
+{
+    d->tun = tun;
+    d->tunnel = tunnel;
+    d->path = *path;
+    if (d->tun_polled)
+        return;
+    if (uv_poll_init(d->loop, &d->tun_poll, tun_fd(tun)) != 0) {
+        d->callbacks.tun_lost(d->callbacks.ctx);
+        return;
+    }
+    d->tun_poll.data = d;
+    d->tun_polled = true;
+    d->handles++;
+    uv_poll_start(&d->tun_poll, UV_READABLE, on_tun);
+}
+
+void datapath_stop(struct datapath *d)
+{
+    if (d->tun_polled)
+        uv_poll_stop(&d->tun_poll);
+    d->tunnel = NULL;
+    d->tun = NULL;
+}
+
+static void release(struct datapath *d)
+{
+    udp_close(d->udp[0]);
+    udp_close(d->udp[1]);
+    free(d);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct datapath *d = handle->data;
+    if (--d->handles == 0)
+        release(d);
+}
+
+void datapath_close(struct datapath *d)
+{
+    if (d == NULL || d->closing)
+        return;
+    d->closing = true;
+    datapath_stop(d);
+    if (d->handles == 0) {
+        release(d);
+        return;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (d->udp_polled[i])
+            uv_close((uv_handle_t *)&d->udp_poll[i], on_closed);
+    }
+    if (d->tun_polled)
+        uv_close((uv_handle_t *)&d->tun_poll, on_closed);
+}

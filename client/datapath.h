@@ -1,0 +1,43 @@
+/* Packets between the TUN and the UDP sockets, in batches, on the connection's loop. IKE that
+ * arrives on the way is handed up. */
+#ifndef TERN_CLIENT_DATAPATH_H
+#define TERN_CLIENT_DATAPATH_H
+
+#include <uv.h>
+
+#include "common/esp/tunnel.h"
+#include "common/ike/session.h"
+#include "platform/tun.h"
+#include "platform/udp.h"
+
+struct datapath;
+
+struct datapath_callbacks {
+    void *ctx;
+    /* An IKE message, without marker; valid during the call. */
+    void (*ike)(void *ctx, mono_ms now, const struct path *path, struct span message);
+    /* ESP went out or came in since the last call. */
+    void (*traffic)(void *ctx, mono_ms now, const struct session_traffic *t);
+    /* The TUN device is gone. */
+    void (*tun_lost)(void *ctx);
+};
+
+/* Opens a socket for each family (marked), and listens on them. */
+CHECKED enum err datapath_new(uv_loop_t *loop, const struct datapath_callbacks *callbacks,
+                              struct datapath **ret, struct fault *f);
+/* Closes everything; frees after the loop has run its close callbacks. */
+void datapath_close(struct datapath *d);
+
+/* The bound port of that family's socket; 0 where the machine has none. */
+uint16_t datapath_port(const struct datapath *d, enum ip_family family);
+/* An IKE datagram or keepalive, as session_output gave it. */
+void datapath_send(struct datapath *d, const struct session_datagram *datagram);
+/* Begin to carry: from this TUN, through this tunnel, on this path. Borrows both. */
+void datapath_carry(struct datapath *d, struct tun *tun, struct tunnel *tunnel,
+                    const struct path *path);
+/* No more packets, in either direction. */
+void datapath_stop(struct datapath *d);
+
+mono_ms datapath_now(void);
+
+#endif

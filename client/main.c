@@ -1,0 +1,245 @@
+/* `tern`: options and commands, from one table each; everything else is in commands.h. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/commands.h"
+#include "client/presentation.h"
+
+enum option_bit { OPTION_FOREGROUND = 1, OPTION_TIMEOUT = 2, OPTION_JSON = 4, OPTION_GLOBAL = 8 };
+
+struct option_entry {
+    const char *name;
+    char key;
+    const char *argument; /* NULL: takes none */
+    unsigned bit;
+    const char *text;
+};
+
+static const struct option_entry option_table[] = {
+    {"foreground", 'f', NULL, OPTION_FOREGROUND, "stay, and log to stderr"},
+    {"timeout", 't', "SECONDS", OPTION_TIMEOUT, "for the whole of the first connection (30)"},
+    {"json", 'j', NULL, OPTION_JSON, "one JSON object"},
+    {"log-level", 'l', "LEVEL", OPTION_GLOBAL, "error, warn, info (default) or debug"},
+    {"log-file", 'L', "PATH", OPTION_GLOBAL, "default: stderr with --foreground, else syslog"},
+    {"quiet", 'q', NULL, OPTION_GLOBAL, "no progress"},
+    {"no-color", 'n', NULL, OPTION_GLOBAL, "no colours (NO_COLOR is honoured)"},
+    {"help", 'h', NULL, OPTION_GLOBAL, "this text"},
+    {"version", 'V', NULL, OPTION_GLOBAL, "the version"},
+};
+
+enum { OPTIONS = sizeof(option_table) / sizeof(option_table[0]) };
+
+enum profile_need { PROFILE_REQUIRED, PROFILE_OPTIONAL, PROFILE_NEVER };
+
+struct command {
+    const char *name;
+    enum profile_need profile;
+    unsigned options; /* beside the global ones */
+    enum exit_code (*run)(const struct command_options *o);
+    const char *text;
+};
+
+static const struct command commands[] = {
+    {"up", PROFILE_REQUIRED, OPTION_FOREGROUND | OPTION_TIMEOUT, command_up,
+     "connect; returns once traffic can flow, and goes on in the background"},
+    {"down", PROFILE_OPTIONAL, 0, command_down,
+     "delete the SAs at the gateway, restore routes and DNS, stop"},
+    {"status", PROFILE_OPTIONAL, OPTION_JSON, command_status, "what a connection does"},
+    {"list", PROFILE_NEVER, 0, command_list, "profiles and their state"},
+    {"check", PROFILE_REQUIRED, 0, command_check,
+     "verify a profile and the files it names, without connecting"},
+};
+
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static const char *const argument_text[] = {" PROFILE", " [PROFILE]", ""};
+
+static void print_options(FILE *out, unsigned bits)
+{
+    for (size_t i = 0; i < OPTIONS; i++) {
+        const struct option_entry *o = &option_table[i];
+        char left[32];
+        snprintf(left, sizeof(left), "--%s%s%s", o->name, o->argument != NULL ? " " : "",
+                 o->argument != NULL ? o->argument : "");
+        if ((o->bit & bits) != 0)
+            fprintf(out, "  %-22s %s\n", left, o->text);
+    }
+}
+
+static void print_help(FILE *out)
+{
+    fprintf(out, "tern %s: an IKEv2/IPsec VPN client in userspace\n\n", TERN_VERSION);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(out, "  tern %-6s%-11s %s\n", commands[i].name, argument_text[commands[i].profile],
+                commands[i].text);
+    fprintf(out, "\nPROFILE is a path (with a slash, or ending in .conf), or NAME for\n"
+                 "/etc/tern/NAME.conf, then $XDG_CONFIG_HOME/tern/NAME.conf.\n\nOptions:\n");
+    print_options(out, OPTION_GLOBAL);
+    fprintf(out, "\n`tern COMMAND --help` shows the options of a command.\n");
+}
+
+static void print_command_help(const struct command *c)
+{
+    printf("tern %s%s: %s\n\n", c->name, argument_text[c->profile], c->text);
+    print_options(stdout, c->options | OPTION_GLOBAL);
+}
+
+static enum exit_code usage(const char *format, const char *what)
+{
+    struct fault f = {0};
+    char text[256];
+    snprintf(text, sizeof(text), "%s %.200s", format, what);
+    (void)fault_set(&f, ERR_MALFORMED, "%s", text);
+    fault_hint(&f, "tern --help shows what there is");
+    presentation_fault(&f);
+    return EXIT_CODE_USAGE;
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+static bool parse_level(const char *text, enum log_level *ret)
+{
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+        if (strcmp(levels[i], text) == 0) {
+            *ret = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_seconds(const char *text, uint32_t *ret)
+{
+    char *end;
+    errno = 0;
+    unsigned long n = strtoul(text, &end, 10);
+    if (errno != 0 || *end != '\0' || text[0] < '0' || text[0] > '9' || n < 1 || n > 86400)
+        return false;
+    *ret = (uint32_t)n;
+    return true;
+}
+
+struct parsed {
+    struct command_options options;
+    unsigned given; /* option bits */
+    bool help, version;
+};
+
+/* NULL, or what is wrong. */
+static const char *take_option(struct parsed *p, int key)
+{
+    struct command_options *o = &p->options;
+    for (size_t i = 0; i < OPTIONS; i++) {
+        if (option_table[i].key == key)
+            p->given |= option_table[i].bit;
+    }
+    switch (key) {
+    case 'f':
+        o->foreground = true;
+        return NULL;
+    case 't':
+        return parse_seconds(optarg, &o->timeout_s) ? NULL
+                                                    : "--timeout takes 1 to 86400 seconds, not";
+    case 'j':
+        o->json = true;
+        return NULL;
+    case 'l':
+        return parse_level(optarg, &o->log_level)
+                   ? NULL
+                   : "--log-level is error, warn, info or debug, not";
+    case 'L':
+        o->log_file = optarg;
+        return NULL;
+    case 'q':
+        o->quiet = true;
+        return NULL;
+    case 'n':
+        o->no_color = true;
+        return NULL;
+    case 'h':
+        p->help = true;
+        return NULL;
+    case 'V':
+        p->version = true;
+        return NULL;
+    default:
+        return "";
+    }
+}
+
+static enum exit_code parse(int argc, char **argv, struct parsed *p)
+{
+    struct option longs[OPTIONS + 1] = {0};
+    for (size_t i = 0; i < OPTIONS; i++)
+        longs[i] = (struct option){
+            .name = option_table[i].name,
+            .has_arg = option_table[i].argument != NULL ? required_argument : no_argument,
+            .val = option_table[i].key,
+        };
+    opterr = 0;
+    for (int key; (key = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
+        if (key == '?')
+            return usage("unknown option, or one without its argument:", argv[optind - 1]);
+        const char *wrong = take_option(p, key);
+        if (wrong != NULL)
+            return usage(wrong, optarg != NULL ? optarg : "");
+    }
+    return EXIT_CODE_DONE;
+}
+
+static enum exit_code run(const struct command *c, struct parsed *p, int count, char **arguments)
+{
+    unsigned foreign = p->given & ~(c->options | OPTION_GLOBAL);
+    if (foreign != 0)
+        return usage("an option that is not for the command", c->name);
+    int most = c->profile == PROFILE_NEVER ? 0 : 1;
+    if (count > most)
+        return usage("too many arguments for", c->name);
+    if (count < 1 && c->profile == PROFILE_REQUIRED)
+        return usage("PROFILE is missing for", c->name);
+    if (count == 1)
+        p->options.profile = arguments[0];
+    return c->run(&p->options);
+}
+
+int main(int argc, char **argv)
+{
+    struct parsed p = {.options = {.log_level = LOG_LEVEL_INFO, .timeout_s = 30}};
+    signal(SIGPIPE, SIG_IGN);
+    presentation_color(true);
+    enum exit_code code = parse(argc, argv, &p);
+    if (code != EXIT_CODE_DONE)
+        return (int)code;
+    presentation_color(!p.options.no_color);
+    if (p.version) {
+        printf("tern %s\n", TERN_VERSION);
+        return EXIT_CODE_DONE;
+    }
+    if (optind >= argc) {
+        if (p.help)
+            print_help(stdout);
+        else
+            print_help(stderr);
+        return p.help ? EXIT_CODE_DONE : EXIT_CODE_USAGE;
+    }
+    const struct command *c = find_command(argv[optind]);
+    if (c == NULL)
+        return (int)usage("unknown command", argv[optind]);
+    if (p.help) {
+        print_command_help(c);
+        return EXIT_CODE_DONE;
+    }
+    return (int)run(c, &p, argc - optind - 1, argv + optind + 1);
+}

@@ -1,0 +1,232 @@
+/* Status and errors. The JSON's field names and order are a contract with scripts. */
+#include "client/presentation.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool color;
+
+void presentation_color(bool allowed)
+{
+    const char *no_color = getenv("NO_COLOR");
+    color = allowed && isatty(STDERR_FILENO) && (no_color == NULL || no_color[0] == '\0');
+}
+
+void presentation_fault(const struct fault *f)
+{
+    fprintf(stderr, "%serror:%s %s\n", color ? "\033[1;31m" : "", color ? "\033[0m" : "", f->text);
+    if (f->hint[0] != '\0')
+        fprintf(stderr, "%shint:%s %s\n", color ? "\033[1;36m" : "", color ? "\033[0m" : "",
+                f->hint);
+}
+
+const char *presentation_time(const struct timespec *t, char out[PRESENTATION_TIME_MAX])
+{
+    struct tm tm;
+    char seconds[24];
+    gmtime_r(&t->tv_sec, &tm);
+    strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(out, PRESENTATION_TIME_MAX, "%s.%03ldZ", seconds, t->tv_nsec / 1000000 % 1000);
+    return out;
+}
+
+/* --- JSON --- */
+
+static json_t *time_or_null(const struct timespec *t)
+{
+    char text[PRESENTATION_TIME_MAX];
+    return t->tv_sec == 0 ? json_null() : json_string(presentation_time(t, text));
+}
+
+static json_t *text_or_null(const char *text)
+{
+    json_t *s = text != NULL && text[0] != '\0' ? json_string(text) : NULL;
+    return s != NULL ? s : json_null();
+}
+
+static json_t *hex(uint64_t value, int digits)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%0*" PRIx64, digits, value);
+    return json_string(text);
+}
+
+static json_t *ip_or_null(const struct ip *ip)
+{
+    char text[IP_TEXT_MAX];
+    return ip->family == IP_NONE ? json_null() : json_string(ip_format(ip, text));
+}
+
+static json_t *number_or_null(uint64_t value)
+{
+    return value == 0 ? json_null() : json_integer((json_int_t)value);
+}
+
+static json_t *gateway_object(const struct connection_view *v)
+{
+    const struct session_status *s = &v->session;
+    char id[IDENTITY_TEXT_MAX];
+    const char *identity =
+        s->remote_id.type != IDENTITY_NONE ? identity_format(&s->remote_id, id) : NULL;
+    return json_pack("{s:o, s:o, s:o, s:o}", "host", text_or_null(v->host), "address",
+                     ip_or_null(&s->path.remote.ip), "port", number_or_null(s->path.remote.port),
+                     "identity", text_or_null(identity));
+}
+
+static json_t *path_object(const struct connection_view *v)
+{
+    const struct session_status *s = &v->session;
+    bool known = s->path.local.ip.family != IP_NONE;
+    json_t *rtt = s->rtt_ms < 0 ? json_null() : json_real((double)s->rtt_ms);
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "local", ip_or_null(&s->path.local.ip),
+                     "local_port", number_or_null(s->path.local.port), "interface",
+                     text_or_null(v->path_interface), "nat",
+                     known ? json_boolean(s->nat_local) : json_null(), "rtt_ms", rtt, "mtu",
+                     number_or_null(v->path_mtu));
+}
+
+static json_t *ike_object(const struct connection_view *v)
+{
+    const struct session_status *s = &v->session;
+    char proposal[PROPOSAL_TEXT_MAX];
+    const char *chosen =
+        s->ike.prf != PRF_NONE ? suite_format(&s->ike, PROTOCOL_IKE, proposal) : NULL;
+    return json_pack("{s:o, s:o, s:o, s:o, s:i, s:b, s:b}", "spi_i",
+                     s->spi_i != 0 ? hex(s->spi_i, 16) : json_null(), "spi_r",
+                     s->spi_r != 0 ? hex(s->spi_r, 16) : json_null(), "proposal",
+                     text_or_null(chosen), "established", time_or_null(&v->established), "rekeys",
+                     0, "mobike", s->peer_mobike, "fragmentation", s->peer_fragmentation);
+}
+
+static json_t *selectors(const struct selector_list *l)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < l->count; i++) {
+        char text[SELECTOR_TEXT_MAX];
+        json_array_append_new(array, json_string(selector_format(&l->items[i], text)));
+    }
+    return array;
+}
+
+static json_t *children(const struct connection_view *v)
+{
+    json_t *array = json_array();
+    if (v->child == NULL)
+        return array;
+    const struct tunnel_child_status *c = &v->counters;
+    char proposal[PROPOSAL_TEXT_MAX];
+    json_t *rx = json_pack("{s:I, s:I, s:I, s:I}", "packets", (json_int_t)c->in.packets, "bytes",
+                           (json_int_t)c->in.bytes, "replayed", (json_int_t)c->in.replayed, "bad",
+                           (json_int_t)c->in.bad);
+    json_t *tx = json_pack("{s:I, s:I}", "packets", (json_int_t)c->out.packets, "bytes",
+                           (json_int_t)c->out.bytes);
+    json_array_append_new(
+        array, json_pack("{s:o, s:o, s:s, s:o, s:o, s:i, s:o, s:o}", "spi_in",
+                         hex(v->child->spi_in, 8), "spi_out", hex(v->child->spi_out, 8), "proposal",
+                         suite_format(&v->child->suite, PROTOCOL_ESP, proposal), "local",
+                         selectors(&v->child->local), "remote", selectors(&v->child->remote),
+                         "rekeys", 0, "rx", rx, "tx", tx));
+    return array;
+}
+
+static json_t *prefixes(const struct prefix *list, size_t count)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++) {
+        char text[PREFIX_TEXT_MAX];
+        json_array_append_new(array, json_string(prefix_format(&list[i], text)));
+    }
+    return array;
+}
+
+static json_t *addresses(const struct ip *list, size_t count)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(array, ip_or_null(&list[i]));
+    return array;
+}
+
+json_t *presentation_status(const struct connection_view *v)
+{
+    static const struct system nothing;
+    const struct system *s = v->system != NULL ? v->system : &nothing;
+    json_t *o = json_object();
+    json_object_set_new(o, "v", json_integer(1));
+    json_object_set_new(o, "profile", json_string(v->profile->name));
+    json_object_set_new(o, "state", json_string(v->state));
+    json_object_set_new(o, "since", time_or_null(&v->since));
+    json_object_set_new(o, "pid", json_integer(getpid()));
+    json_object_set_new(o, "interface", text_or_null(s->state.interface));
+    json_object_set_new(o, "gateway", gateway_object(v));
+    json_object_set_new(o, "path", path_object(v));
+    json_object_set_new(o, "addresses", prefixes(s->addresses, s->address_count));
+    json_object_set_new(o, "dns", addresses(s->dns, s->dns_count));
+    json_object_set_new(o, "domains", json_array());
+    json_object_set_new(o, "routes", prefixes(s->into, s->into_count));
+    json_object_set_new(o, "mtu", number_or_null(s->mtu));
+    json_object_set_new(o, "ike", ike_object(v));
+    json_object_set_new(o, "children", children(v));
+    json_object_set_new(o, "handovers", json_integer(0));
+    json_object_set_new(o, "reconnects", json_integer(0));
+    json_object_set_new(o, "last_handover", json_null());
+    json_object_set_new(o, "last_error", text_or_null(v->last_error));
+    return o;
+}
+
+/* --- text --- */
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : "-";
+}
+
+static void print_list(FILE *out, const char *label, const json_t *array)
+{
+    if (json_array_size(array) == 0)
+        return;
+    fprintf(out, "  %-10s", label);
+    for (size_t i = 0; i < json_array_size(array); i++)
+        fprintf(out, "%s%s", i == 0 ? "" : ", ", json_string_value(json_array_get(array, i)));
+    fputc('\n', out);
+}
+
+static long long integer_of(const json_t *object, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
+static void print_child(FILE *out, const json_t *child)
+{
+    const json_t *rx = json_object_get(child, "rx"), *tx = json_object_get(child, "tx");
+    fprintf(out, "  %-10s%s, SPIs %s in, %s out\n", "esp", text_of(child, "proposal"),
+            text_of(child, "spi_in"), text_of(child, "spi_out"));
+    fprintf(out, "  %-10s%lld packets, %lld bytes in; %lld packets, %lld bytes out\n", "traffic",
+            integer_of(rx, "packets"), integer_of(rx, "bytes"), integer_of(tx, "packets"),
+            integer_of(tx, "bytes"));
+}
+
+void presentation_print_status(const json_t *status, FILE *out)
+{
+    const json_t *gateway = json_object_get(status, "gateway");
+    const json_t *path = json_object_get(status, "path"), *ike = json_object_get(status, "ike");
+    const json_t *list = json_object_get(status, "children");
+    fprintf(out, "%s: %s since %s\n", text_of(status, "profile"), text_of(status, "state"),
+            text_of(status, "since"));
+    fprintf(out, "  %-10s%s (%s, port %lld), identity %s\n", "gateway", text_of(gateway, "host"),
+            text_of(gateway, "address"), integer_of(gateway, "port"), text_of(gateway, "identity"));
+    fprintf(out, "  %-10s%s through %s%s\n", "path", text_of(path, "local"),
+            text_of(path, "interface"),
+            json_is_true(json_object_get(path, "nat")) ? ", behind a NAT" : "");
+    fprintf(out, "  %-10s%s, mtu %lld\n", "interface", text_of(status, "interface"),
+            integer_of(status, "mtu"));
+    print_list(out, "addresses", json_object_get(status, "addresses"));
+    print_list(out, "routes", json_object_get(status, "routes"));
+    print_list(out, "dns", json_object_get(status, "dns"));
+    fprintf(out, "  %-10s%s\n", "ike", text_of(ike, "proposal"));
+    for (size_t i = 0; i < json_array_size(list); i++)
+        print_child(out, json_array_get(list, i));
+}

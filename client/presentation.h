@@ -1,0 +1,22 @@
+/* What people and scripts read: status as text and as JSON, and the two lines of an error. */
+#ifndef TERN_CLIENT_PRESENTATION_H
+#define TERN_CLIENT_PRESENTATION_H
+
+#include <jansson.h>
+
+#include "client/connection.h"
+
+/* The contract's status object: unknown values are null, never absent. A new reference. */
+json_t *presentation_status(const struct connection_view *v);
+/* The same for people; `status` is such an object. */
+void presentation_print_status(const json_t *status, FILE *out);
+/* "2026-01-01T12:00:00.000Z" */
+enum { PRESENTATION_TIME_MAX = 32 };
+const char *presentation_time(const struct timespec *t, char out[PRESENTATION_TIME_MAX]);
+
+/* "error: ..." and, where there is one, "hint: ..." on stderr. */
+void presentation_fault(const struct fault *f);
+/* Coloured where stderr is a terminal, NO_COLOR is unset and --no-color was not given. */
+void presentation_color(bool allowed);
+
+#endif

@@ -1,0 +1,176 @@
+/* TUN, addresses, routes, DNS: set up in the order in which nothing leaks, undone in reverse. The
+ * state file is written before each change that would outlive the process. */
+#include "client/system.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+
+/* --- what the gateway assigned --- */
+
+static enum err check_address(const struct prefix *p, const struct ip *gateway, struct fault *f)
+{
+    char text[PREFIX_TEXT_MAX];
+    if (ip_is_unspecified(&p->ip) || ip_is_multicast(&p->ip) || ip_is_loopback(&p->ip) ||
+        ip_is_link_local(&p->ip) || ip_equal(&p->ip, gateway) || p->bits == 0)
+        return fault_set(f, ERR_REFUSED, "the gateway assigned us the address %s, which cannot be",
+                         prefix_format(p, text));
+    return ERR_OK;
+}
+
+enum err system_check(const struct system_plan *plan, struct fault *f)
+{
+    const struct configuration *c = plan->config;
+    enum err e = ERR_OK;
+    for (size_t i = 0; e == ERR_OK && i < c->address_count; i++)
+        e = check_address(&c->addresses[i], plan->gateway, f);
+    for (size_t i = 0; e == ERR_OK && i < c->dns_count; i++) {
+        char text[IP_TEXT_MAX];
+        if (ip_is_unspecified(&c->dns[i]) || ip_is_multicast(&c->dns[i]) ||
+            ip_is_loopback(&c->dns[i]))
+            e = fault_set(f, ERR_REFUSED, "the gateway names the DNS server %s, which cannot be",
+                          ip_format(&c->dns[i], text));
+    }
+    return e;
+}
+
+/* Our addresses inside: assigned, or (RequestAddress = none) our own, which is on another interface
+ * already. */
+static void collect_addresses(const struct system_plan *plan, struct system *s)
+{
+    const struct configuration *c = plan->config;
+    for (size_t i = 0; i < c->address_count; i++)
+        s->addresses[s->address_count++] = prefix_host(&c->addresses[i].ip);
+}
+
+/* The routes are what was granted. A family without an address of ours goes into the tunnel as
+ * well, and ends there: nothing leaks beside it. */
+static enum err collect_routes(const struct system_plan *plan, struct system *s, struct fault *f)
+{
+    for (size_t i = 0; i < plan->remote->count; i++) {
+        size_t n;
+        enum err e = range_prefixes(&plan->remote->items[i].range, s->into + s->into_count,
+                                    ROUTES_MAX - s->into_count, &n);
+        if (e != ERR_OK)
+            return fault_set(f, e, "the gateway's selectors make more than %d routes", ROUTES_MAX);
+        s->into_count += n;
+    }
+    return ERR_OK;
+}
+
+/* --- the parts --- */
+
+static enum err set_up_interface(const struct system_plan *plan, struct system *s, struct fault *f)
+{
+    const char *name = plan->profile->interface[0] != '\0' ? plan->profile->interface : NULL;
+    enum err e = tun_open(name, &s->tun, f);
+    if (e != ERR_OK)
+        return e;
+    s->mtu = plan->profile->mtu != PROFILE_MTU_AUTO ? plan->profile->mtu : MTU_DEFAULT;
+    e = tun_set_mtu(s->tun, s->mtu, f);
+    if (e == ERR_OK)
+        e = tun_up(s->tun, f);
+    for (size_t i = 0; e == ERR_OK && i < s->address_count; i++)
+        e = tun_add_address(s->tun, &s->addresses[i], f);
+    return e;
+}
+
+static enum err set_up_routes(const struct system_plan *plan, struct runtime_lock *lock,
+                              struct system *s, struct fault *f)
+{
+    struct ip sources[CP_ADDRESSES_MAX];
+    for (size_t i = 0; i < s->address_count; i++)
+        sources[i] = s->addresses[i].ip;
+    struct routes_plan routes = {
+        .interface = tun_index(s->tun),
+        .into = s->into,
+        .into_count = s->into_count,
+        .exclude = plan->profile->excludes,
+        .exclude_count = plan->profile->exclude_count,
+        .sources = sources,
+        .sources_count = s->address_count,
+    };
+    enum err e = routes_free_table(&routes.table, f);
+    if (e != ERR_OK)
+        return e;
+    s->state.table = routes.table;
+    e = runtime_write(lock, &s->state, f);
+    if (e == ERR_OK)
+        e = routes_install(&routes, &s->routes, f);
+    return e;
+}
+
+static enum err set_up_dns(const struct system_plan *plan, struct runtime_lock *lock,
+                           struct system *s, struct fault *f)
+{
+    const struct configuration *c = plan->config;
+    if (!plan->profile->dns || c->dns_count == 0)
+        return ERR_OK;
+    struct dns_plan *dns = calloc(1, sizeof(*dns));
+    if (dns == NULL)
+        return fault_set(f, ERR_MEMORY, "no memory for DNS");
+    dns->interface_name = tun_name(s->tun);
+    dns->interface = tun_index(s->tun);
+    for (size_t i = 0; i < c->dns_count && dns->server_count < DNS_SERVERS_MAX; i++)
+        dns->servers[dns->server_count++] = c->dns[i];
+    for (size_t i = 0; i < c->domain_count && dns->domain_count < DNS_DOMAINS_MAX; i++)
+        memcpy(dns->domains[dns->domain_count++], c->domains[i], DNS_DOMAIN_TEXT_MAX);
+    s->state.dns = dns_backend_present();
+    enum err e = runtime_write(lock, &s->state, f);
+    if (e == ERR_OK)
+        e = dns_apply(dns, &s->dns_backend, f);
+    if (e == ERR_OK) {
+        s->dns_count = dns->server_count;
+        memcpy(s->dns, dns->servers, sizeof(dns->servers[0]) * dns->server_count);
+    } else if (e == ERR_NOT_FOUND) {
+        log_warn("%s; %s", f->text, f->hint);
+        e = ERR_OK;
+    }
+    free(dns);
+    return e;
+}
+
+enum err system_apply(const struct system_plan *plan, struct runtime_lock *lock,
+                      struct system **ret, enum exit_code *ret_code, struct fault *f)
+{
+    *ret_code = EXIT_CODE_INTERNAL;
+    struct system *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return fault_set(f, ERR_MEMORY, "no memory for the system's state");
+    s->state.pid = getpid();
+    collect_addresses(plan, s);
+    *ret_code = EXIT_CODE_ROUTES_DNS;
+    enum err e = collect_routes(plan, s, f);
+    if (e == ERR_OK) {
+        *ret_code = EXIT_CODE_PRIVILEGE;
+        e = set_up_interface(plan, s, f);
+    }
+    if (e == ERR_OK) {
+        *ret_code = EXIT_CODE_ROUTES_DNS;
+        snprintf(s->state.interface, sizeof(s->state.interface), "%s", tun_name(s->tun));
+        s->state.interface_index = tun_index(s->tun);
+        e = set_up_routes(plan, lock, s, f);
+    }
+    if (e == ERR_OK)
+        e = set_up_dns(plan, lock, s, f);
+    if (e != ERR_OK) {
+        system_undo(s);
+        return e;
+    }
+    *ret = s;
+    return ERR_OK;
+}
+
+void system_undo(struct system *s)
+{
+    if (s == NULL)
+        return;
+    if (s->dns_backend != DNS_NONE)
+        dns_revert(s->dns_backend, s->state.interface, s->state.interface_index);
+    routes_remove(s->routes);
+    tun_close(s->tun);
+    free(s);
+}

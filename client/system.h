@@ -1,0 +1,44 @@
+/* What a connection changes in the system: the TUN interface with its addresses, routes and rules,
+ * DNS. Made as a whole and undone as a whole; the runtime state says what to undo after a SIGKILL.
+ */
+#ifndef TERN_CLIENT_SYSTEM_H
+#define TERN_CLIENT_SYSTEM_H
+
+#include "client/exit_code.h"
+#include "client/profile.h"
+#include "client/runtime.h"
+#include "common/ike/payload.h"
+#include "platform/routes.h"
+
+struct system {
+    struct tun *tun;
+    struct routes *routes;
+    enum dns_backend dns_backend;
+    struct runtime_state state;
+    uint16_t mtu;
+    struct prefix addresses[CP_ADDRESSES_MAX];
+    size_t address_count;
+    struct ip dns[CP_DNS_MAX]; /* as handed over; none where DNS is off */
+    size_t dns_count;
+    struct prefix into[ROUTES_MAX];
+    size_t into_count;
+};
+
+struct system_plan {
+    const struct profile *profile;
+    const struct configuration *config; /* from the gateway */
+    const struct selector_list *local, *remote;
+    const struct ip *gateway; /* its outer address */
+};
+
+/* Would a fair gateway assign this? The fault says what is wrong (a multicast address, the
+ * gateway's own, ...). */
+CHECKED enum err system_check(const struct system_plan *plan, struct fault *f);
+
+/* All or nothing; on failure everything is as before, and *ret_code is 25 or 26. Missing DNS
+ * managers are a warning in the log, not a failure. */
+CHECKED enum err system_apply(const struct system_plan *plan, struct runtime_lock *lock,
+                              struct system **ret, enum exit_code *ret_code, struct fault *f);
+void system_undo(struct system *s); /* NULL is fine */
+
+#endif
