@@ -87,7 +87,7 @@ static json_t *converse(int fd, const json_t *request)
 enum err control_request(const struct runtime *r, const char *name, const json_t *request,
                          json_t **ret, struct fault *f)
 {
-    int fd;
+    int fd = -1;
     enum err e = open_socket(r, name, &fd, f);
     if (e != ERR_OK)
         return e;

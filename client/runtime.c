@@ -146,7 +146,7 @@ enum err runtime_lock(const struct runtime *r, const char *name, struct runtime_
                       struct runtime_state *ret_stale, struct fault *f)
 {
     char file[PROFILE_NAME_MAX + 8];
-    int fd;
+    int fd = -1;
     state_file(name, file);
     enum err e = open_locked(r, file, &fd, f);
     if (e != ERR_OK)

@@ -28,6 +28,8 @@ void fixture_leave(void)
     ck_assert_int_eq(system(command), 0);
 }
 
+static int run(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
+
 static int run(const char *format, va_list args)
 {
     char command[COMMAND_MAX], all[COMMAND_MAX + 64];

@@ -447,6 +447,8 @@ START_TEST(dates)
         {"19700101000000Z", "19991231235959Z", "1999-12-31 23:59"},
         {"19500301000000Z", "20000229000000Z", "2000-02-29 00:00"},
         {"20490101000000Z", "21000228235900Z", "2100-02-28 23:59"},
+        {"20490101000000Z", "21000301000000Z", "2100-03-01 00:00"},
+        {"20500101000000Z", "22991231000000Z", "2299-12-31 00:00"},
         {"20230301000000Z", "99991231235959Z", "9999-12-31 23:59"},
         {"20230301000000Z", "24000301000100Z", "2400-03-01 00:01"},
     };
@@ -474,7 +476,7 @@ START_TEST(dates)
         struct fault f = {.text = ""};
         struct trust_store *t = trusting("dated");
         int64_t late = certificate_not_after(chain.items[0]) + 1;
-        if (i != 4) { /* no date follows the last one */
+        if (cases[i].end[0] != '9') { /* no date follows the last one */
             ck_err(trust_verify(t, &chain, PURPOSE_GATEWAY, late, &f), ERR_REFUSED);
             ck_assert_msg(strstr(f.text, cases[i].says) != NULL, "%s", f.text);
         }

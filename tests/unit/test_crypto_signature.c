@@ -398,6 +398,46 @@ START_TEST(methods_need_their_key)
 }
 END_TEST
 
+/* The two INTEGERs of an ECDSA signature in DER, each right-aligned in `width` octets. */
+static void raw_from_der(struct span der, uint8_t *out, size_t width)
+{
+    size_t at = 2;
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_uint_lt(at + 1, der.len);
+        size_t len = der.data[at + 1];
+        const uint8_t *value = der.data + at + 2;
+        at += 2 + len;
+        ck_assert_uint_le(at, der.len);
+        while (len > 0 && *value == 0) {
+            value++;
+            len--;
+        }
+        memset(out + i * width, 0, width);
+        memcpy(out + (i + 1) * width - len, value, len);
+    }
+}
+
+/* RFC 4754 3: method 10 is P-384; the same hash and widths under another curve are not. */
+START_TEST(old_ecdsa_needs_its_curve)
+{
+    static const struct {
+        const char *key;
+        bool right;
+    } cases[] = {{"p384", true}, {"p256", false}};
+    for (size_t i = 0; i < 2; i++) {
+        uint8_t raw[96];
+        fixture_shell("openssl dgst -sha384 -sign %s.pem -out signature message", cases[i].key);
+        struct span signature = fixture_read("signature");
+        raw_from_der(signature, raw, 48);
+        free((void *)signature.data);
+        struct public_key *k = public_key(cases[i].key);
+        ck_err(verify_exact(k, AUTH_METHOD_ECDSA_384, MESSAGE, SPAN_OF(raw)),
+               cases[i].right ? ERR_OK : ERR_INTEGRITY);
+        public_key_free(k);
+    }
+}
+END_TEST
+
 static struct public_key *key_from_hex(const char *hex)
 {
     uint8_t der[512];
@@ -590,6 +630,7 @@ static Suite *suite(void)
     tcase_add_test(t, old_rsa_with_any_hash);
     tcase_add_test(t, algorithm_identifiers);
     tcase_add_test(t, methods_need_their_key);
+    tcase_add_test(t, old_ecdsa_needs_its_curve);
     tcase_add_test(t, rfc4754_p256);
     tcase_add_test(t, rfc8032_ed25519);
     tcase_add_test(t, key_files);

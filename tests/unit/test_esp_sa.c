@@ -553,8 +553,8 @@ START_TEST(inner_header_holds_together)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint8_t text[128];
-        size_t len =
-            write_text(text, cases[i].family, 64, 64, 2, cases[i].family == IP_V4 ? 4 : 41);
+        bool v4 = cases[i].family == IP_V4;
+        size_t len = write_text(text, cases[i].family, v4 ? 44 : 64, 64, 2, v4 ? 4 : 41);
         text[cases[i].at] = cases[i].value;
         struct packet p = crafted_new(&suites[GCM], (uint32_t)i + 1, span_make(text, len));
         ck_err(open_copy(sas.in, &p), ERR_MALFORMED);

@@ -327,7 +327,8 @@ static void on_event(struct client *c, mono_ms now, const struct session_event *
         break;
     case SESSION_EVENT_DOWN:
         c->down = true;
-        log_info("a session has ended: %s", e->down.fault.text);
+        log_info("a session has ended: %s",
+                 e->down.fault.text[0] != '\0' ? e->down.fault.text : "stopped by us");
         break;
     }
 }
@@ -497,7 +498,7 @@ mono_ms clients_handle_timeout(struct gateway *g, mono_ms now)
 
         if (c->deadline <= now) {
             if (c->half_open_until <= now) {
-                log_info("a session stayed half open for %d seconds", HALF_OPEN_MS / 1000);
+                log_debug("a session stayed half open for %d seconds", HALF_OPEN_MS / 1000);
                 c->down = true;
             } else {
                 session_handle_timeout(c->session, now);

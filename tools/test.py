@@ -1,0 +1,191 @@
+"""The parts of tools/test, in the order in which they run.
+
+    build      Release and Sanitize with gcc, Release with clang; warnings are errors
+    layers     who may include whom; and that the check finds planted violations
+    format     clang-format
+    unit       unit tests, built with ASan and UBSan
+    valgrind   unit tests of parsing and state, under valgrind
+    demo       tools/demo
+    system     pytest in namespaces: strongSwan and tern-gateway as the gateway
+    sanitize   a selection of these with the ASan and UBSan binaries
+
+tools/test              all of them
+tools/test unit demo    some of them, in the order above (what they need is built first)
+tools/test system -k wrong_pre_shared_key      further arguments go to ctest or pytest
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BUILD = ROOT / "build"
+BUILDS = {
+    "release": ("Release", "gcc"),
+    "sanitize": ("Sanitize", "gcc"),
+    "clang": ("Release", "clang"),
+}
+# Under valgrind everything is some thirty times slower: not where most of the time is arithmetic.
+VALGRIND = r"^test_(base|packet|client|platform|gateway)_|^test_ike_(message|payload|proposal)"
+
+
+class Tally:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def one(self, passed):
+        if passed:
+            self.passed += 1
+        else:
+            self.failed += 1
+
+    def junit(self, path, code):
+        """Count what a JUnit report holds; a run that broke off without one is a failure."""
+        if not path.exists():
+            self.failed += 1
+            return
+        suites = xml.etree.ElementTree.parse(path).iter("testsuite")
+        failed = 0
+        for suite in suites:
+            failed_here = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+            skipped = int(suite.get("skipped", 0))
+            self.passed += int(suite.get("tests")) - failed_here - skipped
+            self.skipped += skipped
+            failed += failed_here
+        if code != 0 and failed == 0:
+            failed = 1
+        self.failed += failed
+
+
+def run(*argv, env=(), cwd=ROOT):
+    return subprocess.run([str(a) for a in argv], cwd=cwd,
+                          env=dict(os.environ, **dict(env))).returncode
+
+
+def build(name, tally=None):
+    kind, compiler = BUILDS[name]
+    directory = BUILD / name
+    code = run("cmake", "-S", ROOT, "-B", directory, "-G", "Ninja", "-DTERN_TESTS=ON",
+               f"-DCMAKE_BUILD_TYPE={kind}", f"-DCMAKE_C_COMPILER={compiler}", "-Wno-dev",
+               "--log-level=WARNING")
+    code = code or run("cmake", "--build", directory)
+    if tally:
+        tally.one(code == 0)
+    elif code != 0:
+        sys.exit(f"test: build/{name} does not build")
+
+
+def part_build(tally, _):
+    for name in BUILDS:
+        build(name, tally)
+
+
+def part_layers(tally, _):
+    tally.one(run(ROOT / "tools/checks/layers") == 0)
+    tally.one(run(ROOT / "tools/checks/layers-selftest") == 0)
+
+
+def part_format(tally, _):
+    tally.one(run(ROOT / "tools/checks/format") == 0)
+
+
+def ctest(tally, directory, *args, env=()):
+    report = directory / "unit.xml"
+    report.unlink(missing_ok=True)
+    code = run("ctest", "--test-dir", directory, "--output-on-failure", "--no-tests=error", "-j2",
+               "--timeout", 300, "--output-junit", report, *args, env=env)
+    tally.junit(report, code)
+
+
+def part_unit(tally, args):
+    ctest(tally, BUILD / "sanitize", *args)
+
+
+def part_valgrind(tally, _):
+    """Each program as it is, without the fork that Check makes for each test."""
+    programs = sorted(p for p in (BUILD / "release").iterdir()
+                      if re.match(VALGRIND, p.name) and os.access(p, os.X_OK))
+    if not programs:
+        tally.one(False)
+    for program in programs:
+        print(f"valgrind {program.name}", flush=True)
+        tally.one(run("valgrind", "-q", "--error-exitcode=99", "--leak-check=full",
+                      "--errors-for-leak-kinds=definite,indirect", program,
+                      env={"CK_FORK": "no", "CK_DEFAULT_TIMEOUT": "300"}) == 0)
+
+
+def part_demo(tally, _):
+    tally.one(run(ROOT / "tools/demo", env={"TERN_BUILD": str(BUILD / "release")}) == 0)
+
+
+def pytest(tally, directory, *args):
+    report = directory / "system.xml"
+    report.unlink(missing_ok=True)
+    code = run("/usr/bin/python3", "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs",
+               "--durations=10", f"--junitxml={report}", "--build", directory, "tests/system",
+               *args)
+    tally.junit(report, code)
+
+
+def part_system(tally, args):
+    pytest(tally, BUILD / "release", *args)
+
+
+def part_sanitize(tally, args):
+    pytest(tally, BUILD / "sanitize", "--sanitize", "--size", 10, *args)
+
+
+# name -> (what runs, which builds it needs)
+PARTS = {
+    "build": (part_build, ()),
+    "layers": (part_layers, ()),
+    "format": (part_format, ()),
+    "unit": (part_unit, ("sanitize",)),
+    "valgrind": (part_valgrind, ("release",)),
+    "demo": (part_demo, ("release",)),
+    "system": (part_system, ("release",)),
+    "sanitize": (part_sanitize, ("sanitize",)),
+}
+
+
+def main(argv):
+    if "-h" in argv or "--help" in argv:
+        print(__doc__.strip())
+        return 0
+    chosen = []
+    while argv and argv[0] in PARTS:
+        chosen.append(argv.pop(0))
+    if argv and argv[0] == "--":
+        argv.pop(0)
+    if argv and len(chosen) != 1:
+        print(f"test: what is {argv[0]}? the parts are: {' '.join(PARTS)}", file=sys.stderr)
+        return 2
+    if not chosen:
+        chosen = list(PARTS)
+    elif "build" not in chosen:
+        for name in sorted({b for part in chosen for b in PARTS[part][1]}):
+            build(name)
+
+    lines = []
+    total = Tally()
+    for part in (p for p in PARTS if p in chosen):
+        print(f"\n=== {part}", flush=True)
+        tally, start = Tally(), time.monotonic()
+        PARTS[part][0](tally, argv)
+        lines.append(f"{part:10} {tally.passed:5} passed {tally.failed:5} failed "
+                     f"{tally.skipped:5} skipped {time.monotonic() - start:6.0f} s")
+        total.passed += tally.passed
+        total.failed += tally.failed
+        total.skipped += tally.skipped
+    print("\n" + "\n".join(lines))
+    print(f"{total.passed} passed, {total.failed} failed" +
+          (f", {total.skipped} skipped" if total.skipped else ""))
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
