@@ -154,7 +154,7 @@ static enum exit_code lock_and_run(const struct command_options *o, const struct
     return code;
 }
 
-/* Profile and the files it names. `out` gets every fault as FILE:LINE: text. */
+/* Profile and the files it names; every fault is told as FILE:LINE: text. */
 static enum exit_code load(const struct command_options *o, struct profile **ret_profile,
                            struct credentials **ret_credentials)
 {
@@ -170,9 +170,11 @@ static enum exit_code load(const struct command_options *o, struct profile **ret
     if (e == ERR_OK)
         return EXIT_CODE_DONE;
     if (fault_list_any(&faults))
+        fault_list_summary(&faults, path, &f);
+    else
+        (void)fault_set(&f, e, "%s cannot be read: %s", path, err_text(e));
+    if (faults.count > 1)
         fault_list_print(&faults, path, stderr);
-    (void)fault_set(&f, e, "profile %s cannot be used: %s", path,
-                    fault_list_any(&faults) ? "see above" : err_text(e));
     return report(e == ERR_NOT_FOUND ? EXIT_CODE_NO_PROFILE : EXIT_CODE_PROFILE_INVALID, &f);
 }
 

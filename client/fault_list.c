@@ -49,6 +49,19 @@ static void sort_by_line(struct fault_list *l)
     }
 }
 
+void fault_list_summary(const struct fault_list *l, const char *file, struct fault *ret)
+{
+    *ret = (struct fault){0};
+    if (l->count == 1 && l->dropped == 0) {
+        const struct fault *only = &l->items[0].fault;
+        (void)fault_set(ret, only->code, "%s:%u: %s", file, l->items[0].line, only->text);
+        if (only->hint[0] != '\0')
+            fault_hint(ret, "%s", only->hint);
+    } else {
+        (void)fault_set(ret, ERR_MALFORMED, "%s has %zu faults", file, l->count + l->dropped);
+    }
+}
+
 void fault_list_print(struct fault_list *l, const char *file, FILE *out)
 {
     sort_by_line(l);

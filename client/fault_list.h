@@ -23,6 +23,8 @@ void fault_list_add(struct fault_list *l, unsigned line, const char *format, ...
 /* One that a lower layer filled in; its hint follows in brackets when printed. */
 void fault_list_add_fault(struct fault_list *l, unsigned line, const struct fault *f);
 bool fault_list_any(const struct fault_list *l);
+/* The list as the one error of a command: its only item, or how many there are. */
+void fault_list_summary(const struct fault_list *l, const char *file, struct fault *ret);
 /* By line, then in the order they were found. */
 void fault_list_print(struct fault_list *l, const char *file, FILE *out);
 

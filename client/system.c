@@ -107,6 +107,8 @@ static enum err set_up_dns(const struct system_plan *plan, struct runtime_lock *
                            struct system *s, struct fault *f)
 {
     const struct configuration *c = plan->config;
+    s->dns_count = c->dns_count;
+    memcpy(s->dns, c->dns, sizeof(c->dns[0]) * c->dns_count);
     if (!plan->profile->dns || c->dns_count == 0)
         return ERR_OK;
     struct dns_plan *dns = calloc(1, sizeof(*dns));
@@ -122,10 +124,7 @@ static enum err set_up_dns(const struct system_plan *plan, struct runtime_lock *
     enum err e = runtime_write(lock, &s->state, f);
     if (e == ERR_OK)
         e = dns_apply(dns, &s->dns_backend, f);
-    if (e == ERR_OK) {
-        s->dns_count = dns->server_count;
-        memcpy(s->dns, dns->servers, sizeof(dns->servers[0]) * dns->server_count);
-    } else if (e == ERR_NOT_FOUND) {
+    if (e == ERR_NOT_FOUND) {
         log_warn("%s; %s", f->text, f->hint);
         e = ERR_OK;
     }

@@ -18,7 +18,7 @@ struct system {
     uint16_t mtu;
     struct prefix addresses[CP_ADDRESSES_MAX];
     size_t address_count;
-    struct ip dns[CP_DNS_MAX]; /* as handed over; none where DNS is off */
+    struct ip dns[CP_DNS_MAX]; /* the gateway's, whether the system uses them or not */
     size_t dns_count;
     struct prefix into[ROUTES_MAX];
     size_t into_count;

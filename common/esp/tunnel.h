@@ -23,7 +23,8 @@ struct tunnel;
 CHECKED enum err tunnel_new(struct tunnel **ret);
 void tunnel_free(struct tunnel *t); /* NULL is fine */
 
-/* The newest child whose selectors match carries outbound traffic. ERR_LIMIT, ERR_MEMORY. */
+/* The newest child whose selectors match carries outbound traffic. ERR_LIMIT, ERR_MEMORY,
+ * ERR_STATE where that inbound SPI is taken, and esp_out_new's own errors. */
 CHECKED enum err tunnel_add_child(struct tunnel *t, const struct tunnel_child_parameters *p);
 /* By the inbound SPI. ERR_NOT_FOUND. */
 CHECKED enum err tunnel_remove_child(struct tunnel *t, uint32_t spi_in);

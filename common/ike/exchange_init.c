@@ -182,7 +182,7 @@ enum err init_request_send(struct ike_sa *sa, mono_ms now)
     size_t at = payload_begin(&m, PAYLOAD_SA);
     proposal_list_write(&m.w, &sa->config->ike);
     payload_end(&m, at);
-    ke_payload_write(&m, h->ke, kex_public(h->kex));
+    ke_payload_write(&m, (uint16_t)h->ke, kex_public(h->kex));
     payload_write(&m, PAYLOAD_NONCE, span_make(h->nonce_i.data, h->nonce_i.len));
     write_nat_detection(sa, &m, &sa->path, 0);
     write_hash_algorithms(&m);
@@ -411,7 +411,7 @@ static enum err init_response_send(struct ike_sa *sa, const struct sa_input *in,
     size_t at = payload_begin(&m, PAYLOAD_SA);
     proposal_list_write(&m.w, &answer);
     payload_end(&m, at);
-    ke_payload_write(&m, h->ke, kex_public(h->kex));
+    ke_payload_write(&m, (uint16_t)h->ke, kex_public(h->kex));
     payload_write(&m, PAYLOAD_NONCE, span_make(h->nonce_r.data, h->nonce_r.len));
     write_nat_detection(sa, &m, in->path, sa->spi_r);
     proof_write_certreq(sa, &m);

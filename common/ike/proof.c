@@ -169,9 +169,10 @@ static enum err collect_chain(const struct ike_sa *sa, const struct sa_input *in
             return fault_set(f, ERR_LIMIT, "the %s sent more than %d certificates", peer_name(sa),
                              CERTIFICATES_MAX);
         e = certificate_parse_der(cert.data, &chain->items[chain->count], f);
-        if (e != ERR_OK)
-            return e;
-        chain->count++;
+        if (e == ERR_OK)
+            chain->count++;
+        else if (chain->count == 0)
+            return e; /* the end entity's own: RFC 7296 3.6 puts it first */
     }
     if (chain->count == 0)
         return fault_set(f, ERR_REFUSED, "the %s signed but sent no certificate", peer_name(sa));

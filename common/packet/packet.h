@@ -36,8 +36,8 @@ struct ip_header {
 };
 
 /* ERR_MALFORMED where the headers do not hold together: version, IHL, a length field beyond the
- * packet, extension headers without end. A packet longer than its length field is accepted; use
- * total_len (link padding, ESP TFC). */
+ * packet, extension headers without end, a protocol with ports cut off before them. A packet longer
+ * than its length field is accepted; use total_len (link padding, ESP TFC). */
 CHECKED enum err ip_header_parse(struct span packet, struct ip_header *ret);
 
 /* RFC 1071, over data, starting from a partial sum. */

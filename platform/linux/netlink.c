@@ -41,6 +41,7 @@ void netlink_close(struct netlink *n)
 
 struct nlmsghdr *netlink_begin(struct netlink_request *r, uint16_t type, uint16_t flags)
 {
+    memset(r, 0, sizeof(*r)); /* libmnl leaves the padding of attributes as it was */
     struct nlmsghdr *m = mnl_nlmsg_put_header(r->bytes);
     m->nlmsg_type = type;
     m->nlmsg_flags = flags;

@@ -36,7 +36,7 @@ class Tern:
         self.runtime = self.directory / "run"
         self.log = self.directory / "tern.log"
         self.env = {"TERN_RUNTIME_DIR": str(self.runtime), "LC_ALL": "C.UTF-8",
-                    "ASAN_OPTIONS": f"log_path={self.directory}/asan.log:detect_leaks=1",
+                    "ASAN_OPTIONS": f"log_path={self.directory}/asan.log:exitcode=99",
                     "UBSAN_OPTIONS": "print_stacktrace=1"}
 
     def __enter__(self):
@@ -123,18 +123,21 @@ class Tern:
         wait_until(lambda: not self.pids(), timeout, "tern to be gone")
 
     def pids(self):
-        """Running processes of this binary on this machine."""
+        """Running processes of this name on this machine."""
         found = []
         namespace = os.stat(f"/proc/{self.machine.pid}/ns/net").st_ino
         for entry in pathlib.Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
             try:
-                if (os.readlink(entry / "exe") == str(self.binary) and
+                # A process that is ending loses its memory (exe) before its sockets, and is a
+                # zombie after that; it is there until it holds nothing any more.
+                name, state = re.search(r"\((.*)\) (\S)", (entry / "stat").read_text()).groups()
+                if (name == self.binary.name and state not in "ZX" and
                         os.stat(entry / "ns/net").st_ino == namespace):
                     found.append(int(entry.name))
             except OSError:
-                continue  # gone meanwhile, or a zombie
+                continue  # gone meanwhile
         return found
 
     def kill(self):

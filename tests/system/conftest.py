@@ -30,6 +30,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "sanitize: also worth running with the sanitizers")
     config.addinivalue_line("markers", "slow: takes more than ten seconds")
+    os.environ["TERN_BUILD"] = str(pathlib.Path(config.getoption("--build")).resolve())
     if lab_module.inside():
         return
     capture = config.pluginmanager.getplugin("capturemanager")
@@ -64,8 +65,8 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture(scope="session")
-def build(request):
-    directory = pathlib.Path(request.config.getoption("--build")).resolve()
+def build():
+    directory = pathlib.Path(os.environ["TERN_BUILD"])
     for name in ("tern", "tern-gateway"):
         if not (directory / name).exists():
             pytest.exit(f"{directory}/{name} is not built", returncode=2)

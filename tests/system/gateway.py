@@ -52,7 +52,7 @@ class TernGateway:
         with open(self.log, "ab") as log:
             self.child = self.machine.spawn(
                 self.binary, conf, "--foreground", stdout=subprocess.PIPE, stderr=log,
-                env={"ASAN_OPTIONS": "detect_leaks=1"})
+                env={"ASAN_OPTIONS": "exitcode=99"})
         end = time.monotonic() + START_TIMEOUT
         ready, _, _ = select.select([self.child.stdout], [], [], START_TIMEOUT)
         assert ready and time.monotonic() < end, "tern-gateway never got ready"

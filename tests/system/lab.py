@@ -26,6 +26,8 @@ UNSHARE = [
     "unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc",
     "--kill-child", "--propagation", "private",
 ]
+# Nobody listens there, and says so at once: no look-up of a name takes long.
+RESOLV_CONF = "nameserver 127.0.0.1\n"
 
 
 # --- getting in, and proof that nothing outside was touched ---
@@ -101,7 +103,7 @@ class Machine:
         self.directory.mkdir()
         self.children = []
         resolv = self.directory / "resolv.conf"
-        resolv.write_text("nameserver 192.0.2.53\n")
+        resolv.write_text(RESOLV_CONF)
         # A symbolic link (systemd-resolved's) would dangle under the new /run: give it its target.
         script = (
             'target=$(readlink -m /etc/resolv.conf) && mount -t tmpfs -o mode=755 tmpfs /run && '

@@ -1,6 +1,9 @@
 """Algorithms, pair by pair: strongSwan is told to accept nothing but the pair, and the profile
 offers nothing else. One lab and one strongSwan serve them all; each pair is its own connection."""
 
+import os
+import sys
+
 import pytest
 
 import lab as lab_module
@@ -47,7 +50,7 @@ def lab(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def strongswan(lab):
-    with swan.StrongSwan(lab.gateway) as it:
+    with swan.StrongSwan(lab.gateway, settings="cookie_threshold = 1") as it:
         yield it
 
 
@@ -107,10 +110,23 @@ def test_the_gateway_wants_another_group_first(lab, strongswan, tern):
     assert capture.fields("isakmp.notify.msgtype == 17", "isakmp.exchangetype") == [["34"]]
 
 
-def test_the_gateway_asks_for_a_cookie(lab, tern, strongswan):
-    strongswan.settings = "cookie_threshold = 0\ncookie_threshold_ip = 0"
+def test_the_gateway_asks_for_a_cookie(lab, strongswan, tern):
+    """RFC 7296 2.6: with another exchange half open, strongSwan wants ours back with a cookie."""
     strongswan.load(swan.connection())
     profile = tern.profile()
+    request = "isakmp.exchangetype == 34 and ip.src == 192.0.2.10"
+    with lab.client.capture("up0") as capture:
+        tern.up(profile)
+        tern.down(profile)
+    ((payload,),) = capture.fields(request, "udp.payload")
+    # Somebody else's request, which will never be followed up: ours, with another SPI.
+    stray = os.urandom(8) + bytes.fromhex(payload.replace(":", ""))[8:]
+    lab.client.run(sys.executable, "-c", "import socket, sys\n"
+                   "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+                   "s.connect((sys.argv[1], 500))\n"
+                   "s.send(bytes.fromhex(sys.argv[2]))\n"
+                   "s.settimeout(5)\n"
+                   "s.recv(2000)", lab.GATEWAY[0], stray.hex())
     with lab.client.capture("up0") as capture:
         tern.up(profile)
         tern.down(profile)

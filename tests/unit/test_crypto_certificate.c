@@ -218,7 +218,7 @@ static const struct trust_case trust_cases[] = {
     /* time */
     {"root", "leaf", GW, 199, NULL, NULL},
     {"root", "leaf", GW, 201, "\"CN=vpn.example.net\" expired on ", "clock says 20"},
-    {"root", "leaf", GW, -1, "only becomes valid on 20", "clock says 20"},
+    {"root", "leaf", GW, -1, "is not yet valid: only on 20", "clock says 20"},
     {"shortroot", "undershort", GW, 9, NULL, NULL},
     {"shortroot", "undershort", GW, 11, "\"CN=Short Root\" expired on ", "clock says 20"},
     {"root", "leaf", GW, 3660, "expired", ""},
