@@ -10,12 +10,30 @@
 #include "client/find_profile.h"
 #include "client/presentation.h"
 
-enum { DOWN_PATIENCE_MS = 10000, DOWN_LOOK_MS = 10 };
+enum { DOWN_PATIENCE_MS = 10000, ENDING_PATIENCE_MS = 500, LOOK_MS = 10 };
 
 static enum exit_code report(enum exit_code code, const struct fault *f)
 {
     presentation_fault(f);
     return code;
+}
+
+static enum exit_code report_not_running(const char *name)
+{
+    struct fault f = {0};
+    (void)fault_set(&f, ERR_STATE, "\"%s\" is not running", name);
+    return report(EXIT_CODE_RUNNING_STATE, &f);
+}
+
+/* A process has ended when it has restored the system and let go of its lock. */
+static bool await_end(const struct runtime *r, const char *name, int patience_ms)
+{
+    for (int waited = 0; waited < patience_ms; waited += LOOK_MS) {
+        if (!runtime_running(r, name))
+            return true;
+        (void)poll(NULL, 0, LOOK_MS);
+    }
+    return false;
 }
 
 /* The connection that is meant: by the profile's base name, or the only one that runs. */
@@ -30,8 +48,7 @@ static enum exit_code which(const struct command_options *o, const struct runtim
         }
         if (r->fd >= 0 && runtime_running(r, out))
             return EXIT_CODE_DONE;
-        (void)fault_set(&f, ERR_STATE, "\"%s\" is not running", out);
-        return report(EXIT_CODE_RUNNING_STATE, &f);
+        return report_not_running(out);
     }
     char names[RUNTIME_NAMES_MAX][PROFILE_NAME_MAX];
     size_t count = r->fd >= 0 ? runtime_names(r, names, RUNTIME_NAMES_MAX) : 0;
@@ -55,7 +72,10 @@ static enum exit_code ask(const struct runtime *r, const char *name, const char 
     json_decref(request);
     if (e == ERR_OK)
         return EXIT_CODE_DONE;
-    return report(e == ERR_NOT_FOUND ? EXIT_CODE_RUNNING_STATE : EXIT_CODE_INTERNAL, &f);
+    /* It may just have ended: then there is nothing to answer, and that is the answer. */
+    if (e != ERR_NOT_FOUND && !await_end(r, name, ENDING_PATIENCE_MS))
+        return report(EXIT_CODE_INTERNAL, &f);
+    return report_not_running(name);
 }
 
 static void open_runtime(struct runtime *r)
@@ -66,15 +86,25 @@ static void open_runtime(struct runtime *r)
         r->fd = -1; /* nothing can be running there */
 }
 
-/* `down` is done when the process has restored the system and let go of its lock. */
-static bool await_end(const struct runtime *r, const char *name)
+/* What a killed process left is undone. False where there is nothing of it. */
+static bool clean_after_killed(const struct command_options *o, const struct runtime *r,
+                               enum exit_code *ret_code)
 {
-    for (int waited = 0; waited < DOWN_PATIENCE_MS; waited += DOWN_LOOK_MS) {
-        if (!runtime_running(r, name))
-            return true;
-        (void)poll(NULL, 0, DOWN_LOOK_MS);
+    struct runtime_lock lock;
+    struct runtime_state stale = {0};
+    struct fault f = {0};
+    char name[PROFILE_NAME_MAX];
+    if (o->profile == NULL || r->fd < 0 || profile_name(o->profile, name) != ERR_OK ||
+        runtime_running(r, name) || runtime_lock(r, name, &lock, &stale, &f) != ERR_OK)
+        return false;
+    if (stale.pid != 0) {
+        *ret_code = EXIT_CODE_DONE;
+        if (runtime_clean(&stale, &f) != ERR_OK)
+            *ret_code = report(EXIT_CODE_ROUTES_DNS, &f);
+        runtime_remove_socket(r, name);
     }
-    return false;
+    runtime_unlock(r, &lock);
+    return stale.pid != 0;
 }
 
 enum exit_code command_down(const struct command_options *o)
@@ -82,12 +112,17 @@ enum exit_code command_down(const struct command_options *o)
     struct runtime r;
     char name[PROFILE_NAME_MAX];
     json_t *answer = NULL;
+    enum exit_code code = EXIT_CODE_DONE;
     open_runtime(&r);
-    enum exit_code code = which(o, &r, name);
+    if (clean_after_killed(o, &r, &code)) {
+        runtime_close(&r);
+        return code;
+    }
+    code = which(o, &r, name);
     if (code == EXIT_CODE_DONE)
         code = ask(&r, name, "down", &answer);
     json_decref(answer);
-    if (code == EXIT_CODE_DONE && !await_end(&r, name)) {
+    if (code == EXIT_CODE_DONE && !await_end(&r, name, DOWN_PATIENCE_MS)) {
         struct fault f = {0};
         (void)fault_set(&f, ERR_STATE, "\"%s\" has not ended within %d s", name,
                         DOWN_PATIENCE_MS / 1000);

@@ -33,7 +33,7 @@ static enum err refuse_time(X509 *x, bool expired, int64_t wall_time, struct fau
     if (e != ERR_OK)
         return fault_set(f, ERR_REFUSED, "certificate \"%s\" has a damaged validity", n.subject);
     (void)fault_set(f, ERR_REFUSED, "certificate \"%s\" %s on %s (this machine's clock says %s)",
-                    n.subject, expired ? "expired" : "is not yet valid: only",
+                    n.subject, expired ? "expired" : "is not yet valid: it starts",
                     wall_time_format(limit, then), wall_time_format(wall_time, now));
     fault_hint(f, expired ? "renew the certificate; or set this machine's clock, if that is wrong"
                           : "set this machine's clock, if that is wrong; or wait for that day");

@@ -124,21 +124,20 @@ class Tern:
 
     def pids(self):
         """Running processes of this name on this machine."""
-        found = []
+        found = set()
         namespace = os.stat(f"/proc/{self.machine.pid}/ns/net").st_ino
-        for entry in pathlib.Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
+        # By threads: a process that is ending keeps its sockets until the last of them, whichever
+        # that is, is a zombie; only then nothing of it is there any more.
+        for task in pathlib.Path("/proc").glob("[0-9]*/task/[0-9]*"):
             try:
-                # A process that is ending loses its memory (exe) before its sockets, and is a
-                # zombie after that; it is there until it holds nothing any more.
-                name, state = re.search(r"\((.*)\) (\S)", (entry / "stat").read_text()).groups()
-                if (name == self.binary.name and state not in "ZX" and
-                        os.stat(entry / "ns/net").st_ino == namespace):
-                    found.append(int(entry.name))
+                process = task.parents[1]
+                state = re.search(r"\) (\S)", (task / "stat").read_text()).group(1)
+                if ((process / "comm").read_text() == f"{self.binary.name}\n" and
+                        state not in "ZX" and os.stat(task / "ns/net").st_ino == namespace):
+                    found.add(int(process.name))
             except OSError:
                 continue  # gone meanwhile
-        return found
+        return sorted(found)
 
     def kill(self):
         """SIGKILL to the client, as the machine's out-of-memory killer would do it."""

@@ -218,11 +218,11 @@ static const struct trust_case trust_cases[] = {
     /* time */
     {"root", "leaf", GW, 199, NULL, NULL},
     {"root", "leaf", GW, 201, "\"CN=vpn.example.net\" expired on ", "clock says 20"},
-    {"root", "leaf", GW, -1, "is not yet valid: only on 20", "clock says 20"},
+    {"root", "leaf", GW, -1, "is not yet valid: it starts on 20", "clock says 20"},
     {"shortroot", "undershort", GW, 9, NULL, NULL},
     {"shortroot", "undershort", GW, 11, "\"CN=Short Root\" expired on ", "clock says 20"},
     {"root", "leaf", GW, 3660, "expired", ""},
-    {"root", "leaf", GW, -3660, "becomes valid", ""},
+    {"root", "leaf", GW, -3660, "is not yet valid", ""},
     /* extended key usage */
     {"root", "server", GW, 1, NULL, NULL},
     {"root", "server", CL, 1, "\"CN=server\" may not be used by a client", "extended"},
