@@ -63,19 +63,24 @@ static enum exit_code which(const struct command_options *o, const struct runtim
     return report(count == 0 ? EXIT_CODE_RUNNING_STATE : EXIT_CODE_USAGE, &f);
 }
 
-static enum exit_code ask(const struct runtime *r, const char *name, const char *command,
-                          json_t **ret)
+/* ERR_NOT_FOUND where it is not running (any more). */
+static enum err ask(const struct runtime *r, const char *name, const char *command, json_t **ret,
+                    struct fault *f)
 {
-    struct fault f = {0};
     json_t *request = json_pack("{s:i, s:s}", "v", 1, "command", command);
-    enum err e = control_request(r, name, request, ret, &f);
+    enum err e = control_request(r, name, request, ret, f);
     json_decref(request);
-    if (e == ERR_OK)
-        return EXIT_CODE_DONE;
-    /* It may just have ended: then there is nothing to answer, and that is the answer. */
-    if (e != ERR_NOT_FOUND && !await_end(r, name, ENDING_PATIENCE_MS))
-        return report(EXIT_CODE_INTERNAL, &f);
-    return report_not_running(name);
+    /* It may just be ending: then there is nothing to answer, and that is the answer. */
+    if (e != ERR_OK && (e == ERR_NOT_FOUND || await_end(r, name, ENDING_PATIENCE_MS))) {
+        *f = (struct fault){0};
+        return fault_set(f, ERR_NOT_FOUND, "\"%s\" is not running", name);
+    }
+    return e;
+}
+
+static enum exit_code report_ask(enum err e, const struct fault *f)
+{
+    return report(e == ERR_NOT_FOUND ? EXIT_CODE_RUNNING_STATE : EXIT_CODE_INTERNAL, f);
 }
 
 static void open_runtime(struct runtime *r)
@@ -87,15 +92,12 @@ static void open_runtime(struct runtime *r)
 }
 
 /* What a killed process left is undone. False where there is nothing of it. */
-static bool clean_after_killed(const struct command_options *o, const struct runtime *r,
-                               enum exit_code *ret_code)
+static bool clean_after_killed(const struct runtime *r, const char *name, enum exit_code *ret_code)
 {
     struct runtime_lock lock;
     struct runtime_state stale = {0};
     struct fault f = {0};
-    char name[PROFILE_NAME_MAX];
-    if (o->profile == NULL || r->fd < 0 || profile_name(o->profile, name) != ERR_OK ||
-        runtime_running(r, name) || runtime_lock(r, name, &lock, &stale, &f) != ERR_OK)
+    if (r->fd < 0 || runtime_lock(r, name, &lock, &stale, &f) != ERR_OK)
         return false;
     if (stale.pid != 0) {
         *ret_code = EXIT_CODE_DONE;
@@ -107,27 +109,37 @@ static bool clean_after_killed(const struct command_options *o, const struct run
     return stale.pid != 0;
 }
 
+static enum exit_code down(const struct runtime *r, const char *name)
+{
+    struct fault f = {0};
+    json_t *answer = NULL;
+    enum exit_code code = EXIT_CODE_DONE;
+    enum err e = ask(r, name, "down", &answer, &f);
+    json_decref(answer);
+    if (e == ERR_NOT_FOUND && clean_after_killed(r, name, &code))
+        return code;
+    if (e != ERR_OK)
+        return report_ask(e, &f);
+    if (await_end(r, name, DOWN_PATIENCE_MS))
+        return EXIT_CODE_DONE;
+    (void)fault_set(&f, ERR_STATE, "\"%s\" has not ended within %d s", name,
+                    DOWN_PATIENCE_MS / 1000);
+    return report(EXIT_CODE_TIMEOUT, &f);
+}
+
 enum exit_code command_down(const struct command_options *o)
 {
     struct runtime r;
     char name[PROFILE_NAME_MAX];
-    json_t *answer = NULL;
     enum exit_code code = EXIT_CODE_DONE;
     open_runtime(&r);
-    if (clean_after_killed(o, &r, &code)) {
-        runtime_close(&r);
-        return code;
-    }
-    code = which(o, &r, name);
-    if (code == EXIT_CODE_DONE)
-        code = ask(&r, name, "down", &answer);
-    json_decref(answer);
-    if (code == EXIT_CODE_DONE && !await_end(&r, name, DOWN_PATIENCE_MS)) {
-        struct fault f = {0};
-        (void)fault_set(&f, ERR_STATE, "\"%s\" has not ended within %d s", name,
-                        DOWN_PATIENCE_MS / 1000);
-        code = report(EXIT_CODE_TIMEOUT, &f);
-    }
+    bool named = o->profile != NULL && profile_name(o->profile, name) == ERR_OK;
+    bool killed =
+        named && r.fd >= 0 && !runtime_running(&r, name) && clean_after_killed(&r, name, &code);
+    if (!killed)
+        code = which(o, &r, name);
+    if (!killed && code == EXIT_CODE_DONE)
+        code = down(&r, name);
     runtime_close(&r);
     return code;
 }
@@ -137,10 +149,12 @@ enum exit_code command_status(const struct command_options *o)
     struct runtime r;
     char name[PROFILE_NAME_MAX];
     json_t *answer = NULL;
+    struct fault f = {0};
     open_runtime(&r);
     enum exit_code code = which(o, &r, name);
-    if (code == EXIT_CODE_DONE)
-        code = ask(&r, name, "status", &answer);
+    enum err e = code == EXIT_CODE_DONE ? ask(&r, name, "status", &answer, &f) : ERR_OK;
+    if (e != ERR_OK)
+        code = report_ask(e, &f);
     if (code == EXIT_CODE_DONE && o->json) {
         json_dumpf(answer, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
         putchar('\n');

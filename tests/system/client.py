@@ -125,15 +125,15 @@ class Tern:
     def pids(self):
         """Running processes of this name on this machine."""
         found = set()
-        namespace = os.stat(f"/proc/{self.machine.pid}/ns/net").st_ino
-        # By threads: a process that is ending keeps its sockets until the last of them, whichever
-        # that is, is a zombie; only then nothing of it is there any more.
+        namespace = network_namespace(pathlib.Path(f"/proc/{self.machine.pid}"))
+        # A process that is ending is out of its namespaces before its sockets are closed, and these
+        # are open until its last thread, whichever that is, is a zombie.
         for task in pathlib.Path("/proc").glob("[0-9]*/task/[0-9]*"):
             try:
                 process = task.parents[1]
                 state = re.search(r"\) (\S)", (task / "stat").read_text()).group(1)
                 if ((process / "comm").read_text() == f"{self.binary.name}\n" and
-                        state not in "ZX" and os.stat(task / "ns/net").st_ino == namespace):
+                        state not in "ZX" and network_namespace(task) in (namespace, None)):
                     found.add(int(process.name))
             except OSError:
                 continue  # gone meanwhile
@@ -155,6 +155,14 @@ class Tern:
     def descriptors(self):
         (pid,) = self.pids()
         return sorted(os.readlink(f) for f in pathlib.Path(f"/proc/{pid}/fd").iterdir())
+
+
+def network_namespace(process):
+    """None where it is in none any more."""
+    try:
+        return os.stat(process / "ns/net").st_ino
+    except OSError:
+        return None
 
 
 def assert_failure(result, *words):

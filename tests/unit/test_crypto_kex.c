@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/crypto/kex.h"
+#include "common/crypto/kex_modp.h"
 #include "common/crypto/prf.h"
 #include "tests/support/fixed_random.h"
 #include "tests/support/support.h"
@@ -11,7 +12,14 @@
 static const enum ke_id methods[] = {KE_X25519,    KE_ECP_256,   KE_ECP_384,   KE_ECP_521,
                                      KE_MODP_1024, KE_MODP_2048, KE_MODP_3072, KE_MODP_4096};
 
-enum { METHOD_COUNT = sizeof(methods) / sizeof(methods[0]), MODP_PRIVATE_LEN = 64 };
+static const enum ke_id ecp_methods[] = {KE_ECP_256, KE_ECP_384, KE_ECP_521};
+
+enum {
+    METHOD_COUNT = sizeof(methods) / sizeof(methods[0]),
+    ECP_COUNT = sizeof(ecp_methods) / sizeof(ecp_methods[0]),
+    MODP_COUNT = 4,
+    MODP_PRIVATE_LEN = 64
+};
 
 static struct kex *pair_of(enum ke_id id, struct span private_key)
 {
@@ -47,31 +55,28 @@ static void check_pair(enum ke_id id, const char *const a[2], const char *const 
 /* RFC 7748 6.1. */
 START_TEST(rfc7748_x25519)
 {
-    check_pair(KE_X25519,
-               (const char *const[]){
-                   "77076d0a7318a57d3c16c17251b26645df4c9a2a4c0ed3c2a2b8a5e0a6e1f7a2"
-                   + 0,
-                   "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"},
-               (const char *const[]){
-                   "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
-                   "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"},
-               "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
+    check_pair(
+        KE_X25519,
+        (const char *const[]){"77076d0a7318a57d3c16c17251b26645df4c9a2a4c0ed3c2a2b8a5e0a6e1f7a2",
+                              "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"},
+        (const char *const[]){"5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
+                              "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f"},
+        "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
 }
 END_TEST
 
 /* RFC 5903 8.1. */
 START_TEST(rfc5903_ecp_256)
 {
-    check_pair(KE_ECP_256,
-               (const char *const[]){
-                   "C88F01F510D9AC3F70A292DAA2316DE544E9AAB8AFE84049C62A9C57862D1433",
-                   "DAD0B65394221CF9B051E1FECA5787D098DFE637FC90B9EF945D0C3772581180"
-                   "5271A0461CDB8252D61F1C456FA3E59AB1F45B33ACCF5F58389E0577B8990BB3"},
-               (const char *const[]){
-                   "C6EF9C5D78AE012A011164ACB397CE2088685D8F06BF9BE0B283AB46476BEE53",
-                   "D12DFB5289C8D4F81208B70270398C342296970A0BCCB74C736FC7554494BF63"
-                   "56FBF3CA366CC23E8157854C13C58D6AAC23F046ADA30F8353E74F33039872AB"},
-               "D6840F6B42F6EDAFD13116E0E12565202FEF8E9ECE7DCE03812464D04B9442DE");
+    check_pair(
+        KE_ECP_256,
+        (const char *const[]){"C88F01F510D9AC3F70A292DAA2316DE544E9AAB8AFE84049C62A9C57862D1433",
+                              "DAD0B65394221CF9B051E1FECA5787D098DFE637FC90B9EF945D0C3772581180"
+                              "5271A0461CDB8252D61F1C456FA3E59AB1F45B33ACCF5F58389E0577B8990BB3"},
+        (const char *const[]){"C6EF9C5D78AE012A011164ACB397CE2088685D8F06BF9BE0B283AB46476BEE53",
+                              "D12DFB5289C8D4F81208B70270398C342296970A0BCCB74C736FC7554494BF63"
+                              "56FBF3CA366CC23E8157854C13C58D6AAC23F046ADA30F8353E74F33039872AB"},
+        "D6840F6B42F6EDAFD13116E0E12565202FEF8E9ECE7DCE03812464D04B9442DE");
 }
 END_TEST
 
@@ -127,15 +132,15 @@ START_TEST(rfc5903_ecp_521)
 END_TEST
 
 /* Python: a = 01 02 .. 40, b = c8 c5 c2 .. (each three less), both 64 octets; SHA-256 of 2^a, 2^b
- * and 2^ab mod p, each as long as p. And for a small exponent the secret 2^(a small), chosen so that
- * its first octet is zero: RFC 7296 2.14 wants it kept. */
+ * and 2^ab mod p, each as long as p. And for a small exponent the secret 2^(a small), chosen so
+ * that its first octet is zero: RFC 7296 2.14 wants it kept. */
 static const struct modp_case {
     enum ke_id id;
     size_t len;
     const char *public_a, *public_b, *shared;
     uint16_t small;
     const char *padded;
-} modp_cases[] = {
+} modp_cases[MODP_COUNT] = {
     {KE_MODP_1024, 128, "27db84123663a2cbf34c7606477c23ea00a792ebb565df0d944d90ce6907d9dc",
      "49b5fecf8affe5f65e300c2acac28295be34fd17655dee8839d38f59d12780db",
      "c3d10bc8977034159a9d795397293e185f410463fdeaa1bb0b987e7691bc2a0a", 329,
@@ -239,54 +244,146 @@ START_TEST(wrong_lengths_and_zero)
 }
 END_TEST
 
-/* RFC 6989 2.1: 0, 1, p-1, p and beyond. p comes from the public values: 2 and its inverse. */
+/* RFC 6989 2.1: 1 < value < p - 1. */
 START_TEST(modp_range)
 {
-    const struct modp_case *c = &modp_cases[_i];
-    uint8_t two[MODP_PRIVATE_LEN] = {0};
+    static const char *const primes[] = {modp_1024, modp_2048, modp_3072, modp_4096};
+    const size_t len = modp_cases[_i].len;
+    uint8_t two[MODP_PRIVATE_LEN] = {0}, value[KEX_PUBLIC_MAX] = {0};
     two[MODP_PRIVATE_LEN - 1] = 2;
-    struct kex *k = pair_of(c->id, SPAN_OF(two));
-    uint8_t value[KEX_PUBLIC_MAX] = {0};
+    struct kex *k = pair_of(modp_cases[_i].id, SPAN_OF(two));
     struct secret s;
 
-    value[c->len - 1] = 1;
-    ck_refused(k, span_make(value, c->len));
-    value[c->len - 1] = 2;
-    ck_ok(kex_shared(k, span_make(value, c->len), &s));
-    ck_assert_uint_eq(s.data[c->len - 1], 4);
+    value[len - 1] = 1;
+    ck_refused(k, span_make(value, len));
+    value[len - 1] = 2;
+    ck_ok(kex_shared(k, span_make(value, len), &s));
+    ck_assert_uint_eq(s.data[len - 1], 4);
 
-    /* p ends in 64 one bits in each of these groups, and begins with 64 as well. Everything from
-     * all-ones down to p is refused; of p itself, the RFCs' digits are needed. */
-    memset(value, 0xff, c->len);
-    ck_refused(k, span_make(value, c->len));
-    uint8_t p[KEX_PUBLIC_MAX];
-    memset(p, 0xff, c->len);
+    ck_assert_uint_eq(support_hex(primes[_i], value, sizeof(value)), len);
+    ck_refused(k, span_make(value, len)); /* p, which ends in 0xff */
+    value[len - 1] = 0xfe;
+    ck_refused(k, span_make(value, len));
+    value[len - 1] = 0xfd; /* p - 2, whose square is 4 */
+    ck_ok(kex_shared(k, span_make(value, len), &s));
+    ck_assert_uint_eq(s.data[len - 1], 4);
+    memset(value, 0xff, len);
+    ck_refused(k, span_make(value, len));
     kex_free(k);
 }
 END_TEST
 
+/* RFC 6989 2.3: on the curve, with coordinates below the field's prime. */
 START_TEST(ecp_points)
 {
-    const enum ke_id id = methods[_i];
+    const enum ke_id id = ecp_methods[_i];
     struct random_source r = random_system();
-    struct kex *k, *other;
+    struct kex *k;
     ck_ok(kex_new(id, &r, &k));
-    ck_ok(kex_new(id, &r, &other));
     const size_t len = kex_public_len(id);
     uint8_t peer[KEX_PUBLIC_MAX];
-    /* Off the curve: one bit of y, one bit of x (which misses it half the time: so not tested). */
-    memcpy(peer, kex_public(other).data, len);
+    /* A curve has two points for an x: y and p - y, which differ in more than one bit. */
+    memcpy(peer, kex_public(k).data, len);
     peer[len - 1] ^= 1;
     ck_refused(k, span_make(peer, len));
-    /* Coordinates not below the field's prime. */
     memset(peer, 0xff, len);
     ck_refused(k, span_make(peer, len));
     kex_free(k);
-    kex_free(other);
 }
 END_TEST
 
+/* Zero and the order itself are no private keys: they are drawn again. */
+START_TEST(ecp_draws_again)
+{
+    uint8_t octets[4 * 32] = {0}, expected[32];
+    support_hex("FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551", octets + 32,
+                32);
+    memset(octets + 64, 0xff, 32);
+    support_hex("C88F01F510D9AC3F70A292DAA2316DE544E9AAB8AFE84049C62A9C57862D1433", octets + 96,
+                32);
+    struct kex *k = pair_of(KE_ECP_256, SPAN_OF(octets));
+    support_hex("DAD0B65394221CF9B051E1FECA5787D098DFE637FC90B9EF945D0C3772581180", expected, 32);
+    ck_assert_mem_eq(kex_public(k).data, expected, 32);
+    kex_free(k);
+}
+END_TEST
+
+static void fill_zeros(void *ctx, uint8_t *out, size_t len)
+{
+    (void)ctx;
+    memset(out, 0, len);
+}
+
+/* A source that gives zeros for ever is refused, not waited for (X25519 sets a bit itself). */
+START_TEST(broken_random_source)
+{
+    const struct random_source zeros = {fill_zeros, NULL};
+    struct kex *k = NULL;
+    enum err e = kex_new(methods[_i], &zeros, &k);
+    ck_err(e, methods[_i] == KE_X25519 ? ERR_OK : ERR_CRYPTO);
+    ck_assert((k != NULL) == (e == ERR_OK));
+    kex_free(k);
+}
+END_TEST
+
+/* RFC 8031 2.3 and RFC 7748 6.1: points of low order give zero. */
+START_TEST(x25519_low_order)
+{
+    static const char *const points[] = {
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+        "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"};
+    struct random_source r = random_system();
+    struct kex *k;
+    ck_ok(kex_new(KE_X25519, &r, &k));
+    uint8_t point[KEX_PUBLIC_MAX];
+    for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++)
+        ck_refused(k, hex(points[i], point));
+    kex_free(k);
+}
+END_TEST
+
+START_TEST(unknown_method)
+{
+    struct random_source r = random_system();
+    struct kex *k = NULL;
+    ck_assert(!kex_supported(KE_NONE));
+    ck_assert(!kex_supported((enum ke_id)5)); /* 1536-bit MODP */
+    ck_assert_uint_eq(kex_public_len((enum ke_id)5), 0);
+    ck_err(kex_new((enum ke_id)5, &r, &k), ERR_UNSUPPORTED);
+    ck_assert_ptr_null(k);
+    kex_free(NULL);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("crypto/kex");
+    TCase *c = tcase_create("kex");
+    tcase_set_timeout(c, 30);
+    tcase_add_test(c, rfc7748_x25519);
+    tcase_add_test(c, rfc5903_ecp_256);
+    tcase_add_test(c, rfc5903_ecp_384);
+    tcase_add_test(c, rfc5903_ecp_521);
+    tcase_add_loop_test(c, modp_known_answers, 0, MODP_COUNT);
+    tcase_add_loop_test(c, two_sides_agree, 0, METHOD_COUNT);
+    suite_add_tcase(s, c);
+    TCase *bad = tcase_create("refused");
+    tcase_set_timeout(bad, 30);
+    tcase_add_loop_test(bad, wrong_lengths_and_zero, 0, METHOD_COUNT);
+    tcase_add_loop_test(bad, modp_range, 0, MODP_COUNT);
+    tcase_add_loop_test(bad, ecp_points, 0, ECP_COUNT);
+    tcase_add_test(bad, ecp_draws_again);
+    tcase_add_loop_test(bad, broken_random_source, 0, METHOD_COUNT);
+    tcase_add_test(bad, x25519_low_order);
+    tcase_add_test(bad, unknown_method);
+    suite_add_tcase(s, bad);
+    return s;
+}
+
 int main(void)
 {
-    return 0;
+    return support_run(suite());
 }

@@ -86,7 +86,8 @@ END_TEST
 START_TEST(parts_are_one_message)
 {
     const struct span whole = span_text("what do ya want for nothing?");
-    const struct span parts[] = {span_make(whole.data, 1), SPAN_EMPTY, span_make(whole.data + 1, 20),
+    const struct span parts[] = {span_make(whole.data, 1), SPAN_EMPTY,
+                                 span_make(whole.data + 1, 20),
                                  span_make(whole.data + 21, whole.len - 21)};
     uint8_t a[PRF_OUT_MAX], b[PRF_OUT_MAX];
     ck_ok(prf(PRF_HMAC_SHA2_512, span_text("Jefe"), &whole, 1, a));
