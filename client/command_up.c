@@ -42,7 +42,6 @@ static void on_up(void *ctx)
     struct background *b = ctx;
     if (b->fd < 0)
         return;
-    tell(b, EXIT_CODE_DONE);
     (void)setsid();
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0) {
@@ -53,6 +52,7 @@ static void on_up(void *ctx)
     }
     if (chdir("/") != 0)
         log_debug("cannot change to /");
+    tell(b, EXIT_CODE_DONE);
 }
 
 static enum exit_code connect_and_stay(const struct command_options *o, const struct profile *p,
@@ -89,8 +89,9 @@ static enum exit_code connect_and_stay(const struct command_options *o, const st
     return code;
 }
 
-/* The child's exit code; or, where it dies without a word, an internal error. */
-static enum exit_code await(int fd)
+/* The child's exit code; or, where it dies without a word, an internal error. After a failure the
+ * child is gone as well when we return. */
+static enum exit_code await(pid_t child, int fd)
 {
     uint8_t octet;
     ssize_t n;
@@ -98,6 +99,10 @@ static enum exit_code await(int fd)
         n = read(fd, &octet, 1);
     while (n < 0 && errno == EINTR);
     close(fd);
+    if (n == 1 && octet == EXIT_CODE_DONE)
+        return EXIT_CODE_DONE;
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+    }
     if (n == 1)
         return (enum exit_code)octet;
     struct fault f = {0};
@@ -124,7 +129,7 @@ static enum exit_code run(const struct command_options *o, const struct profile 
     if (pid > 0) {
         close(ends[1]);
         runtime_lock_forget(lock);
-        return await(ends[0]);
+        return await(pid, ends[0]);
     }
     close(ends[0]);
     b.fd = ends[1];

@@ -10,8 +10,7 @@
 enum {
     MORE_PROPOSALS = 2, /* first octet of a substructure that is not the last */
     MORE_TRANSFORMS = 3,
-    SUBSTRUCTURE_HEAD_LEN =
-        8, /* of a proposal and of a transform alike, SPI and attributes apart */
+    SUBSTRUCTURE_HEAD_LEN = 8,     /* of a proposal and a transform alike */
     ATTRIBUTE_KEY_LENGTH = 0x800e, /* type 14 with the format bit: the value is in the header */
     ATTRIBUTE_SHORT_FORMAT = 0x8000
 };

@@ -1,7 +1,6 @@
 /* Packet protection: published packets (draft-mcgrew-gcm-test for RFC 4106, RFC 7634, RFC 3602),
  * and every suite against itself, against changed octets, short packets and a shared object. */
 #include <stdio.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
