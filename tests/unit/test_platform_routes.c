@@ -1,0 +1,215 @@
+/* Routes, rules and UDP in a network namespace of the test's own: no root is needed, and the
+ * machine's tables are not touched. */
+#include "platform/routes.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "platform/network.h"
+#include "platform/tun.h"
+#include "platform/udp.h"
+#include "tests/support/support.h"
+
+static void write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    ck_assert_msg(fd >= 0, "%s", path);
+    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+}
+
+static void enter_namespace(void)
+{
+    char map[64];
+    unsigned uid = geteuid(), gid = getegid();
+    ck_assert_msg(unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0, "no user namespaces here");
+    write_file("/proc/self/setgroups", "deny");
+    snprintf(map, sizeof(map), "0 %u 1", uid);
+    write_file("/proc/self/uid_map", map);
+    snprintf(map, sizeof(map), "0 %u 1", gid);
+    write_file("/proc/self/gid_map", map);
+    ck_assert_int_eq(system("ip link set lo up"), 0);
+}
+
+/* What `ip` says of rules and routes. */
+static char *tables(void)
+{
+    static const char command[] = "ip -4 rule; ip -6 rule; ip -4 route show table all; "
+                                  "ip -6 route show table all | grep -v '^multicast'";
+    char *text = calloc(1, 65536);
+    FILE *out = popen(command, "r");
+    ck_assert(text != NULL && out != NULL);
+    size_t len = fread(text, 1, 65535, out);
+    text[len] = '\0';
+    ck_assert_int_eq(pclose(out), 0);
+    return text;
+}
+
+static struct tun *tun;
+static struct routes_plan plan;
+static struct prefix into[2], excluded[1];
+static struct ip sources[2];
+
+static void setup(void)
+{
+    struct fault f = {0};
+    enter_namespace();
+    ck_assert_msg(tun_open("tern0", &tun, &f) == ERR_OK, "%s", f.text);
+    ck_ok(tun_set_mtu(tun, 1400, &f));
+    ck_ok(tun_up(tun, &f));
+    ck_ok(prefix_parse("10.7.0.1/32", &into[0]));
+    ck_ok(tun_add_address(tun, &into[0], &f));
+    ck_ok(prefix_parse("fd07::1/128", &into[1]));
+    ck_ok(tun_add_address(tun, &into[1], &f));
+    sources[0] = into[0].ip;
+    sources[1] = into[1].ip;
+    ck_ok(prefix_parse("0.0.0.0/0", &into[0]));
+    ck_ok(prefix_parse("::/0", &into[1]));
+    ck_ok(prefix_parse("192.168.0.0/16", &excluded[0]));
+    plan = (struct routes_plan){.interface = tun_index(tun),
+                                .into = into,
+                                .into_count = 2,
+                                .exclude = excluded,
+                                .exclude_count = 1,
+                                .sources = sources,
+                                .sources_count = 2};
+    ck_ok(routes_free_table(&plan.table, &f));
+}
+
+static void teardown(void)
+{
+    tun_close(tun);
+}
+
+START_TEST(installed_and_removed_without_a_trace)
+{
+    struct fault f = {0};
+    struct routes *r;
+    char *before = tables();
+    ck_assert_msg(routes_install(&plan, &r, &f) == ERR_OK, "%s", f.text);
+    uint32_t other;
+    ck_ok(routes_free_table(&other, &f));
+    ck_assert_uint_ne(other, plan.table);
+    routes_remove(r);
+    char *after = tables();
+    ck_assert_str_eq(before, after);
+    free(before);
+    free(after);
+}
+END_TEST
+
+/* A full tunnel takes everything but what carries our mark, and what is excluded. */
+START_TEST(marked_packets_go_beside_the_tunnel)
+{
+    struct fault f = {0};
+    struct routes *r;
+    struct network_route route;
+    struct ip far, near;
+    ck_ok(ip_parse("198.51.100.1", &far));
+    ck_ok(ip_parse("192.168.1.1", &near));
+    ck_ok(routes_install(&plan, &r, &f));
+    ck_ok(network_route_to(&far, 0, &route));
+    ck_assert_uint_eq(route.interface, tun_index(tun));
+    ck_assert(ip_equal(&route.source, &sources[0]));
+    ck_assert_uint_eq(route.mtu, 1400);
+    ck_assert_str_eq(route.interface_name, "tern0");
+    ck_err(network_route_to(&far, ROUTES_MARK, &route), ERR_NOT_FOUND);
+    ck_err(network_route_to(&near, 0, &route), ERR_NOT_FOUND);
+    ck_ok(ip_parse("2001:db8::1", &far));
+    ck_ok(network_route_to(&far, 0, &route));
+    ck_assert(ip_equal(&route.source, &sources[1]));
+    routes_remove(r);
+    ck_err(network_route_to(&far, 0, &route), ERR_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(half_a_plan_is_rolled_back)
+{
+    struct fault f = {0};
+    struct routes *r = NULL;
+    char *before = tables();
+    sources[1] = sources[0];
+    ck_ok(ip_parse("fd99::99", &sources[1])); /* not ours: the kernel refuses it */
+    ck_err(routes_install(&plan, &r, &f), ERR_SYSTEM);
+    ck_assert_ptr_null(r);
+    ck_assert_ptr_nonnull(strstr(f.text, "::/0"));
+    char *after = tables();
+    ck_assert_str_eq(before, after);
+    free(before);
+    free(after);
+}
+END_TEST
+
+START_TEST(what_a_killed_process_left_is_cleaned)
+{
+    struct fault f = {0};
+    struct routes *r;
+    char *before = tables();
+    ck_ok(routes_install(&plan, &r, &f));
+    ck_ok(routes_clean(plan.table, &f)); /* knows the table alone */
+    char *after = tables();
+    ck_assert_str_eq(before, after);
+    ck_ok(routes_clean(plan.table, &f));
+    ck_err(routes_clean(254, &f), ERR_REFUSED); /* main is not ours */
+    routes_remove(r);
+    free(before);
+    free(after);
+}
+END_TEST
+
+static struct udp *open_udp(enum ip_family family, uint32_t mark)
+{
+    struct fault f = {0};
+    struct udp *u;
+    const struct udp_options o = {.address = {.family = family}, .mark = mark};
+    ck_assert_msg(udp_open(&o, &u, &f) == ERR_OK, "%s", f.text);
+    return u;
+}
+
+START_TEST(datagrams_carry_their_path)
+{
+    enum ip_family family = _i == 0 ? IP_V4 : IP_V6;
+    struct udp *a = open_udp(family, ROUTES_MARK), *b = open_udp(family, 0);
+    uint8_t out[] = "hello", in[64];
+    struct udp_message m = {.data = out, .len = sizeof(out)}, got = {.data = in, .cap = sizeof(in)};
+    ck_ok(ip_parse(_i == 0 ? "127.0.0.2" : "::1", &m.path.local.ip));
+    ck_ok(ip_parse(_i == 0 ? "127.0.0.3" : "::1", &m.path.remote.ip));
+    m.path.remote.port = udp_port(b);
+    size_t count;
+    ck_err(udp_receive(b, &got, 1, &count), ERR_AGAIN);
+    ck_ok(udp_send(a, &m, 1, &count));
+    ck_assert_uint_eq(count, 1);
+    struct pollfd ready = {.fd = udp_fd(b), .events = POLLIN};
+    ck_assert_int_eq(poll(&ready, 1, 5000), 1);
+    ck_ok(udp_receive(b, &got, 1, &count));
+    ck_assert_uint_eq(got.len, sizeof(out));
+    ck_assert(ip_equal(&got.path.remote.ip, &m.path.local.ip));
+    ck_assert(ip_equal(&got.path.local.ip, &m.path.remote.ip));
+    ck_assert_uint_eq(got.path.remote.port, udp_port(a));
+    ck_assert_uint_ne(got.path.interface, 0);
+    /* a source that is not here */
+    ck_ok(ip_parse(_i == 0 ? "198.51.100.9" : "2001:db8::9", &m.path.local.ip));
+    ck_err(udp_send(a, &m, 1, &count), ERR_NOT_FOUND);
+    udp_close(a);
+    udp_close(b);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("platform routes");
+    TCase *t = tcase_create("routes");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, installed_and_removed_without_a_trace);
+    tcase_add_test(t, marked_packets_go_beside_the_tunnel);
+    tcase_add_test(t, half_a_plan_is_rolled_back);
+    tcase_add_test(t, what_a_killed_process_left_is_cleaned);
+    tcase_add_loop_test(t, datagrams_carry_their_path, 0, 2);
+    suite_add_tcase(suite, t);
+    return support_run(suite);
+}
