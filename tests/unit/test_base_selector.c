@@ -178,7 +178,7 @@ START_TEST(narrowing)
     selector_list_narrow(&offered, &policy, &got);
     check_text(&got, "10.9.0.0/16,fd07::/64"); /* the smaller one is covered */
 
-    /* the initiator's first selector, from the packet that asked, keeps its place */
+    /* what is offered first stays first, unless a later one covers it */
     offered =
         LIST(sel("10.9.0.5", 6, 80, 80), any("10.9.0.0/24"), sel("10.8.0.0/16", 17, 0, 65535));
     policy = LIST(any("10.8.0.0/15"));
