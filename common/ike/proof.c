@@ -203,7 +203,7 @@ static enum err check_certificate(const struct ike_sa *sa, const struct sa_input
         char names[IDENTITY_TEXT_MAX], wanted[IDENTITY_TEXT_MAX];
         (void)fault_set(f, ERR_REFUSED, "%s certificate is for \"%.150s\", %s \"%.100s\"",
                         peer_name(sa), certificate_names(leaf, names),
-                        sa->initiator ? "profile expects" : "it claims to be",
+                        c->remote_id.type != IDENTITY_NONE ? "profile expects" : "it claims to be",
                         identity_format(expected, wanted));
         fault_hint(f, "set Identity = in [Gateway] to a name in the certificate, if that gateway "
                       "is the one you mean");
