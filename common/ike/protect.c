@@ -103,13 +103,12 @@ enum err skf_open(uint8_t *message, size_t len, const struct payload_list *outer
     ASSERT(skf->body.len <= len);
     struct wire_reader r;
     wire_reader_init(&r, skf->body);
-    struct skf_payload p = {.message_len = len};
+    struct skf_payload p = {.first = skf->next, .message_len = len};
     p.number = wire_read_u16(&r);
     p.total = wire_read_u16(&r);
-    /* A runt reads as number 0, which RFC 7383 2.5 forbids anyway. */
-    if (p.number == 0 || p.number > p.total || r.failed)
+    /* RFC 7383 2.5; where the body is too short for them, zeros were read. */
+    if (p.number == 0 || p.number > p.total)
         return ERR_MALFORMED;
-    p.first = p.number == 1 ? skf->next : (uint8_t)PAYLOAD_NONE;
     enum err e = open_text(message, len, len - wire_left(&r), a, &p.text);
     if (e == ERR_OK)
         *ret = p;

@@ -30,7 +30,7 @@ CHECKED enum err skf_seal(struct message_writer *m, size_t at, const struct aead
 
 struct skf_payload {
     uint16_t number, total; /* 1 <= number <= total */
-    uint8_t first;          /* of piece 1 alone */
+    uint8_t first;          /* means something in piece 1 alone */
     struct span text;       /* borrowed from the message */
     size_t message_len;     /* octets of the message that brought it */
 };

@@ -122,6 +122,9 @@ START_TEST(wrong_numbers)
         for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
             expect_refused(piece(b, 128, &header, FIRST, wrong[i][0], wrong[i][1], SPAN_OF(text)),
                            ERR_MALFORMED);
+            /* noticed before anything is decrypted */
+            b[IKE_HEADER_LEN + SKF_HEADER_LEN + 20] ^= 1;
+            expect_refused(span_make(b, b[27]), ERR_MALFORMED);
             struct skf_payload p = {.number = wrong[i][0], .total = wrong[i][1]};
             bool complete;
             ck_err(fragment_add(&assembly, &header, &p, &complete), ERR_MALFORMED);
@@ -234,6 +237,11 @@ START_TEST(memory_is_bounded)
     expect_refused(piece(b, sizeof(b), &header, 0, 2, 3, span_make(text, 1)), ERR_LIMIT);
     expect_piece(piece(b, sizeof(b), &header, 0, 2, 3, SPAN_EMPTY), true);
     expect_result(FIRST, span_make(text, IKE_MESSAGE_MAX));
+    /* What is about to be discarded does not count. */
+    fragment_assembly_wipe(&assembly);
+    expect_piece(piece(b, sizeof(b), &header, FIRST, 1, 2, span_make(text, 8000)), false);
+    expect_piece(piece(b, sizeof(b), &header, FIRST, 1, 3, span_make(text, 10000)), false);
+    ck_assert_uint_eq(assembly.len, 10000);
 }
 END_TEST
 
@@ -256,11 +264,45 @@ START_TEST(neither_opens_the_others)
 }
 END_TEST
 
+/* Framed by Scapy and sealed by Python's cryptography, independently of us: two pieces under
+ * AES-GCM with the IVs that we would use, and the second under AES-CBC with HMAC-SHA2-256. */
+START_TEST(made_by_others)
+{
+    static const char *const gcm[] = {
+        "010203040506070811121314151617183520230800000001000000512b0000350001000200000000000003e8"
+        "2eaf60b8d44736f8c009072dc7700f4dd4480e6303105faa5c8c14d0fa20801c843f7eb45c",
+        "01020304050607081112131415161718352023080000000100000051000000350002000200000000000003e9"
+        "a50c34981b2bafe097e8fcdd9180f2870ddd3259a507b646f5086b2710d41315161f263215"};
+    static const char cbc[] =
+        "010203040506070811121314151617183520230800000001000000640000004800020002"
+        "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf47e74592bff7ebba32c4b42968805989a6e6aa82a898a2b8e87751d851"
+        "50dd9c68bb7f1bc8324d954be70cba50415c0f";
+    uint8_t text[40], bytes[128], ours[128];
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = (uint8_t)(16 + i % 20);
+    use_suite(2);
+    for (uint16_t i = 0; i < 2; i++) {
+        struct span theirs = span_make(bytes, support_hex(gcm[i], bytes, sizeof(bytes)));
+        ck_span_eq(piece(ours, sizeof(ours), &header, i == 0 ? FIRST : PAYLOAD_NONE,
+                         (uint16_t)(i + 1), 2, span_make(text, 20)),
+                   theirs);
+        expect_piece(theirs, i == 1);
+    }
+    expect_result(FIRST, SPAN_OF(text));
+    fragment_assembly_wipe(&assembly);
+    use_suite(5);
+    expect_piece(span_make(bytes, support_hex(cbc, bytes, sizeof(bytes))), false);
+    expect_piece(piece(ours, sizeof(ours), &header, FIRST, 1, 2, span_make(text, 20)), true);
+    expect_result(FIRST, SPAN_OF(text));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ike fragment assembly");
     TCase *t = tcase_create("assembly");
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, made_by_others);
     tcase_add_test(t, every_order_with_repeats);
     tcase_add_test(t, one_missing_and_it_is_not_whole);
     tcase_add_test(t, totals_grow_and_do_not_shrink);
