@@ -7,8 +7,8 @@
  *
  *     struct fragment_draft d;
  *     fragment_draft_init(&d, &m, sk_at);
- *     fragment_seal(&d, aead, &counter, fragment_datagram_max(mtu, ipv6, marker), out, cap,
- * &train);
+ *     max = fragment_datagram_max(mtu, ipv6, marker);
+ *     fragment_seal(&d, aead, &counter, max, out, cap, &train);
  *
  * and send what fragment_train_next takes off the train, now and at every retransmission. Where a
  * request in pieces (d.total > 0) may have to be cut smaller later, fragment_draft_keep(&d) and put
