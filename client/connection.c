@@ -229,7 +229,7 @@ static void come_up(struct connection *c)
 {
     struct session_status status;
     bool first = !c->up;
-    if (c->child_count == 0 || !apply(c))
+    if (c->stopping || c->child_count == 0 || !apply(c))
         return;
     session_status(c->session, &status);
     datapath_carry(c->datapath, c->system->tun, c->tunnel, &status.path);

@@ -277,6 +277,12 @@ enum err auth_response_in(struct ike_sa *sa, struct sa_input *in)
         reject_peer(sa, in->now, reason, &f);
         return ERR_OK;
     }
+    struct notify_payload n;
+    if (notify_find_error(&in->payloads, &n)) { /* RFC 7296 3.10.1: whatever else it says */
+        reason = child_refusal(sa, n.type, &f);
+        sa_close(sa, in->now, reason, &f, 0);
+        return ERR_OK;
+    }
     struct grant g = {0};
     if (read_grant(sa, in, &g, &reason, &f) != ERR_OK) {
         sa_close(sa, in->now, reason, &f, 0);
@@ -360,6 +366,8 @@ enum err auth_notify_in(struct ike_sa *sa, struct sa_input *in)
         sa_die(sa, child_refusal(sa, n.type, &f), &f);
         return ERR_OK;
     }
+    if (sa->handshake->restarts > 0 && session_retry_afresh(sa, in->now))
+        return ERR_OK;
     if (sa->send_remote_id && session_retry_without_remote_id(sa, in->now))
         return ERR_OK;
     char sent[PROOF_TEXT_MAX];
@@ -491,18 +499,18 @@ static enum err answer_client(struct ike_sa *sa, struct sa_input *in, bool with_
     uint16_t refusal = with_child ? make_grant(sa, in, &chosen, &g) : assign(sa, in, &g);
     if (refusal == NOTIFY_INVALID_SYNTAX)
         return ERR_MALFORMED;
-    enum err e = auth_response_send(sa, in, refusal, with_child ? &chosen : NULL, &g);
+    if (refusal != 0)
+        log_info("no Child SA for this client: %s", notify_name(refusal));
+    /* Keys first, the answer after them (RFC 7296 2.8); and the IKE SA stands even where the Child
+     * SA was refused (1.3.1). */
+    enum err e = refusal == 0 && with_child ? install_child(sa, in->now, &g) : ERR_OK;
+    if (e == ERR_OK)
+        e = auth_response_send(sa, in, refusal, with_child ? &chosen : NULL, &g);
     if (e != ERR_OK)
         return e;
     sa->path = *in->path; /* the port that the client moved to */
-    if (refusal != 0)
-        log_info("no Child SA for this client: %s", notify_name(refusal));
-    else if (with_child)
-        e = install_child(sa, in->now, &g);
-    /* RFC 7296 1.3.1: the IKE SA stands even where the Child SA was refused. */
-    if (e == ERR_OK)
-        established(sa, in->now);
-    return e;
+    established(sa, in->now);
+    return ERR_OK;
 }
 
 enum err auth_request_in(struct ike_sa *sa, struct sa_input *in)

@@ -11,7 +11,7 @@
 /* What one request wants done; collected first, so that the answer can be written in one go. */
 struct request_content {
     bool delete_ike;
-    bool authentication_failed;
+    uint16_t failed; /* the notify that ends the IKE SA; 0: none */
     bool redirected;
     struct redirect_target redirect;
     bool spi_invalid;
@@ -62,7 +62,9 @@ static enum err read_notify(struct span body, struct request_content *c)
         return e;
     switch (n.type) {
     case NOTIFY_AUTHENTICATION_FAILED:
-        c->authentication_failed = true;
+    case NOTIFY_INVALID_SYNTAX: /* 2.21.2: all three end the IKE SA */
+    case NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD:
+        c->failed = n.type;
         break;
     case NOTIFY_INVALID_SPI:
         c->spi_invalid = true;
@@ -120,9 +122,13 @@ static void act(struct ike_sa *sa, const struct sa_input *in, const struct reque
         /* Both delete at once (RFC 7296 2.25.2): answered, and ours need not be waited for. */
         if (c->delete_ike)
             sa_die(sa, sa->end_reason, &sa->end_fault);
-    } else if (c->authentication_failed) {
-        (void)fault_set(&f, ERR_REFUSED, "the peer could not verify us (AUTHENTICATION_FAILED)");
-        sa_die(sa, SESSION_DOWN_REFUSED, &f);
+    } else if (c->failed != 0) {
+        (void)fault_set(&f, ERR_REFUSED, "the peer does not accept what we said (%s)",
+                        notify_name(c->failed));
+        sa_die(sa,
+               c->failed == NOTIFY_AUTHENTICATION_FAILED ? SESSION_DOWN_REFUSED
+                                                         : SESSION_DOWN_PROTOCOL,
+               &f);
     } else if (c->delete_ike) {
         if (sa->rival != NULL) /* it has made up its mind which rekeying counts */
             rekey_settle_for_rival(sa->rival, in->now);
@@ -226,7 +232,14 @@ static void deleted(struct ike_sa *sa, mono_ms now)
 
 enum err informational_response_in(struct ike_sa *sa, struct sa_input *in)
 {
+    struct notify_payload n;
     sa_answered(sa, in->now);
+    if (notify_find(&in->payloads, NOTIFY_INVALID_SYNTAX, &n)) { /* 2.21.3: it is gone there */
+        struct fault f = {0};
+        (void)fault_set(&f, ERR_REFUSED, "the peer found a request of ours broken");
+        sa_die(sa, SESSION_DOWN_PROTOCOL, &f);
+        return ERR_OK;
+    }
     if (sa->task.kind == TASK_DELETE_CHILD)
         deleted(sa, in->now);
     task_end(&sa->task);

@@ -80,6 +80,8 @@ static hash_set read_hash_algorithms(const struct sa_input *in)
 static void write_abilities(const struct ike_sa *sa, struct message_writer *m)
 {
     write_hash_algorithms(m);
+    if (sa->initiator ? sa->config->fragment_mtu != 0 : sa->peer_fragmentation)
+        notify_write(m, NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, SPAN_EMPTY); /* RFC 7383 2.3 */
     if (!sa->initiator) {
         notify_write(m, NOTIFY_CHILDLESS_IKEV2_SUPPORTED, SPAN_EMPTY); /* RFC 6023 3 */
         return;
@@ -98,6 +100,8 @@ static void read_abilities(struct ike_sa *sa, const struct sa_input *in)
     sa->handshake->peer_hashes = read_hash_algorithms(in);
     sa->handshake->peer_childless =
         notify_find(&in->payloads, NOTIFY_CHILDLESS_IKEV2_SUPPORTED, &n);
+    sa->peer_fragmentation = sa->config->fragment_mtu != 0 &&
+                             notify_find(&in->payloads, NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, &n);
     sa->peer_redirects = notify_find(&in->payloads, NOTIFY_REDIRECT_SUPPORTED, &n) ||
                          notify_find(&in->payloads, NOTIFY_REDIRECTED_FROM, &n);
 }
@@ -191,6 +195,8 @@ static enum err read_answer(struct ike_sa *sa, const struct sa_input *in, struct
     enum err e = proposal_list_parse(payload_find(l, PAYLOAD_SA)->body, &answer);
     if (e == ERR_OK)
         e = proposal_check_answer(&sa->config->ike, &answer, false, &chosen);
+    if (e == ERR_OK && chosen.spi_len != 0)
+        e = ERR_MALFORMED; /* RFC 7296 3.3.1 */
     if (e == ERR_OK)
         e = proposal_suite(&chosen, ret_suite);
     if (e == ERR_OK)
@@ -260,12 +266,18 @@ enum err init_response_in(struct ike_sa *sa, struct sa_input *in)
     if (sa->path.remote.port == IKE_PORT)
         sa->path.remote.port = IKE_NAT_PORT;
     sa->state = SA_AUTH_SENT;
-    return auth_request_send(sa, in->now);
+    if ((e = auth_request_send(sa, in->now)) != ERR_OK) { /* our own fault: nobody else's word */
+        struct fault f = {0};
+        (void)fault_set(&f, e, "IKE_AUTH could not be made: %s", err_text(e));
+        sa_die(sa, SESSION_DOWN_INTERNAL, &f);
+    }
+    return ERR_OK;
 }
 
 static enum err again(struct ike_sa *sa, const struct sa_input *in, const char *what)
 {
     struct handshake *h = sa->handshake;
+    h->complaint_at = MONO_NEVER; /* it goes on */
     if (++h->restarts > SA_INIT_RESTARTS_MAX) {
         struct fault f = {0};
         (void)fault_set(&f, ERR_LIMIT, "the gateway keeps answering IKE_SA_INIT with %s", what);
@@ -306,6 +318,8 @@ static enum err cookie(struct ike_sa *sa, const struct sa_input *in, const struc
     struct handshake *h = sa->handshake;
     if (n->data.len == 0 || n->data.len > SA_COOKIE_MAX)
         return ERR_MALFORMED;
+    if (span_equal(n->data, span_make(h->cookie, h->cookie_len)))
+        return ERR_REFUSED; /* a repeat: the request that has it is out already */
     memcpy(h->cookie, n->data.data, n->data.len);
     h->cookie_len = n->data.len;
     return again(sa, in, "COOKIE");
@@ -471,7 +485,8 @@ enum err init_request_in(struct ike_sa *sa, struct sa_input *in)
         return e;
     sa->spi_i = in->header.spi_i;
     struct proposal chosen;
-    if (init_choose(&sa->config->ike, &offered, ke.method, &chosen) != ERR_OK)
+    if (init_choose(&sa->config->ike, &offered, ke.method, &chosen) != ERR_OK ||
+        chosen.spi_len != 0)
         return turn_away(sa, in, NOTIFY_NO_PROPOSAL_CHOSEN, SPAN_EMPTY);
     struct suite suite;
     e = proposal_suite(&chosen, &suite);
@@ -481,5 +496,11 @@ enum err init_request_in(struct ike_sa *sa, struct sa_input *in)
         const uint8_t group[] = {(uint8_t)(suite.ke >> 8), (uint8_t)suite.ke};
         return turn_away(sa, in, NOTIFY_INVALID_KE_PAYLOAD, SPAN_OF(group));
     }
-    return accept_request(sa, in, &chosen, &ke, nonce);
+    e = accept_request(sa, in, &chosen, &ke, nonce);
+    if (e != ERR_OK) { /* half a beginning is none */
+        struct fault f = {0};
+        (void)fault_set(&f, e, "an IKE_SA_INIT request leads nowhere: %s", err_text(e));
+        sa_die(sa, SESSION_DOWN_INTERNAL, &f);
+    }
+    return ERR_OK;
 }

@@ -80,6 +80,7 @@ static enum err make_successor(struct ike_sa *old, mono_ms now, const struct rek
     sa->nat_local = old->nat_local;
     sa->nat_remote = old->nat_remote;
     sa->peer_fragmentation = old->peer_fragmentation;
+    sa->fragment_mtu = old->fragment_mtu;
     sa->peer_mobike = old->peer_mobike;
     sa->peer_redirects = old->peer_redirects;
     sa->peer_id = old->peer_id;

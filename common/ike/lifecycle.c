@@ -48,11 +48,8 @@ static void end_session(struct session *s, enum session_down_reason reason, cons
         s->sas[i]->state = SA_DEAD;
         sa_forget_keys(s->sas[i]);
     }
-    struct session_event *event = session_emit(s, SESSION_EVENT_DOWN);
-    if (event != NULL) {
-        event->down.reason = reason;
-        event->down.fault = *f;
-    }
+    s->down_reason = reason;
+    s->down_fault = *f;
 }
 
 /* --- the list --- */
@@ -246,6 +243,18 @@ bool session_retry_without_remote_id(struct ike_sa *sa, mono_ms now)
     return true;
 }
 
+bool session_retry_afresh(struct ike_sa *sa, mono_ms now)
+{
+    struct session *s = sa->session;
+    if (s->retried_afresh || s->attempt != sa)
+        return false;
+    log_info("the gateway refused us, perhaps for a request it never saw; asking once more");
+    s->retried_afresh = true;
+    abandon_attempt(s);
+    try_candidate(s, now);
+    return true;
+}
+
 /* Several ways to the gateway, and this one is silent: the next one's turn. */
 static bool next_candidate_due(const struct session *s, mono_ms now)
 {
@@ -411,13 +420,14 @@ void session_stop(struct session *s, mono_ms now)
     s->stopping = true;
     s->stop_by = now + STOP_MS;
     s->attempt_at = MONO_NEVER;
-    if (s->attempt != NULL && !s->attempt->close_wanted)
+    if (s->attempt != NULL && s->attempt->state == SA_INIT_SENT)
         abandon_attempt(s);
     for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
         struct ike_sa *sa = s->sas[i];
         if (sa == NULL)
             continue;
-        if (sa->state == SA_ESTABLISHED || sa->state == SA_REPLACED)
+        /* With IKE_AUTH out the gateway may have the IKE SA already: its answer decides. */
+        if (sa->state == SA_ESTABLISHED || sa->state == SA_REPLACED || sa->state == SA_AUTH_SENT)
             sa_close(sa, now, SESSION_DOWN_REQUESTED, &none, 0);
         else if (!sa->close_wanted)
             sa_die(sa, SESSION_DOWN_REQUESTED, &none);
@@ -575,6 +585,11 @@ void lifecycle_settle(struct session *s, mono_ms now)
                 more = true;
             }
         }
+    }
+    if (s->broken && !s->down) {
+        struct fault f = {0};
+        (void)fault_set(&f, ERR_MEMORY, "no memory for what had to be said");
+        end_session(s, SESSION_DOWN_INTERNAL, &f);
     }
     if (s->down)
         return;

@@ -209,6 +209,11 @@ static enum err check_certificate(const struct ike_sa *sa, const struct sa_input
                       "is the one you mean");
         return ERR_REFUSED;
     }
+    /* RFC 7427 3: who announced hashes, and was told ours, does not sign with SHA-1. */
+    if (claim->auth.method == AUTH_METHOD_RSA && sa->handshake->peer_hashes != 0)
+        return fault_set(f, ERR_REFUSED,
+                         "the %s signs with RSA and SHA-1, though it knows better hashes",
+                         peer_name(sa));
     e = signature_verify(certificate_key(leaf), (enum auth_method)claim->auth.method, claim->octets,
                          claim->auth.data);
     if (e == ERR_INTEGRITY)

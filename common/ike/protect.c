@@ -69,9 +69,10 @@ static enum err open_text(uint8_t *message, size_t len, size_t iv_at, const stru
                           struct span *ret_inner)
 {
     size_t text_len;
-    enum err e = aead_open(a, message, len, iv_at, NULL, &text_len);
-    if (e != ERR_OK)
-        return e;
+    /* A length that no sealed text has is as little the peer's word as a wrong ICV: all of it means
+     * that the message is not authentic. */
+    if (aead_open(a, message, len, iv_at, NULL, &text_len) != ERR_OK)
+        return ERR_INTEGRITY;
     const uint8_t *text = message + iv_at + aead_iv_len(a);
     /* Authentic from here on; a peer may still be wrong about its own padding. */
     if (text_len == 0 || text[text_len - 1] >= text_len)

@@ -78,6 +78,12 @@ static const struct transition transitions[] = {
      "peer knows that the SA is gone"},
 };
 
+static const char *name_of(const struct sa_input *in)
+{
+    const char *name = exchange_name(in->header.exchange);
+    return name != NULL ? name : "unknown exchange's";
+}
+
 /* May appear at most once (RFC 7296 1.2 to 1.4). */
 static const uint32_t singletons =
     P(PAYLOAD_SA) | P(PAYLOAD_KE) | P(PAYLOAD_ID_I) | P(PAYLOAD_ID_R) | P(PAYLOAD_AUTH) |
@@ -106,6 +112,7 @@ enum err sa_new(struct session *s, const struct session_config *config, bool ini
         .config = config,
         .initiator = initiator,
         .send_remote_id = config->send_remote_id,
+        .fragment_mtu = config->fragment_mtu,
         .established = MONO_NEVER,
         .last_in = MONO_NEVER,
         .rtt_ms = -1,
@@ -172,6 +179,9 @@ void sa_forget_keys(struct ike_sa *sa)
 {
     sa_handshake_free(sa);
     task_end(&sa->task);
+    fragment_draft_wipe(&sa->draft);
+    fragment_assembly_wipe(&sa->assemblies[0]);
+    fragment_assembly_wipe(&sa->assemblies[1]);
     ike_keys_wipe(&sa->keys);
     aead_free(sa->seal);
     aead_free(sa->open);
@@ -249,6 +259,7 @@ void sa_close(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
 
 void sa_answered(struct ike_sa *sa, mono_ms now)
 {
+    fragment_draft_wipe(&sa->draft);
     int64_t rtt = window_request_end(&sa->window, now);
     if (rtt >= 0)
         sa->rtt_ms = rtt;
@@ -282,38 +293,69 @@ static uint32_t present_payloads(const struct payload_list *l, bool *ret_repeate
     return present;
 }
 
-/* Decrypt into in->payloads. Until the ICV has verified, errors mean: drop. */
-static enum err open_message(struct ike_sa *sa, struct sa_input *in, bool *ret_authentic,
-                             uint8_t *ret_bad_type)
+/* How far a message got that came protected. */
+enum opened {
+    OPENED_NOT,    /* not authentic, or an unneeded piece: as if it had never come */
+    OPENED_WAIT,   /* an authentic piece of a message that is not whole yet */
+    OPENED_REPEAT, /* the first piece of a request that was answered already */
+    OPENED         /* authentic; whether it can be read stands in ret_err */
+};
+
+/* RFC 7383 2.6. Pieces are kept only where the window would take the message. */
+static enum opened open_piece(struct ike_sa *sa, struct sa_input *in,
+                              const struct payload_list *outer, uint8_t *copy, enum err *ret_err,
+                              uint8_t *ret_bad_type)
 {
-    *ret_authentic = false;
-    if (in->message.len > IKE_MESSAGE_MAX)
-        return ERR_LIMIT;
+    bool response = (in->header.flags & IKE_FLAG_RESPONSE) != 0, complete;
+    struct fragment_assembly *assembly = &sa->assemblies[response];
+    struct skf_payload piece;
+    uint8_t first;
+    struct span inner;
+    if (!sa->peer_fragmentation ||
+        skf_open(copy, in->message.len, outer, sa->open, &piece) != ERR_OK)
+        return OPENED_NOT;
+    if (!response && window_is_answered(&sa->window, in->header.message_id))
+        return piece.number == 1 ? OPENED_REPEAT : OPENED_NOT; /* 2.6.1 */
+    if (fragment_add(assembly, &in->header, &piece, &complete) != ERR_OK)
+        return OPENED_NOT;
+    if (!complete)
+        return OPENED_WAIT;
+    fragment_assembly_result(assembly, &first, &inner);
+    *ret_err = payload_list_parse(first, inner, &in->payloads, ret_bad_type);
+    return OPENED;
+}
+
+/* Decrypt into in->payloads. */
+static enum opened open_message(struct ike_sa *sa, struct sa_input *in, enum err *ret_err,
+                                uint8_t *ret_bad_type)
+{
+    if (in->message.len > IKE_MESSAGE_MAX || sa->open == NULL)
+        return OPENED_NOT;
     uint8_t *copy = session_scratch(sa->session);
     memcpy(copy, in->message.data, in->message.len);
     struct span body = span_make(copy + IKE_HEADER_LEN, in->message.len - IKE_HEADER_LEN);
     struct payload_list outer;
-    enum err e = payload_list_parse(in->header.next_payload, body, &outer, ret_bad_type);
-    if (e != ERR_OK)
-        return e;
+    if (payload_list_parse(in->header.next_payload, body, &outer, ret_bad_type) != ERR_OK ||
+        outer.count == 0)
+        return OPENED_NOT;
+    if (outer.items[outer.count - 1].type == PAYLOAD_SKF)
+        return open_piece(sa, in, &outer, copy, ret_err, ret_bad_type);
+    if (outer.items[outer.count - 1].type != PAYLOAD_SK)
+        return OPENED_NOT;
     uint8_t first;
     struct span inner;
-    e = sk_open(copy, in->message.len, &outer, sa->open, &first, &inner);
+    enum err e = sk_open(copy, in->message.len, &outer, sa->open, &first, &inner);
     if (e == ERR_INTEGRITY)
-        return e;
-    if (outer.count == 0 || outer.items[outer.count - 1].type != PAYLOAD_SK)
-        return e;
-    *ret_authentic = true;
-    if (e != ERR_OK)
-        return e;
-    return payload_list_parse(first, inner, &in->payloads, ret_bad_type);
+        return OPENED_NOT;
+    *ret_err = e == ERR_OK ? payload_list_parse(first, inner, &in->payloads, ret_bad_type) : e;
+    return OPENED;
 }
 
 /* A request's sender hears of the end by our answer, a response's sender by a Delete. */
 static void end_protocol(struct ike_sa *sa, const struct sa_input *in, enum direction direction,
                          const struct fault *f)
 {
-    if (direction == RESPONSE && sa->state == SA_ESTABLISHED) {
+    if (direction == RESPONSE && (sa->state == SA_ESTABLISHED || sa->state == SA_AUTH_SENT)) {
         if (sa->window.request.active)
             sa_answered(sa, in->now);
         sa_close(sa, in->now, SESSION_DOWN_PROTOCOL, f, 0);
@@ -327,7 +369,7 @@ static void syntax_failure(struct ike_sa *sa, const struct sa_input *in, enum di
 {
     struct fault f = {0};
     (void)fault_set(&f, ERR_MALFORMED, "the peer sent an %s message that breaks RFC 7296",
-                    exchange_name(in->header.exchange));
+                    name_of(in));
     fault_hint(&f, "run with --log-level debug and report it to the gateway's vendor");
     if (direction == REQUEST &&
         sa_response_notify(sa, in, NOTIFY_INVALID_SYNTAX, SPAN_EMPTY) != ERR_OK)
@@ -343,12 +385,17 @@ static void critical_failure(struct ike_sa *sa, const struct sa_input *in, enum 
         if (sa_response_notify(sa, in, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
                                span_make(&bad_type, 1)) != ERR_OK)
             log_warn("no answer sent to a request with critical payload %u", bad_type);
+        if (sa->state == SA_ESTABLISHED || sa->close_wanted)
+            return;
+        struct fault refused = {0}; /* RFC 7296 2.21.2: then there is no IKE SA */
+        (void)fault_set(&refused, ERR_UNSUPPORTED, "the unknown critical payload %u", bad_type);
+        sa_die(sa, SESSION_DOWN_PROTOCOL, &refused);
         return;
     }
     struct fault f = {0};
     (void)fault_set(&f, ERR_UNSUPPORTED,
                     "the peer's %s response holds the unknown critical payload %u",
-                    exchange_name(in->header.exchange), bad_type);
+                    name_of(in), bad_type);
     end_protocol(sa, in, direction, &f);
 }
 
@@ -357,50 +404,91 @@ static enum direction direction_of(const struct ike_header *h)
     return (h->flags & IKE_FLAG_RESPONSE) != 0 ? RESPONSE : REQUEST;
 }
 
+static void repeat_answer(struct ike_sa *sa, const struct sa_input *in)
+{
+    log_debug("request %" PRIu32 " came again, so does its answer", in->header.message_id);
+    session_transmit(sa->session, in->path,
+                     span_make(sa->window.response, sa->window.response_len));
+}
+
 /* Is it expected at all? Judges header and window alone. */
 static bool acceptable(struct ike_sa *sa, struct sa_input *in)
 {
     const struct ike_header *h = &in->header;
     bool from_initiator = (h->flags & IKE_FLAG_INITIATOR) != 0;
-    if (h->major != 2 || from_initiator == sa->initiator || exchange_name(h->exchange) == NULL)
+    if (h->major != 2 || from_initiator == sa->initiator)
         return false;
     if (direction_of(h) == RESPONSE)
         return window_request_matches(&sa->window, h->exchange, h->message_id);
     switch (window_arrival(&sa->window, h->message_id, in->message)) {
     case WINDOW_NEW:
+        /* Before both are proven there is one exchange that may follow, and one side that begins
+         * it; a request that overtook the IKE_AUTH response will be repeated. */
+        if (sa->state == SA_AUTH_SENT ||
+            (sa->state == SA_INIT_ANSWERED && h->exchange != EXCHANGE_IKE_AUTH))
+            return false;
         return true;
     case WINDOW_REPEAT:
-        log_debug("request %" PRIu32 " came again, so does its answer", h->message_id);
-        session_transmit(sa->session, in->path,
-                         span_make(sa->window.response, sa->window.response_len));
-        return false;
+        if (h->next_payload != PAYLOAD_SKF) {
+            repeat_answer(sa, in);
+            return false;
+        }
+        break;
     case WINDOW_FOREIGN:
         break;
     }
-    return false;
+    return h->next_payload == PAYLOAD_SKF && window_is_answered(&sa->window, h->message_id);
+}
+
+/* RFC 7296 2.23: a client behind a translator is where its last authentic request came from. */
+static void follow(struct ike_sa *sa, const struct sa_input *in)
+{
+    if (sa->config->role != SESSION_RESPONDER || !sa->nat_remote || sa->peer_mobike ||
+        direction_of(&in->header) != REQUEST || path_equal(&sa->path, in->path))
+        return;
+    sa->path = *in->path;
+    struct session_event *event =
+        session_is_current(sa) ? session_emit(sa->session, SESSION_EVENT_PATH) : NULL;
+    if (event != NULL)
+        event->path = sa->path;
+}
+
+static bool take_apart_clear(struct ike_sa *sa, struct sa_input *in)
+{
+    uint8_t bad_type = 0;
+    struct span body =
+        span_make(in->message.data + IKE_HEADER_LEN, in->message.len - IKE_HEADER_LEN);
+    enum err e = payload_list_parse(in->header.next_payload, body, &in->payloads, &bad_type);
+    if (e == ERR_UNSUPPORTED && sa->state == SA_IDLE) {
+        sa->spi_i = in->header.spi_i; /* RFC 7296 2.5: told so, even as a stranger */
+        critical_failure(sa, in, REQUEST, bad_type);
+    }
+    return e == ERR_OK;
 }
 
 /* Fill in->payloads; false where the message goes no further. */
 static bool take_apart(struct ike_sa *sa, struct sa_input *in)
 {
     uint8_t bad_type = 0;
-    if (in->header.exchange == EXCHANGE_IKE_SA_INIT) {
-        struct span body =
-            span_make(in->message.data + IKE_HEADER_LEN, in->message.len - IKE_HEADER_LEN);
-        return payload_list_parse(in->header.next_payload, body, &in->payloads, &bad_type) ==
-               ERR_OK;
-    }
-    if (sa->open == NULL)
+    enum err e = ERR_OK;
+    if (in->header.exchange == EXCHANGE_IKE_SA_INIT)
+        return take_apart_clear(sa, in);
+    switch (open_message(sa, in, &e, &bad_type)) {
+    case OPENED_NOT:
+        log_debug("dropped an %s message", name_of(in));
         return false;
-    bool authentic;
-    enum err e = open_message(sa, in, &authentic, &bad_type);
-    if (!authentic) {
-        log_debug("dropped an %s message: %s", exchange_name(in->header.exchange), err_text(e));
+    case OPENED_WAIT:
         return false;
+    case OPENED_REPEAT:
+        repeat_answer(sa, in);
+        return false;
+    case OPENED:
+        break;
     }
     sa->last_in = in->now;
     sa->silent = false;
     session_heard(sa, in->now);
+    follow(sa, in);
     if (e == ERR_UNSUPPORTED)
         critical_failure(sa, in, direction_of(&in->header), bad_type);
     else if (e != ERR_OK)
@@ -408,41 +496,53 @@ static bool take_apart(struct ike_sa *sa, struct sa_input *in)
     return e == ERR_OK;
 }
 
-void sa_input(struct ike_sa *sa, mono_ms now, const struct path *path,
-              const struct ike_header *header, struct span message)
+static void handle(struct ike_sa *sa, struct sa_input *in)
 {
-    struct sa_input in = {.now = now, .path = path, .header = *header, .message = message};
-    if (!acceptable(sa, &in) || sa->state == SA_DEAD || !take_apart(sa, &in))
-        return;
-
+    const struct ike_header *header = &in->header;
     bool clear = header->exchange == EXCHANGE_IKE_SA_INIT;
     enum direction direction = direction_of(header);
     bool repeated;
-    uint32_t present = present_payloads(&in.payloads, &repeated);
+    uint32_t present = present_payloads(&in->payloads, &repeated);
     const struct transition *t =
         repeated ? NULL : find_transition(sa, header->exchange, direction, present);
+    const char *name = name_of(in);
     if (t == NULL) {
-        log_info("%s %s was not expected here", exchange_name(header->exchange),
+        log_info("%s %s was not expected here", name,
                  direction == REQUEST ? "request" : "response");
         if (!clear)
-            syntax_failure(sa, &in, direction);
+            syntax_failure(sa, in, direction);
         return;
     }
-    log_debug("%s: %s", exchange_name(header->exchange), t->story);
-    enum err e = t->handler(sa, &in);
+    log_debug("%s: %s", name, t->story);
+    enum err e = t->handler(sa, in);
     if (e == ERR_OK || sa->state == SA_DEAD)
         return;
-    log_info("%s %s: %s", exchange_name(header->exchange),
-             direction == REQUEST ? "request" : "response", err_text(e));
+    log_info("%s %s: %s", name, direction == REQUEST ? "request" : "response", err_text(e));
     if (clear)
         return; /* anybody may have sent it */
     if (e == ERR_MEMORY || e == ERR_CRYPTO || e == ERR_STATE || e == ERR_EXHAUSTED) {
         struct fault f = {0};
-        (void)fault_set(&f, e, "%s failed here: %s", exchange_name(header->exchange), err_text(e));
+        (void)fault_set(&f, e, "%s failed here: %s", name, err_text(e));
         sa_die(sa, SESSION_DOWN_INTERNAL, &f);
     } else {
-        syntax_failure(sa, &in, direction);
+        syntax_failure(sa, in, direction);
     }
+}
+
+void sa_input(struct ike_sa *sa, mono_ms now, const struct path *path,
+              const struct ike_header *header, struct span message)
+{
+    struct sa_input in = {.now = now, .path = path, .header = *header, .message = message};
+    struct fragment_assembly *assembly = &sa->assemblies[direction_of(header) == RESPONSE];
+    if (!acceptable(sa, &in) || sa->state == SA_DEAD)
+        return;
+    bool whole = take_apart(sa, &in);
+    if (whole)
+        handle(sa, &in);
+    /* The payloads were borrowed from it; and what a message in one piece made needless goes too.
+     */
+    if (whole || (assembly->total != 0 && assembly->count == assembly->total))
+        fragment_assembly_wipe(assembly);
 }
 
 /* --- time --- */
@@ -521,7 +621,7 @@ static void handle_request_timeout(struct ike_sa *sa, mono_ms now)
     case WINDOW_RESEND:
         log_debug("no answer to %s yet, sending it again (%" PRIu32 ")", exchange_name(r->exchange),
                   r->sent);
-        session_transmit(sa->session, &sa->path, span_make(r->bytes, r->len));
+        sa_request_repeat(sa);
         break;
     case WINDOW_FAILED:
         request_failed(sa, now);

@@ -12,6 +12,7 @@
 #ifndef TERN_IKE_SA_H
 #define TERN_IKE_SA_H
 
+#include "common/ike/fragment.h"
 #include "common/ike/keys.h"
 #include "common/ike/protect.h"
 #include "common/ike/window.h"
@@ -116,6 +117,11 @@ struct ike_sa {
     struct window window;
     struct handshake *handshake; /* NULL once established */
     struct task task;            /* of window.request */
+    /* RFC 7383: pieces of the peer's requests, and of its responses; our outstanding request, where
+     * it went in pieces and may have to be cut smaller; what the path is believed to bear. */
+    struct fragment_assembly assemblies[2];
+    struct fragment_draft draft;
+    uint16_t fragment_mtu;
     struct suite suite;
     struct ike_keys keys;
     struct aead *seal, *open;
@@ -209,6 +215,8 @@ CHECKED enum err sa_request_send(struct ike_sa *sa, mono_ms now, struct message_
                                  size_t sk, const struct session_retransmit *policy);
 CHECKED enum err sa_response_send(struct ike_sa *sa, struct message_writer *m,
                                   const struct sa_input *in, size_t sk);
+/* The outstanding request again; in smaller pieces where larger ones brought no answer. */
+void sa_request_repeat(struct ike_sa *sa);
 /* A response that holds one notify and nothing else. */
 CHECKED enum err sa_response_notify(struct ike_sa *sa, const struct sa_input *in, uint16_t type,
                                     struct span data);
@@ -348,7 +356,10 @@ const char *proof_sent_text(const struct ike_sa *sa, char out[PROOF_TEXT_MAX]);
 uint8_t *session_buffer(struct session *s);
 /* The buffer in which they are decrypted, of the same size. */
 uint8_t *session_scratch(struct session *s);
-void session_transmit(struct session *s, const struct path *path, struct span message);
+/* The buffer in which they are sealed: FRAGMENT_TRAIN_MAX octets. */
+uint8_t *session_train(struct session *s);
+/* A message, or the train of its pieces. */
+void session_transmit(struct session *s, const struct path *path, struct span train);
 /* A new event at the end of the queue, zeroed but for its type; NULL without memory. */
 struct session_event *session_emit(struct session *s, enum session_event_type type);
 struct child_sa **session_children(const struct session *s); /* CHILDREN_MAX places */
@@ -382,9 +393,12 @@ void session_heard(struct ike_sa *sa, mono_ms now);
 void session_reauthenticate(struct session *s, mono_ms now);
 /* How patiently an IKE_SA_INIT request is sent. */
 const struct session_retransmit *session_init_policy(const struct session *s);
-/* Initiator: AUTHENTICATION_FAILED after we named the gateway. Begin again without naming it, so
- * that its own name can be seen. False where that has been done already. */
+/* Initiator: AUTHENTICATION_FAILED, which need not mean our credentials. After we named the
+ * gateway: begin again without naming it, so that its own name can be seen. After IKE_SA_INIT had
+ * to be sent anew: begin afresh, for which of the requests was answered, and so what was to be
+ * signed, is not known for certain. False where that has been done already. */
 bool session_retry_without_remote_id(struct ike_sa *sa, mono_ms now);
+bool session_retry_afresh(struct ike_sa *sa, mono_ms now);
 /* Initiator: the gateway sends us elsewhere (RFC 5685). False where it does so too often. */
 bool session_follow_redirect(struct ike_sa *sa, mono_ms now, const struct redirect_target *to);
 /* Where we were sent away from; family none: nowhere. */

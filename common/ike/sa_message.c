@@ -2,6 +2,7 @@
  * its own file; here is what all of them say the same way. */
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/ike/sa.h"
 
 static void begin(struct ike_sa *sa, struct message_writer *m, const struct ike_header *h,
@@ -38,36 +39,71 @@ void sa_response_begin(struct ike_sa *sa, struct message_writer *m, const struct
     begin(sa, m, &h, ret_sk);
 }
 
-static enum err finish(struct ike_sa *sa, struct message_writer *m, size_t sk, struct span *ret)
+/* How long a message of ours may be on this SA's path. */
+static size_t datagram_max(const struct ike_sa *sa)
 {
-    if (sk == 0)
-        return message_finish(m, ret);
-    return sk_seal(m, sk, sa->seal, sa->seal_counter++, ret);
+    if (!sa->peer_fragmentation)
+        return SIZE_MAX;
+    return fragment_datagram_max(sa->fragment_mtu, sa->path.remote.ip.family == IP_V6, true);
+}
+
+/* The plaintext is wiped, once sealed, unless `ret_draft` keeps it. */
+static enum err seal(struct ike_sa *sa, struct message_writer *m, size_t sk,
+                     struct fragment_draft *ret_draft, struct span *ret)
+{
+    struct fragment_draft d;
+    enum err e = fragment_draft_init(&d, m, sk);
+    if (e == ERR_OK)
+        e = fragment_seal(&d, sa->seal, &sa->seal_counter, datagram_max(sa),
+                          session_train(sa->session), FRAGMENT_TRAIN_MAX, ret);
+    if (e == ERR_OK && ret_draft != NULL && d.total > 0)
+        e = fragment_draft_keep(&d);
+    wipe(session_buffer(sa->session), m->w.len);
+    if (e == ERR_OK && ret_draft != NULL && d.total > 0)
+        *ret_draft = d;
+    return e;
 }
 
 enum err sa_request_send(struct ike_sa *sa, mono_ms now, struct message_writer *m, size_t sk,
                          const struct session_retransmit *policy)
 {
-    struct span bytes;
-    enum err e = finish(sa, m, sk, &bytes);
+    struct span train;
+    fragment_draft_wipe(&sa->draft);
+    enum err e = sk == 0 ? message_finish(m, &train) : seal(sa, m, sk, &sa->draft, &train);
     if (e != ERR_OK)
         return e;
-    uint8_t exchange = bytes.data[18];
-    e = window_request_begin(&sa->window, now, exchange, bytes, policy);
+    e = window_request_begin(&sa->window, now, train.data[18], train, policy);
     if (e == ERR_OK)
-        session_transmit(sa->session, &sa->path, bytes);
+        session_transmit(sa->session, &sa->path, train);
     return e;
+}
+
+void sa_request_repeat(struct ike_sa *sa)
+{
+    enum { TRIES_PER_SIZE = 3 };
+    const struct window_request *r = &sa->window.request;
+    bool v6 = sa->path.remote.ip.family == IP_V6;
+    uint16_t smaller = fragment_mtu_next(sa->fragment_mtu, v6);
+    struct span train;
+    if (sa->draft.total > 0 && r->sent > TRIES_PER_SIZE && smaller != 0) {
+        sa->fragment_mtu = smaller; /* RFC 7383 2.5.1 */
+        if (fragment_seal(&sa->draft, sa->seal, &sa->seal_counter, datagram_max(sa),
+                          session_train(sa->session), FRAGMENT_TRAIN_MAX, &train) != ERR_OK ||
+            window_request_recut(&sa->window, train) != ERR_OK)
+            log_debug("%s stays in pieces as it was", exchange_name(r->exchange));
+    }
+    session_transmit(sa->session, &sa->path, span_make(r->bytes, r->len));
 }
 
 enum err sa_response_send(struct ike_sa *sa, struct message_writer *m, const struct sa_input *in,
                           size_t sk)
 {
-    struct span bytes;
-    enum err e = finish(sa, m, sk, &bytes);
+    struct span train;
+    enum err e = sk == 0 ? message_finish(m, &train) : seal(sa, m, sk, NULL, &train);
     if (e == ERR_OK)
-        e = window_respond(&sa->window, in->message, bytes);
+        e = window_respond(&sa->window, in->message, train);
     if (e == ERR_OK)
-        session_transmit(sa->session, in->path, bytes);
+        session_transmit(sa->session, in->path, train);
     return e;
 }
 

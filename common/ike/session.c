@@ -110,6 +110,11 @@ uint8_t *session_scratch(struct session *s)
     return s->scratch;
 }
 
+uint8_t *session_train(struct session *s)
+{
+    return s->train;
+}
+
 struct child_sa **session_children(const struct session *s)
 {
     /* The list is the session's, whoever looks at it. */
@@ -178,16 +183,22 @@ void session_queue(struct session *s, const struct path *path, struct span bytes
     queue(s, path, 0, bytes);
 }
 
-void session_transmit(struct session *s, const struct path *path, struct span message)
+void session_transmit(struct session *s, const struct path *path, struct span train)
 {
-    queue(s, path, needs_marker(s, path) ? NON_ESP_MARKER_LEN : 0, message);
+    size_t marker = needs_marker(s, path) ? NON_ESP_MARKER_LEN : 0;
+    struct span message;
+    while (fragment_train_next(&train, &message))
+        queue(s, path, marker, message);
 }
 
 struct session_event *session_emit(struct session *s, enum session_event_type type)
 {
     struct queued_event *q = calloc(1, sizeof(*q));
-    if (q == NULL)
+    if (q == NULL) {
+        s->broken |= type == SESSION_EVENT_CHILD_DRAIN || type == SESSION_EVENT_CHILD_DOWN ||
+                     type == SESSION_EVENT_UP;
         return NULL;
+    }
     q->event.type = type;
     *s->event_last = q;
     s->event_last = &q->next;
@@ -196,28 +207,37 @@ struct session_event *session_emit(struct session *s, enum session_event_type ty
 
 /* --- input --- */
 
-static bool sa_owns(const struct ike_sa *sa, uint64_t spi_i, uint64_t spi_r)
+static bool is_init_request(const struct ike_header *h)
 {
-    if (spi_i != sa->spi_i || spi_i == 0)
-        return false;
-    if (spi_r == sa->spi_r)
-        return true;
-    /* An initiator learns spi_r from the answer; a responder's first request came without it. */
-    return sa->initiator ? sa->state == SA_INIT_SENT : spi_r == 0;
+    return h->exchange == EXCHANGE_IKE_SA_INIT && h->spi_r == 0 &&
+           (h->flags & IKE_FLAG_RESPONSE) == 0;
 }
 
-static struct ike_sa *find_sa(const struct session *s, uint64_t spi_i, uint64_t spi_r)
+static bool sa_owns(const struct ike_sa *sa, const struct ike_header *h, struct span message)
+{
+    if (h->spi_i != sa->spi_i || h->spi_i == 0)
+        return false;
+    /* RFC 7296 2.1: an SPI that a stranger chose does not tell a repeat from a new request; the
+     * whole of it does. */
+    if (is_init_request(h))
+        return !sa->initiator && window_is_repeat(&sa->window, h->message_id, message);
+    /* An initiator learns spi_r from the answer. */
+    return h->spi_r == sa->spi_r || (sa->initiator && sa->state == SA_INIT_SENT);
+}
+
+static struct ike_sa *find_sa(const struct session *s, const struct ike_header *h,
+                              struct span message)
 {
     for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
-        if (s->sas[i] != NULL && sa_owns(s->sas[i], spi_i, spi_r))
+        if (s->sas[i] != NULL && sa_owns(s->sas[i], h, message))
             return s->sas[i];
     }
     return NULL;
 }
 
-bool session_owns(const struct session *s, uint64_t spi_i, uint64_t spi_r)
+bool session_owns(const struct session *s, const struct ike_header *h, struct span message)
 {
-    return find_sa(s, spi_i, spi_r) != NULL;
+    return find_sa(s, h, message) != NULL;
 }
 
 /* INVALID_SPI of one of our Child SAs, or INVALID_IKE_SPI in answer to our request: the peer may
@@ -248,7 +268,7 @@ void session_input(struct session *s, mono_ms now, const struct path *path, stru
         heed_notice(s, now, &h, message);
         return;
     }
-    struct ike_sa *sa = find_sa(s, h.spi_i, h.spi_r);
+    struct ike_sa *sa = find_sa(s, &h, message);
     bool fresh =
         s->config.role == SESSION_RESPONDER && s->sas[0] != NULL && s->sas[0]->state == SA_IDLE;
     if (sa == NULL && fresh && !s->down)
@@ -314,6 +334,13 @@ bool session_output(struct session *s, mono_ms now, struct session_datagram *ret
 bool session_next_event(struct session *s, struct session_event *ret)
 {
     struct queued_event *q = s->event_first;
+    if (q == NULL && s->down && !s->down_told) {
+        *ret = (struct session_event){.type = SESSION_EVENT_DOWN};
+        ret->down.reason = s->down_reason;
+        ret->down.fault = s->down_fault;
+        s->down_told = true;
+        return true;
+    }
     if (q == NULL)
         return false;
     s->event_first = q->next;

@@ -262,9 +262,9 @@ struct session_status {
 void session_status(const struct session *s, struct session_status *ret);
 /* Rekeys that led to the child with that inbound SPI; 0 where there is none. */
 uint32_t session_child_rekeys(const struct session *s, uint32_t spi_in);
-/* Does an IKE message with these SPIs belong here? A responder also owns repeats of its IKE_SA_INIT
- * request (spi_r 0, same spi_i). */
-bool session_owns(const struct session *s, uint64_t spi_i, uint64_t spi_r);
+/* Does this IKE message, with that header, belong here? A responder also owns repeats of its
+ * IKE_SA_INIT request. */
+bool session_owns(const struct session *s, const struct ike_header *h, struct span message);
 
 /* --- beside sessions --- */
 

@@ -30,6 +30,11 @@ struct session {
     struct ike_sa *attempt;              /* being connected; NULL for none */
     struct child_sa *children[CHILDREN_MAX];
     bool started, stopping, down;
+    /* DOWN needs no memory: it is made when the queue is empty. */
+    bool down_told;
+    bool broken; /* an event that the driver relies on could not be queued */
+    enum session_down_reason down_reason;
+    struct fault down_fault;
     mono_ms stop_by;
 
     /* Initiator: where to, and how it goes. */
@@ -38,6 +43,7 @@ struct session {
     unsigned tried; /* candidates that were asked in this attempt */
     enum attempt_kind attempt_kind;
     bool remote_id_withheld; /* the one retry without IDr has been made */
+    bool retried_afresh;     /* and the one for a request that may have been mistaken */
     bool was_up;
     bool up_told;       /* UP was the last word on it */
     bool searching;     /* or SEARCHING was */
@@ -70,6 +76,7 @@ struct session {
 
     uint8_t buffer[IKE_MESSAGE_MAX];
     uint8_t scratch[IKE_MESSAGE_MAX];
+    uint8_t train[FRAGMENT_TRAIN_MAX];
 };
 
 /* --- session.c --- */

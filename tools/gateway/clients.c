@@ -501,7 +501,7 @@ void clients_input(struct gateway *g, mono_ms now, const struct path *path, stru
     for (size_t i = 0; i < g->client_count; i++) {
         struct client *c = g->clients[i];
 
-        if (!session_owns(c->session, h.spi_i, h.spi_r))
+        if (!session_owns(c->session, &h, message))
             continue;
         session_input(c->session, now, path, message);
         client_settle(c, now);
