@@ -2,6 +2,7 @@
 
     build      Release and Sanitize with gcc, Release with clang; warnings are errors
     layers     who may include whom; and that the check finds planted violations
+    rules      every test that tests/rules names is there; and that the check finds planted faults
     format     clang-format
     unit       unit tests, built with ASan and UBSan
     valgrind   unit tests of parsing and state, under valgrind
@@ -91,6 +92,11 @@ def part_layers(tally, _):
     tally.one(run(ROOT / "tools/checks/layers-selftest") == 0)
 
 
+def part_rules(tally, _):
+    tally.one(run(ROOT / "tools/checks/rules", "--allow-missing") == 0)
+    tally.one(run(ROOT / "tools/checks/rules-selftest") == 0)
+
+
 def part_format(tally, _):
     tally.one(run(ROOT / "tools/checks/format") == 0)
 
@@ -145,6 +151,7 @@ def part_sanitize(tally, args):
 PARTS = {
     "build": (part_build, ()),
     "layers": (part_layers, ()),
+    "rules": (part_rules, ()),
     "format": (part_format, ()),
     "unit": (part_unit, ("sanitize",)),
     "valgrind": (part_valgrind, ("release",)),

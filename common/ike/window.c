@@ -75,6 +75,16 @@ enum window_due window_request_due(struct window *w, mono_ms now)
     return WINDOW_RESEND;
 }
 
+void window_request_go_on(struct window *w, mono_ms now, uint32_t pace_ms)
+{
+    struct window_request *r = &w->request;
+    ASSERT(r->active);
+    r->policy.tries = 0;
+    r->policy.max_ms = pace_ms;
+    r->interval = pace_ms;
+    r->next_at = now + (mono_ms)pace_ms;
+}
+
 bool window_request_matches(const struct window *w, uint8_t exchange, uint32_t id)
 {
     return w->request.active && w->request.exchange == exchange && w->request.id == id;

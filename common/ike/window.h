@@ -41,6 +41,8 @@ CHECKED enum err window_request_begin(struct window *w, mono_ms now, uint8_t exc
 enum window_due { WINDOW_WAIT, WINDOW_RESEND, WINDOW_FAILED };
 /* To be asked at next_at; RESEND counts the transmission and arms the next interval. */
 enum window_due window_request_due(struct window *w, mono_ms now);
+/* It has been sent as often as the policy says, and is to go on all the same, every pace_ms. */
+void window_request_go_on(struct window *w, mono_ms now, uint32_t pace_ms);
 /* Does this response answer the outstanding request? */
 bool window_request_matches(const struct window *w, uint8_t exchange, uint32_t id);
 /* The exchange is over; the next request gets the next ID. The round trip in ms where it is known
