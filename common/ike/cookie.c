@@ -22,7 +22,7 @@ struct request {
 
 static enum err request_parse(struct span message, struct request *ret)
 {
-    struct ike_header h;
+    struct ike_header h = {0};
     struct payload_list l;
     struct notify_payload cookie;
     uint8_t bad_type;

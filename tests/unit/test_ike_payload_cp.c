@@ -47,13 +47,10 @@ static void ck_ip(const struct ip *a, const char *expected)
 #define DOMAIN   "0019 000c 636f72702e6578616d706c65" /* corp.example */
 #define REPLY    "02000000" ADDRESS4 ADDRESS6 DNS4 DNS6 SUBNET4 SUBNET6 DOMAIN
 #define REQUEST  "01000000 0001 0000 0008 0000 0003 0000 000a 0000 0019 0000"
+#define BY_VALUE "01000000 0001 0004 0a070009" ADDRESS6
 
 static const char *const shapes[] = {
-    REPLY,
-    REQUEST,
-    "02000000" ADDRESS4 NETMASK,
-    "02000000",
-    "01000000 0001 0004 0a070009" ADDRESS6, /* by value */
+    REPLY, REQUEST, "02000000" ADDRESS4 NETMASK, "02000000", BY_VALUE,
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 

@@ -430,6 +430,44 @@ START_TEST(certificate)
 }
 END_TEST
 
+/* RFC 8420: a peer that has not announced it cannot check it, and gets no other. */
+START_TEST(no_signature_that_the_peer_can_check)
+{
+    uint8_t bytes[1024];
+    struct message_writer w;
+    static const struct ike_header h = {.major = 2, .exchange = EXCHANGE_IKE_AUTH};
+    by_certificate(&gateway, &client, "ed");
+    message_begin(&w, bytes, sizeof bytes, &h);
+    ck_err(proof_write_auth(&gateway.sa, &w), ERR_UNSUPPORTED);
+    gateway.handshake.peer_hashes = 1u << HASH_SHA2_256;
+    ck_err(proof_write_auth(&gateway.sa, &w), ERR_UNSUPPORTED);
+    ck_assert_uint_eq(w.w.len, IKE_HEADER_LEN);
+}
+END_TEST
+
+START_TEST(a_signature_of_another_kind)
+{
+    struct sent m;
+    by_certificate(&gateway, &client, "ec");
+    send_proof(&gateway, &m);
+    uint8_t *method = writable(&m, sent_payload(&m, PAYLOAD_AUTH));
+    const uint8_t good = *method;
+    ck_assert_uint_eq(good, AUTH_METHOD_ECDSA_256);
+    for (unsigned v = 0; v < 256; v++) {
+        *method = (uint8_t)v;
+        client.sa.peer_id.type = IDENTITY_NONE;
+        enum err e = check(&client, &m, PAYLOAD_ID_R);
+        if ((e == ERR_OK) != (v == good))
+            ck_abort_msg("method %u: %s", v, err_text(e));
+        if (v != good && reason != SESSION_DOWN_PEER_UNTRUSTED)
+            ck_abort_msg("method %u: reason %d", v, reason);
+    }
+    *method = 99;
+    client.sa.peer_id.type = IDENTITY_NONE;
+    ck_refused(check(&client, &m, PAYLOAD_ID_R), ERR_UNSUPPORTED, "of a kind that is not accepted");
+}
+END_TEST
+
 START_TEST(certificate_of_another)
 {
     by_certificate(&gateway, &client, "ec");
@@ -586,6 +624,24 @@ START_TEST(certificate_request)
 }
 END_TEST
 
+/* With a whole system's store the list would be longer than it is worth: none asks for any. */
+START_TEST(certificate_request_of_many)
+{
+    struct sent m;
+    fixture_shell("for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do "
+                  "openssl req -new -x509 -key root.key -subj \"/CN=$n\" -days 30; done >many.pem\n"
+                  "cat many.pem root.pem >more.pem");
+    struct trust_store *many = read_trust("many.pem"), *more = read_trust("more.pem");
+    client.config.remote_auth = SESSION_AUTH_CERTIFICATE;
+    client.config.trust = many;
+    ck_assert_uint_eq(write_certreq(&client, &m), 1 + 16 * SHA1_LEN);
+    client.config.trust = more;
+    ck_assert_uint_eq(write_certreq(&client, &m), 1);
+    trust_store_free(many);
+    trust_store_free(more);
+}
+END_TEST
+
 START_TEST(what_we_sent_in_words)
 {
     char text[PROOF_TEXT_MAX];
@@ -615,6 +671,8 @@ static Suite *suite(void)
     tcase_add_test(t, another_identity);
     tcase_add_test(t, broken_payloads);
     tcase_add_loop_test(t, certificate, 0, 3);
+    tcase_add_test(t, no_signature_that_the_peer_can_check);
+    tcase_add_test(t, a_signature_of_another_kind);
     tcase_add_test(t, certificate_of_another);
     tcase_add_test(t, certificate_not_trusted);
     tcase_add_test(t, certificate_for_another_name);
@@ -622,6 +680,7 @@ static Suite *suite(void)
     tcase_add_test(t, certificate_payloads);
     tcase_add_test(t, an_empty_cert_payload);
     tcase_add_test(t, certificate_request);
+    tcase_add_test(t, certificate_request_of_many);
     tcase_add_test(t, what_we_sent_in_words);
     suite_add_tcase(s, t);
     return s;

@@ -40,14 +40,16 @@ static void ck_transform(const struct transform *t, uint8_t type, uint16_t id, u
 #define ESP_LAST                                                                                   \
     "0000 0028 02 03 04 03 c0ffee01 0300 000c 01 00 000c 800e 0080 0300 0008 03 00 000c"           \
     "0000 0008 05 00 0000"
+/* with an SPI, and a type that nobody knows */
+#define IKE_REKEY                                                                                  \
+    "0000 0030 01 01 08 03 0102030405060708 0300 000c 01 00 000c 800e 00c0 0300 0008 02 00 0007"   \
+    "0000 000c 4d 00 0001 800e 0001"
 
 static const char *const shapes[] = {
     IKE_LAST,
     ESP_LAST,
     IKE_MORE ESP_LAST,
-    /* rekeying an IKE SA, by AES-CBC and HMAC */
-    "0000 0030 01 01 08 03 0102030405060708 0300 000c 01 00 000c 800e 00c0 0300 0008 02 00 0007"
-    "0000 000c 07 00 0001 800e 0001",
+    IKE_REKEY,
     /* no transforms at all */
     "0000 0008 01 01 00 00",
     /* a protocol that nobody knows, its SPI of another length */
