@@ -252,8 +252,10 @@ static void emit(struct child_sa *c, enum session_event_type type)
 
 void child_drain(struct child_sa *c)
 {
-    if (c->state != CHILD_LINGERING)
-        emit(c, SESSION_EVENT_CHILD_DRAIN);
+    if (c->drained)
+        return;
+    c->drained = true;
+    emit(c, SESSION_EVENT_CHILD_DRAIN);
 }
 
 void child_remove(struct child_sa *c)

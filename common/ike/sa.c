@@ -394,8 +394,8 @@ static void critical_failure(struct ike_sa *sa, const struct sa_input *in, enum 
     }
     struct fault f = {0};
     (void)fault_set(&f, ERR_UNSUPPORTED,
-                    "the peer's %s response holds the unknown critical payload %u",
-                    name_of(in), bad_type);
+                    "the peer's %s response holds the unknown critical payload %u", name_of(in),
+                    bad_type);
     end_protocol(sa, in, direction, &f);
 }
 

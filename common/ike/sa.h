@@ -97,6 +97,7 @@ struct child_sa {
     struct selector_list local, remote;
     struct suite suite;
     bool installed;      /* the driver has its keys; false: only there to be deleted */
+    bool drained;        /* nothing leaves by it any more */
     bool rekey_wanted;   /* asked for, or a bound in bytes or packets is near */
     bool delete_wanted;  /* we have to send a Delete for it */
     struct nonce lowest; /* the lower one of the exchange that made it (RFC 7296 2.8.1) */

@@ -89,6 +89,7 @@ void pair_wipe(struct pair *p)
 {
     session_free(p->client);
     session_free(p->gateway);
+    session_free(p->gateway_before);
     memset(p, 0, sizeof(*p));
 }
 
@@ -99,15 +100,44 @@ void pair_start(struct pair *p)
     ck_ok(session_start(p->client, p->now));
 }
 
-static void collect(struct session *s, struct session_event *events, size_t *count)
+static void note_child(struct pair_children *c, const struct session_event *e)
+{
+    if (e->type == SESSION_EVENT_CHILD_UP) {
+        ck_assert_uint_lt(c->count, 16);
+        c->items[c->count].spi_in = e->child.spi_in;
+        c->items[c->count++].spi_out = e->child.spi_out;
+        return;
+    }
+    if (e->type != SESSION_EVENT_CHILD_DRAIN && e->type != SESSION_EVENT_CHILD_DOWN)
+        return;
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->items[i].spi_in == e->child_down_spi_in) {
+            c->count--;
+            memmove(&c->items[i], &c->items[i + 1], (c->count - i) * sizeof(c->items[0]));
+            return;
+        }
+    }
+}
+
+static void collect(struct session *s, struct session_event *events, size_t *count,
+                    struct pair_children *children)
 {
     if (s == NULL)
         return;
     ck_assert_uint_lt(*count, PAIR_EVENTS_MAX);
     while (session_next_event(s, &events[*count])) {
+        note_child(children, &events[*count]);
         (*count)++;
         ck_assert_uint_lt(*count, PAIR_EVENTS_MAX);
     }
+}
+
+/* Of a session that another one has taken the place of: nobody looks at its events. */
+static void discard(struct session *s)
+{
+    struct session_event e;
+    while (s != NULL && session_next_event(s, &e))
+        session_event_wipe(&e);
 }
 
 static struct path turned(const struct path *path)
@@ -116,13 +146,9 @@ static struct path turned(const struct path *path)
 }
 
 /* Does the gateway have a living session for this message? */
-static bool owned(const struct pair *p, const struct ike_header *h, struct span message)
+static bool owned(const struct session *s, const struct ike_header *h, struct span message)
 {
-    struct session_status status;
-    if (p->gateway == NULL)
-        return false;
-    session_status(p->gateway, &status);
-    return status.state != SESSION_DOWN && session_owns(p->gateway, h, message);
+    return s != NULL && session_owns(s, h, message);
 }
 
 static void to_gateway(struct pair *p, const struct path *path, struct span payload)
@@ -133,7 +159,11 @@ static void to_gateway(struct pair *p, const struct path *path, struct span payl
     enum datagram_kind kind = datagram_classify(at.local.port != IKE_PORT, payload, &message);
     if (kind != DATAGRAM_IKE || ike_header_parse(message, &h) != ERR_OK)
         return;
-    if (!owned(p, &h, message)) {
+    if (owned(p->gateway_before, &h, message)) {
+        session_input(p->gateway_before, p->now, &at, message);
+        return;
+    }
+    if (!owned(p->gateway, &h, message)) {
         if (h.exchange != EXCHANGE_IKE_SA_INIT || h.spi_r != 0)
             return;
         uint8_t out[256];
@@ -143,8 +173,10 @@ static void to_gateway(struct pair *p, const struct path *path, struct span payl
             pair_forge_to_client(p, challenge);
             return;
         }
-        session_free(p->gateway);
+        session_free(p->gateway_before);
+        p->gateway_before = p->gateway;
         ck_ok(session_new(&p->gateway_config, &p->gateway));
+        p->gateway_children.count = 0;
     }
     session_input(p->gateway, p->now, &at, message);
 }
@@ -162,10 +194,10 @@ void pair_forge_to_client(struct pair *p, struct span message)
     session_input(p->client, p->now, &p->client_path, message);
 }
 
-/* One datagram from one side; false where it has none. */
-static bool carry(struct pair *p, bool from_client)
+/* One datagram of a session; false where it has none. */
+static bool carry(struct pair *p, struct session *from)
 {
-    struct session *from = from_client ? p->client : p->gateway;
+    bool from_client = from == p->client;
     struct session_datagram d;
     if (from == NULL || !session_output(from, p->now, &d))
         return false;
@@ -187,28 +219,39 @@ void pair_pump(struct pair *p)
 {
     bool moved;
     do {
-        moved = carry(p, true);
-        moved |= carry(p, false);
-        collect(p->client, p->client_events, &p->client_event_count);
-        collect(p->gateway, p->gateway_events, &p->gateway_event_count);
+        moved = carry(p, p->client);
+        moved |= carry(p, p->gateway_before);
+        moved |= carry(p, p->gateway);
+        collect(p->client, p->client_events, &p->client_event_count, &p->client_children);
+        collect(p->gateway, p->gateway_events, &p->gateway_event_count, &p->gateway_children);
+        discard(p->gateway_before);
     } while (moved);
+}
+
+static mono_ms deadline(const struct session *s)
+{
+    return s != NULL ? session_next_timeout(s) : MONO_NEVER;
+}
+
+static void handle_timeout(struct pair *p, struct session *s)
+{
+    if (deadline(s) <= p->now)
+        session_handle_timeout(s, p->now);
 }
 
 void pair_run(struct pair *p, mono_ms until)
 {
     for (;;) {
         pair_pump(p);
-        mono_ms next = session_next_timeout(p->client);
-        if (p->gateway != NULL)
-            next = mono_earlier(next, session_next_timeout(p->gateway));
+        mono_ms next = mono_earlier(deadline(p->client), deadline(p->gateway));
+        next = mono_earlier(next, deadline(p->gateway_before));
         if (next == MONO_NEVER || next > until)
             break;
-        ck_assert_int_ge(next, p->now);
-        p->now = next;
-        if (session_next_timeout(p->client) <= p->now)
-            session_handle_timeout(p->client, p->now);
-        if (p->gateway != NULL && session_next_timeout(p->gateway) <= p->now)
-            session_handle_timeout(p->gateway, p->now);
+        if (next > p->now)
+            p->now = next;
+        handle_timeout(p, p->client);
+        handle_timeout(p, p->gateway_before);
+        handle_timeout(p, p->gateway);
     }
     p->now = until;
 }
@@ -231,6 +274,20 @@ const struct session_event *pair_client_event(const struct pair *p, enum session
 const struct session_event *pair_gateway_event(const struct pair *p, enum session_event_type type)
 {
     return find(p->gateway_events, p->gateway_event_count, type);
+}
+
+size_t pair_count_events(const struct pair *p, bool of_client, enum session_event_type type)
+{
+    const struct session_event *events = of_client ? p->client_events : p->gateway_events;
+    size_t count = of_client ? p->client_event_count : p->gateway_event_count, found = 0;
+    for (size_t i = 0; i < count; i++)
+        found += events[i].type == type ? 1 : 0;
+    return found;
+}
+
+void pair_forget_events(struct pair *p)
+{
+    p->client_event_count = p->gateway_event_count = 0;
 }
 
 enum session_state pair_client_state(const struct pair *p)

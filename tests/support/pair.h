@@ -7,16 +7,26 @@
 #include "common/ike/session.h"
 #include "tests/support/support.h"
 
-enum { PAIR_EVENTS_MAX = 32 };
+enum { PAIR_EVENTS_MAX = 128 };
 
 struct pair;
 
 /* What becomes of a datagram: true to deliver it. May change its octets (len stays). */
 typedef bool pair_wire(struct pair *p, bool from_client, uint8_t *bytes, size_t len);
 
+/* The inbound SPIs of the children that a side may send by, in the order in which they came: what
+ * its CHILD_UP, CHILD_DRAIN and CHILD_DOWN events leave. */
+struct pair_children {
+    struct {
+        uint32_t spi_in, spi_out;
+    } items[16];
+    size_t count;
+};
+
 struct pair {
     struct session_config client_config, gateway_config;
     struct session *client, *gateway;
+    struct session *gateway_before; /* of the client's IKE SA before a new IKE_SA_INIT; or NULL */
     mono_ms now;
     pair_wire *wire; /* NULL: deliver all */
     void *wire_ctx;
@@ -28,6 +38,7 @@ struct pair {
     struct secret psk;             /* what the gateway has for every client */
     uint64_t seed;
 
+    struct pair_children client_children, gateway_children; /* as told by events so far */
     /* Events so far, in order. */
     struct session_event client_events[PAIR_EVENTS_MAX], gateway_events[PAIR_EVENTS_MAX];
     size_t client_event_count, gateway_event_count;
@@ -46,6 +57,9 @@ void pair_run(struct pair *p, mono_ms until);
 /* The first event of that type on a side; NULL where there is none. */
 const struct session_event *pair_client_event(const struct pair *p, enum session_event_type type);
 const struct session_event *pair_gateway_event(const struct pair *p, enum session_event_type type);
+size_t pair_count_events(const struct pair *p, bool of_client, enum session_event_type type);
+/* Events up to here are old news to the two above. */
+void pair_forget_events(struct pair *p);
 enum session_state pair_client_state(const struct pair *p);
 
 /* Hand a datagram to the client as if it came from the gateway. */

@@ -381,11 +381,12 @@ END_TEST
 
 START_TEST(cookies_without_end)
 {
-    static const uint8_t value[] = {1, 2, 3};
+    uint8_t value[] = {1, 2, 3};
     pair.wire = cut;
     pair_start(&pair);
     for (unsigned i = 0; i < 50; i++) {
         pair_pump(&pair);
+        value[0]++;
         forge_init_error(NOTIFY_COOKIE, SPAN_OF(value));
     }
     pair_pump(&pair);
@@ -449,15 +450,19 @@ START_TEST(client_deletes)
 }
 END_TEST
 
+/* The connection is not given up: it is built anew at once, with the same address asked for. */
 START_TEST(gateway_deletes)
 {
     pair_start(&pair);
     pair_pump(&pair);
     session_stop(pair.gateway, pair.now);
     pair_pump(&pair);
-    ck_down(SESSION_DOWN_BY_PEER);
-    ck_assert_int_eq(pair_gateway_event(&pair, SESSION_EVENT_DOWN)->down.reason,
-                     SESSION_DOWN_REQUESTED);
+    const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_SEARCHING);
+    ck_assert_ptr_nonnull(e);
+    ck_assert_int_eq(e->searching.reason, SESSION_DOWN_BY_PEER);
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_UP);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_UP), 2);
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_DOWN));
 }
 END_TEST
 
@@ -532,7 +537,10 @@ START_TEST(a_dead_gateway_is_noticed)
     struct session_traffic t = {.last_out = 5, .last_in = MONO_NEVER};
     session_traffic(pair.client, 5, &t);
     pair_run(&pair, 200000);
-    ck_down(SESSION_DOWN_UNREACHABLE);
+    const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_SEARCHING);
+    ck_assert_ptr_nonnull(e);
+    ck_assert_int_eq(e->searching.reason, SESSION_DOWN_UNREACHABLE);
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_SEARCHING);
 }
 END_TEST
 
