@@ -11,7 +11,7 @@
 #include "common/crypto/kex.h"
 
 /* Payload types 33..53 as bits. */
-#define P(type) (1u << ((type)-PAYLOAD_SA))
+#define P(type) ((uint32_t)(1ull << (type) >> PAYLOAD_SA))
 
 enum direction { REQUEST, RESPONSE };
 
