@@ -63,11 +63,11 @@ static enum exit_code which(const struct command_options *o, const struct runtim
     return report(count == 0 ? EXIT_CODE_RUNNING_STATE : EXIT_CODE_USAGE, &f);
 }
 
-/* ERR_NOT_FOUND where it is not running (any more). */
-static enum err ask(const struct runtime *r, const char *name, const char *command, json_t **ret,
-                    struct fault *f)
+/* ERR_NOT_FOUND where it is not running (any more). what: NULL, or a word to the command. */
+static enum err ask_about(const struct runtime *r, const char *name, const char *command,
+                          const char *what, json_t **ret, struct fault *f)
 {
-    json_t *request = json_pack("{s:i, s:s}", "v", 1, "command", command);
+    json_t *request = json_pack("{s:i, s:s, s:s*}", "v", 1, "command", command, "what", what);
     enum err e = control_request(r, name, request, ret, f);
     json_decref(request);
     /* It may just be ending: then there is nothing to answer, and that is the answer. */
@@ -76,6 +76,12 @@ static enum err ask(const struct runtime *r, const char *name, const char *comma
         return fault_set(f, ERR_NOT_FOUND, "\"%s\" is not running", name);
     }
     return e;
+}
+
+static enum err ask(const struct runtime *r, const char *name, const char *command, json_t **ret,
+                    struct fault *f)
+{
+    return ask_about(r, name, command, NULL, ret, f);
 }
 
 static enum exit_code report_ask(enum err e, const struct fault *f)
@@ -164,6 +170,39 @@ enum exit_code command_status(const struct command_options *o)
     json_decref(answer);
     runtime_close(&r);
     return code;
+}
+
+/* A command that is done, or cannot be done now. */
+static enum exit_code tell(const struct command_options *o, const char *command, const char *what)
+{
+    struct runtime r;
+    char name[PROFILE_NAME_MAX];
+    json_t *answer = NULL;
+    struct fault f = {0};
+    open_runtime(&r);
+    enum exit_code code = which(o, &r, name);
+    enum err e = code == EXIT_CODE_DONE ? ask_about(&r, name, command, what, &answer, &f) : ERR_OK;
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    if (e != ERR_OK) {
+        code = report_ask(e, &f);
+    } else if (error != NULL) {
+        (void)fault_set(&f, ERR_STATE, "\"%s\": %s", name, error);
+        fault_hint(&f, "tern status %s shows its state", name);
+        code = report(EXIT_CODE_RUNNING_STATE, &f);
+    }
+    json_decref(answer);
+    runtime_close(&r);
+    return code;
+}
+
+enum exit_code command_rekey(const struct command_options *o)
+{
+    return tell(o, "rekey", o->ike == o->child ? NULL : o->ike ? "ike" : "child");
+}
+
+enum exit_code command_reconnect(const struct command_options *o)
+{
+    return tell(o, "reconnect", NULL);
 }
 
 static void list_directory(const char *directory, const struct runtime *r)

@@ -15,6 +15,7 @@ struct command_options {
     bool no_color;
     bool foreground;
     bool json;
+    bool ike, child; /* of rekey: what; neither: both */
     uint32_t timeout_s;
     const char *profile; /* NULL: not given */
 };
@@ -22,6 +23,8 @@ struct command_options {
 enum exit_code command_up(const struct command_options *o);
 enum exit_code command_down(const struct command_options *o);
 enum exit_code command_status(const struct command_options *o);
+enum exit_code command_rekey(const struct command_options *o);
+enum exit_code command_reconnect(const struct command_options *o);
 enum exit_code command_check(const struct command_options *o);
 enum exit_code command_list(const struct command_options *o);
 

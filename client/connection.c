@@ -13,7 +13,7 @@
 #include "common/base/log.h"
 #include "platform/network.h"
 
-enum { STOP_MS = 5000 };
+enum { STOP_MS = 7000, HOLD_MS = 2000 };
 
 struct resolution {
     struct connection *connection;
@@ -28,6 +28,7 @@ struct connection {
     uv_loop_t loop;
     uv_timer_t timer;    /* the session's deadline */
     uv_timer_t patience; /* --timeout, then the bound on stopping */
+    uv_timer_t hold;     /* how long packets wait for a Child SA */
     uv_signal_t on_int, on_term;
     struct resolution names[PROFILE_LIST_MAX];
     size_t names_left;
@@ -36,10 +37,15 @@ struct connection {
     struct session *session;
     struct tunnel *tunnel;
     struct system *system;
-    struct configuration config;
-    struct session_child child; /* keys wiped */
-    bool child_up, up, ended;
+    struct configuration config;                         /* what the gateway assigned last */
+    struct configuration applied;                        /* and what the system has */
+    struct session_child *children[TUNNEL_CHILDREN_MAX]; /* keys wiped; oldest first */
+    size_t child_count;
+    bool up, searching, ended;
     bool stopping; /* down was asked for */
+    bool started;  /* the session has been */
+    struct resolution redirect;
+    bool holding; /* no Child SA to leave by: packets wait in the TUN */
     const char *host;
     struct timespec since, established;
     mono_ms phase_at;
@@ -48,6 +54,8 @@ struct connection {
 };
 
 static void settle(struct connection *c);
+static void resolve(struct connection *c);
+static void on_redirect(struct connection *c, const struct redirect_target *to);
 
 /* --- words --- */
 
@@ -116,6 +124,35 @@ static enum exit_code code_for(enum session_down_reason reason)
     return EXIT_CODE_INTERNAL;
 }
 
+/* Without its keys, for status. */
+static void remember_child(struct connection *c, const struct session_child *child)
+{
+    struct session_child *own = malloc(sizeof(*own));
+    if (own == NULL || c->child_count == TUNNEL_CHILDREN_MAX) {
+        free(own);
+        return;
+    }
+    *own = *child;
+    secret_wipe(&own->enc_in);
+    secret_wipe(&own->integ_in);
+    secret_wipe(&own->enc_out);
+    secret_wipe(&own->integ_out);
+    c->children[c->child_count++] = own;
+}
+
+static void forget_child(struct connection *c, uint32_t spi_in)
+{
+    for (size_t i = 0; i < c->child_count; i++) {
+        if (c->children[i]->spi_in != spi_in)
+            continue;
+        free(c->children[i]);
+        c->child_count--;
+        memmove(&c->children[i], &c->children[i + 1],
+                (c->child_count - i) * sizeof(c->children[0]));
+        return;
+    }
+}
+
 static void install_child(struct connection *c, const struct session_child *child)
 {
     struct tunnel_child_parameters p = {
@@ -125,6 +162,12 @@ static void install_child(struct connection *c, const struct session_child *chil
                 child->suite.esn},
         .local = child->local,
         .remote = child->remote,
+        .replaces_spi_in = child->replaces_spi_in,
+        .outbound_waits = child->outbound_waits,
+        .soft_bytes = child->soft_bytes,
+        .hard_bytes = child->hard_bytes,
+        .soft_packets = child->soft_packets,
+        .hard_packets = child->hard_packets,
     };
     enum err e = tunnel_add_child(c->tunnel, &p);
     wipe(&p, sizeof(p));
@@ -134,42 +177,86 @@ static void install_child(struct connection *c, const struct session_child *chil
         fail(c, EXIT_CODE_INTERNAL, &f);
         return;
     }
-    c->child = *child;
-    secret_wipe(&c->child.enc_in);
-    secret_wipe(&c->child.integ_in);
-    secret_wipe(&c->child.enc_out);
-    secret_wipe(&c->child.integ_out);
-    c->child_up = true;
+    remember_child(c, child);
 }
 
-/* The SAs stand: make the system use them. */
-static void come_up(struct connection *c)
+/* --- up, held, up again --- */
+
+static bool same_addresses(const struct configuration *a, const struct configuration *b)
+{
+    bool same = a->address_count == b->address_count && a->dns_count == b->dns_count;
+    for (size_t i = 0; same && i < a->address_count; i++)
+        same = ip_equal(&a->addresses[i].ip, &b->addresses[i].ip);
+    for (size_t i = 0; same && i < a->dns_count; i++)
+        same = ip_equal(&a->dns[i], &b->dns[i]);
+    return same;
+}
+
+/* Make the system use what the gateway granted. A connection that was rebuilt mostly has the same
+ * addresses again, and then nothing is touched: sockets inside stay open. */
+static bool apply(struct connection *c)
 {
     struct session_status status;
     session_status(c->session, &status);
+    const struct session_child *child = c->children[c->child_count - 1];
     const struct system_plan plan = {.profile = c->options->profile,
                                      .config = &c->config,
-                                     .local = &c->child.local,
-                                     .remote = &c->child.remote,
+                                     .local = &child->local,
+                                     .remote = &child->remote,
                                      .gateway = &status.path.remote.ip};
     struct fault f = {0};
     enum exit_code code = EXIT_CODE_SELECTORS;
-    if (!c->child_up)
-        return;
     enum err e = system_check(&plan, &f);
+    if (e == ERR_OK && c->system != NULL && same_addresses(&c->config, &c->applied))
+        return true;
+    if (e == ERR_OK && c->system != NULL) {
+        log_warn("the gateway assigned other addresses: the interface is set up anew");
+        datapath_drop_tun(c->datapath);
+        system_undo(c->system);
+        c->system = NULL;
+    }
     if (e == ERR_OK)
         e = system_apply(&plan, c->options->lock, &c->system, &code, &f);
     if (e != ERR_OK) {
         fail(c, code, &f);
-        return;
+        return false;
     }
+    c->applied = c->config;
+    return true;
+}
+
+static void come_up(struct connection *c)
+{
+    struct session_status status;
+    bool first = !c->up;
+    if (c->stopping || c->child_count == 0 || !apply(c))
+        return;
+    session_status(c->session, &status);
     datapath_carry(c->datapath, c->system->tun, c->tunnel, &status.path);
     c->up = true;
+    c->searching = false;
     c->established = c->since = wall_now();
+    if (!first) {
+        log_info("up again");
+        return;
+    }
     uv_timer_stop(&c->patience);
     phase(c, "tunnel", tun_name(c->system->tun));
     if (c->options->on_up != NULL)
         c->options->on_up(c->options->on_up_ctx);
+}
+
+/* The gateway is silent or has ended the IKE SA: addresses and routes stay, so that nothing leaks
+ * and sockets inside stay open; the names are resolved again for the next attempt. */
+static void on_searching(struct connection *c, const struct session_event *e)
+{
+    if (!c->searching)
+        c->since = wall_now();
+    c->searching = true;
+    c->fault = e->searching.fault;
+    log_warn("%s; connecting anew", e->searching.fault.text);
+    if (c->names_left == 0)
+        resolve(c);
 }
 
 /* Stopped by the user: as it should be once it was up, else `up` has not done what it was asked to.
@@ -203,17 +290,30 @@ static void on_event(struct connection *c, const struct session_event *e)
     case SESSION_EVENT_CHILD_UP:
         install_child(c, &e->child);
         break;
+    case SESSION_EVENT_CHILD_DRAIN:
+        if (tunnel_drain_child(c->tunnel, e->child_down_spi_in) != ERR_OK)
+            log_debug("a Child SA that was not installed is drained");
+        forget_child(c, e->child_down_spi_in);
+        break;
     case SESSION_EVENT_CHILD_DOWN:
         if (tunnel_remove_child(c->tunnel, e->child_down_spi_in) != ERR_OK)
             log_debug("a Child SA that was not installed is gone");
-        if (c->child.spi_in == e->child_down_spi_in)
-            c->child_up = false;
+        forget_child(c, e->child_down_spi_in);
         break;
     case SESSION_EVENT_UP:
         come_up(c);
         break;
     case SESSION_EVENT_PATH:
         break; /* come_up reads it */
+    case SESSION_EVENT_SEARCHING:
+        on_searching(c, e);
+        break;
+    case SESSION_EVENT_REKEYED:
+        log_info(e->rekeyed.ike ? "IKE SA rekeyed" : "Child SA rekeyed");
+        break;
+    case SESSION_EVENT_REDIRECT:
+        on_redirect(c, &e->redirect);
+        break;
     case SESSION_EVENT_DOWN:
         on_down(c, e);
         break;
@@ -229,6 +329,27 @@ static void on_timer(uv_timer_t *timer)
     settle(c);
 }
 
+static void on_held_long(uv_timer_t *timer)
+{
+    struct connection *c = timer->data;
+    datapath_hold(c->datapath, false);
+}
+
+/* Without a Child SA to leave by, packets wait in the TUN's own queue for a moment: a rebuild that
+ * takes two round trips loses none. After that they are dropped, as old news. */
+static void hold_or_release(struct connection *c)
+{
+    bool can = tunnel_can_seal(c->tunnel);
+    if (!c->up || can == !c->holding)
+        return;
+    c->holding = !can;
+    datapath_hold(c->datapath, c->holding);
+    if (c->holding)
+        uv_timer_start(&c->hold, on_held_long, HOLD_MS, 0);
+    else
+        uv_timer_stop(&c->hold);
+}
+
 static void settle(struct connection *c)
 {
     struct session_event event;
@@ -242,6 +363,7 @@ static void settle(struct connection *c)
         on_event(c, &event);
         session_event_wipe(&event);
     } while (true);
+    hold_or_release(c);
     mono_ms next = session_next_timeout(c->session);
     if (next == MONO_NEVER || c->ended) {
         uv_timer_stop(&c->timer);
@@ -261,9 +383,14 @@ static void on_ike(void *ctx, mono_ms now, const struct path *path, struct span 
 static void on_traffic(void *ctx, mono_ms now, const struct session_traffic *t)
 {
     struct connection *c = ctx;
+    uint32_t spi_in;
     mono_ms before = session_next_timeout(c->session);
     session_traffic(c->session, now, t);
-    if (session_next_timeout(c->session) < before)
+    while (tunnel_expiring(c->tunnel, &spi_in)) {
+        session_child_expiring(c->session, now, spi_in);
+        before = MONO_NEVER; /* whatever that led to */
+    }
+    if (before == MONO_NEVER || session_next_timeout(c->session) < before)
         settle(c); /* later deadlines are found when the earlier one fires */
 }
 
@@ -339,48 +466,88 @@ static void no_way(struct connection *c, const char *what, const char *hint)
     end(c, EXIT_CODE_UNREACHABLE, &f);
 }
 
-/* All names are resolved: the ways that the kernel has to their addresses, in the profile's order.
- */
-static void begin(struct connection *c)
+/* The kernel's way to an address; false where it has none. */
+static bool way_to(const struct connection *c, const struct ip *ip, uint16_t port, struct path *ret)
+{
+    struct network_route route;
+    char address[IP_TEXT_MAX];
+    uint16_t local_port = datapath_port(c->datapath, ip->family);
+    if (local_port == 0 || network_route_to(ip, ROUTES_MARK, &route) != ERR_OK) {
+        log_info("no route to %s", ip_format(ip, address));
+        return false;
+    }
+    *ret = (struct path){.local = {route.source, local_port}, .remote = {*ip, port}};
+    return true;
+}
+
+/* What the names resolved to, in the profile's order. */
+static size_t ways(const struct connection *c, struct path paths[SESSION_PATHS_MAX],
+                   const struct ip **ret_unreachable)
 {
     const struct profile *p = c->options->profile;
-    struct path paths[SESSION_PATHS_MAX];
-    size_t count = 0, resolved = 0;
-    char text[512] = "";
+    size_t count = 0;
+    *ret_unreachable = NULL;
     for (size_t i = 0; i < p->addresses.count; i++) {
         for (size_t j = 0; j < c->names[i].count && count < SESSION_PATHS_MAX; j++) {
             const struct ip *ip = &c->names[i].results[j];
-            struct network_route route;
-            uint16_t port = datapath_port(c->datapath, ip->family);
-            resolved++;
-            char address[IP_TEXT_MAX];
-            if (port == 0 || network_route_to(ip, ROUTES_MARK, &route) != ERR_OK) {
-                snprintf(text, sizeof(text), "no route to %s", ip_format(ip, address));
-                log_info("%s", text);
-                continue;
-            }
-            paths[count++] = (struct path){.local = {route.source, port}, .remote = {*ip, p->port}};
+            if (way_to(c, ip, p->port, &paths[count]))
+                count++;
+            else
+                *ret_unreachable = ip;
         }
     }
-    if (resolved == 0) {
-        snprintf(text, sizeof(text), "the name %s cannot be resolved", c->host);
-        no_way(c, text, "check Address in [Gateway] and this machine's DNS");
-        return;
-    }
-    if (count == 0) {
-        no_way(c, text, "check that this machine is connected to a network");
-        return;
-    }
-    phase(c, "resolve", c->host);
-    mono_ms now = datapath_now();
+    return count;
+}
+
+static void start(struct connection *c, const struct path *paths, size_t count)
+{
     struct fault f = {0};
+    mono_ms now = datapath_now();
+    phase(c, "resolve", c->host);
+    c->started = true;
     session_networks_changed(c->session, now, paths, count);
     enum err e = session_start(c->session, now);
-    if (e != ERR_OK) {
-        (void)fault_set(&f, e, "the connection could not be begun: %s", err_text(e));
-        end(c, EXIT_CODE_INTERNAL, &f);
+    if (e == ERR_OK)
         return;
+    (void)fault_set(&f, e, "the connection could not be begun: %s", err_text(e));
+    end(c, EXIT_CODE_INTERNAL, &f);
+}
+
+/* All names are resolved. */
+static void begin(struct connection *c)
+{
+    struct path paths[SESSION_PATHS_MAX];
+    const struct ip *unreachable;
+    char text[512], address[IP_TEXT_MAX];
+    size_t count = ways(c, paths, &unreachable);
+    if (count > 0 && !c->started) {
+        start(c, paths, count);
+    } else if (count > 0) {
+        session_networks_changed(c->session, datapath_now(), paths, count);
+    } else if (c->started) {
+        log_info("no way to %s at the moment", c->host); /* the next attempt looks again */
+    } else if (unreachable == NULL) {
+        snprintf(text, sizeof(text), "the name %s cannot be resolved", c->host);
+        no_way(c, text, "check Address in [Gateway] and this machine's DNS");
+    } else {
+        snprintf(text, sizeof(text), "no route to %s", ip_format(unreachable, address));
+        no_way(c, text, "check that this machine is connected to a network");
     }
+    if (!c->ended)
+        settle(c);
+}
+
+/* The gateway sent us to another one (RFC 5685); its identity has to be the same. */
+static void begin_redirected(struct connection *c)
+{
+    const struct resolution *r = &c->redirect;
+    struct path paths[SESSION_PATHS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        if (way_to(c, &r->results[i], c->options->profile->port, &paths[count]))
+            count++;
+    }
+    session_redirected(c->session, datapath_now(), paths, count);
     settle(c);
 }
 
@@ -407,30 +574,49 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
     uv_freeaddrinfo(list);
     if (status != 0 && status != UV_ECANCELED)
         log_warn("a gateway address is not resolved: %s", uv_strerror(status));
-    if (--c->names_left == 0 && !c->ended && !c->stopping)
+    bool last = r == &c->redirect || --c->names_left == 0;
+    if (!last || c->ended || c->stopping)
+        return;
+    if (r == &c->redirect)
+        begin_redirected(c);
+    else
         begin(c);
+}
+
+/* False where it has its results already, or will have none. */
+static bool look_up(struct connection *c, struct resolution *r, const char *name)
+{
+    static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
+    r->connection = c;
+    r->count = 0;
+    r->request.data = r;
+    if (ip_parse(name, &r->results[0]) == ERR_OK) {
+        r->count = 1;
+        return false;
+    }
+    r->active = uv_getaddrinfo(&c->loop, &r->request, on_resolved, name, NULL, &hints) == 0;
+    return r->active;
 }
 
 static void resolve(struct connection *c)
 {
     const struct profile *p = c->options->profile;
-    static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
     for (size_t i = 0; i < p->addresses.count; i++) {
-        struct resolution *r = &c->names[i];
-        r->connection = c;
-        if (ip_parse(p->addresses.items[i], &r->results[0]) == ERR_OK) {
-            r->count = 1;
-            continue;
-        }
-        r->request.data = r;
-        if (uv_getaddrinfo(&c->loop, &r->request, on_resolved, p->addresses.items[i], NULL,
-                           &hints) == 0) {
-            r->active = true;
+        if (look_up(c, &c->names[i], p->addresses.items[i]))
             c->names_left++;
-        }
     }
     if (c->names_left == 0)
         begin(c);
+}
+
+static void on_redirect(struct connection *c, const struct redirect_target *to)
+{
+    struct resolution *r = &c->redirect;
+    char address[IP_TEXT_MAX];
+    const char *where = to->ip.family != IP_NONE ? ip_format(&to->ip, address) : to->name;
+    log_info("the gateway sends us to %s", where);
+    if (!r->active && !look_up(c, r, where))
+        begin_redirected(c);
 }
 
 /* --- the control socket --- */
@@ -439,6 +625,8 @@ static const char *state_text(const struct connection *c)
 {
     if (c->ended || c->stopping)
         return "down";
+    if (c->searching)
+        return "searching";
     return c->up ? "up" : "connecting";
 }
 
@@ -451,7 +639,7 @@ static json_t *status_reply(struct connection *c)
         .established = c->established,
         .host = c->host,
         .system = c->system,
-        .child = c->child_up ? &c->child : NULL,
+        .child_count = c->child_count,
         .last_error = c->fault.text,
     };
     struct network_route route;
@@ -461,9 +649,31 @@ static json_t *status_reply(struct connection *c)
         v.path_interface = route.interface_name;
         v.path_mtu = route.mtu;
     }
-    if (c->child_up && tunnel_child_status(c->tunnel, c->child.spi_in, &v.counters) != ERR_OK)
-        v.child = NULL;
+    for (size_t i = 0; i < c->child_count; i++) {
+        struct connection_child *child = &v.children[i];
+        child->child = c->children[i];
+        child->rekeys = session_child_rekeys(c->session, child->child->spi_in);
+        if (tunnel_child_status(c->tunnel, child->child->spi_in, &child->counters) != ERR_OK)
+            log_debug("a Child SA without counters");
+    }
     return presentation_status(&v);
+}
+
+static json_t *done_or_not(struct connection *c, enum err e)
+{
+    settle(c);
+    return e == ERR_OK ? json_pack("{s:b}", "ok", 1)
+                       : json_pack("{s:s}", "error", "the connection is not up");
+}
+
+static json_t *rekey_reply(struct connection *c, const json_t *request)
+{
+    const char *what = json_string_value(json_object_get(request, "what"));
+    enum session_rekey rekey = what == NULL                 ? SESSION_REKEY_BOTH
+                               : strcmp(what, "ike") == 0   ? SESSION_REKEY_IKE
+                               : strcmp(what, "child") == 0 ? SESSION_REKEY_CHILD
+                                                            : SESSION_REKEY_BOTH;
+    return done_or_not(c, session_rekey(c->session, datapath_now(), rekey));
 }
 
 static json_t *on_request(void *ctx, const json_t *request)
@@ -476,6 +686,10 @@ static json_t *on_request(void *ctx, const json_t *request)
         stop(c);
         return json_pack("{s:b}", "ok", 1);
     }
+    if (command != NULL && strcmp(command, "rekey") == 0)
+        return rekey_reply(c, request);
+    if (command != NULL && strcmp(command, "reconnect") == 0)
+        return done_or_not(c, session_reconnect(c->session, datapath_now()));
     return json_pack("{s:s}", "error", "unknown command");
 }
 
@@ -506,6 +720,8 @@ static void start_handles(struct connection *c)
 {
     uv_timer_init(&c->loop, &c->timer);
     uv_timer_init(&c->loop, &c->patience);
+    uv_timer_init(&c->loop, &c->hold);
+    c->hold.data = c;
     uv_signal_init(&c->loop, &c->on_int);
     uv_signal_init(&c->loop, &c->on_term);
     c->timer.data = c->patience.data = c->on_int.data = c->on_term.data = c;
@@ -520,6 +736,8 @@ static void close_all(struct connection *c)
         if (c->names[i].active)
             uv_cancel((uv_req_t *)&c->names[i].request);
     }
+    if (c->redirect.active)
+        uv_cancel((uv_req_t *)&c->redirect.request);
     if (c->datapath != NULL)
         datapath_stop(c->datapath);
     system_undo(c->system);
@@ -528,11 +746,14 @@ static void close_all(struct connection *c)
     control_close(c->control);
     uv_close((uv_handle_t *)&c->timer, NULL);
     uv_close((uv_handle_t *)&c->patience, NULL);
+    uv_close((uv_handle_t *)&c->hold, NULL);
     uv_close((uv_handle_t *)&c->on_int, NULL);
     uv_close((uv_handle_t *)&c->on_term, NULL);
     do /* a stop that was asked for before ends the first run at once */
         uv_run(&c->loop, UV_RUN_DEFAULT);
     while (uv_loop_close(&c->loop) == UV_EBUSY);
+    while (c->child_count > 0)
+        free(c->children[--c->child_count]);
     tunnel_free(c->tunnel);
     session_free(c->session);
 }

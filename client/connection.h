@@ -24,18 +24,24 @@ struct connection_options {
  * 0, the fault has the words. */
 enum exit_code connection_run(const struct connection_options *o, struct fault *f);
 
+struct connection_child {
+    const struct session_child *child; /* without keys */
+    struct tunnel_child_status counters;
+    uint32_t rekeys;
+};
+
 /* What status shows, gathered by the connection; see presentation.h. */
 struct connection_view {
     const struct profile *profile;
-    const char *state; /* connecting, up, down */
+    const char *state; /* connecting, up, searching, down */
     struct timespec since, established;
     struct session_status session;
-    const char *host;                  /* the address as the profile writes it */
-    const char *path_interface;        /* NULL: not known */
-    uint32_t path_mtu;                 /* 0: not known */
-    const struct system *system;       /* NULL before it is set up */
-    const struct session_child *child; /* NULL before it is up; without keys */
-    struct tunnel_child_status counters;
+    const char *host;            /* the address as the profile writes it */
+    const char *path_interface;  /* NULL: not known */
+    uint32_t path_mtu;           /* 0: not known */
+    const struct system *system; /* NULL before it is set up */
+    struct connection_child children[TUNNEL_CHILDREN_MAX];
+    size_t child_count;
     const char *last_error; /* NULL: none */
 };
 

@@ -232,4 +232,7 @@ void credentials_session_config(const struct profile *p, const struct credential
     ret->keepalive_ms = p->keepalive_s == PROFILE_KEEPALIVE_AUTO ? KEEPALIVE_AUTO_MS
                                                                  : (uint32_t)p->keepalive_s * 1000;
     ret->dpd_ms = p->dpd_s * 1000;
+    ret->lifetimes = (struct session_lifetimes){.ike_ms = p->ike_lifetime_s * 1000,
+                                                .child_ms = p->esp_lifetime_s * 1000,
+                                                .child_bytes = p->esp_bytes};
 }

@@ -19,9 +19,10 @@ struct datapath {
     uv_loop_t *loop;
     struct datapath_callbacks callbacks;
     struct udp *udp[2]; /* IPv4, IPv6; NULL where the machine lacks the family */
-    uv_poll_t udp_poll[2], tun_poll;
-    bool udp_polled[2], tun_polled;
-    unsigned handles; /* not yet closed */
+    uv_poll_t udp_poll[2];
+    bool udp_polled[2];
+    uv_poll_t *tun_poll; /* NULL: no TUN to read from */
+    unsigned handles;    /* not yet closed */
     bool closing;
     struct tun *tun;
     struct tunnel *tunnel;
@@ -56,7 +57,7 @@ uint16_t datapath_port(const struct datapath *d, enum ip_family family)
 /* Open `count` ESP packets and hand what is good to the TUN. */
 static void deliver(struct datapath *d, size_t count, mono_ms now)
 {
-    if (count == 0 || d->tunnel == NULL)
+    if (count == 0 || d->tunnel == NULL || d->tun == NULL)
         return;
     tunnel_open(d->tunnel, d->packets, d->results, count);
     for (size_t i = 0; i < count; i++) {
@@ -251,24 +252,49 @@ void datapath_carry(struct datapath *d, struct tun *tun, struct tunnel *tunnel,
     d->tun = tun;
     d->tunnel = tunnel;
     d->path = *path;
-    if (d->tun_polled)
+    if (d->tun_poll != NULL)
         return;
-    if (uv_poll_init(d->loop, &d->tun_poll, tun_fd(tun)) != 0) {
+    uv_poll_t *poll = calloc(1, sizeof(*poll));
+    if (poll == NULL || uv_poll_init(d->loop, poll, tun_fd(tun)) != 0) {
+        free(poll);
         d->callbacks.tun_lost(d->callbacks.ctx);
         return;
     }
-    d->tun_poll.data = d;
-    d->tun_polled = true;
-    d->handles++;
-    uv_poll_start(&d->tun_poll, UV_READABLE, on_tun);
+    poll->data = d;
+    d->tun_poll = poll;
+    uv_poll_start(poll, UV_READABLE, on_tun);
+}
+
+void datapath_hold(struct datapath *d, bool held)
+{
+    if (d->tun_poll == NULL)
+        return;
+    if (held)
+        uv_poll_stop(d->tun_poll);
+    else
+        uv_poll_start(d->tun_poll, UV_READABLE, on_tun);
+}
+
+static void on_tun_poll_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+/* The handle has a life of its own, for another TUN may come before it is closed. */
+void datapath_drop_tun(struct datapath *d)
+{
+    d->tun = NULL;
+    if (d->tun_poll == NULL)
+        return;
+    uv_poll_stop(d->tun_poll);
+    uv_close((uv_handle_t *)d->tun_poll, on_tun_poll_closed);
+    d->tun_poll = NULL;
 }
 
 void datapath_stop(struct datapath *d)
 {
-    if (d->tun_polled)
-        uv_poll_stop(&d->tun_poll);
+    datapath_drop_tun(d);
     d->tunnel = NULL;
-    d->tun = NULL;
 }
 
 static void release(struct datapath *d)
@@ -299,6 +325,4 @@ void datapath_close(struct datapath *d)
         if (d->udp_polled[i])
             uv_close((uv_handle_t *)&d->udp_poll[i], on_closed);
     }
-    if (d->tun_polled)
-        uv_close((uv_handle_t *)&d->tun_poll, on_closed);
 }

@@ -35,6 +35,10 @@ void datapath_send(struct datapath *d, const struct session_datagram *datagram);
 /* Begin to carry: from this TUN, through this tunnel, on this path. Borrows both. */
 void datapath_carry(struct datapath *d, struct tun *tun, struct tunnel *tunnel,
                     const struct path *path);
+/* Packets stay in the TUN's own queue while held. */
+void datapath_hold(struct datapath *d, bool held);
+/* Forget the TUN, which is about to be closed; datapath_carry brings the next. */
+void datapath_drop_tun(struct datapath *d);
 /* No more packets, in either direction. */
 void datapath_stop(struct datapath *d);
 

@@ -9,7 +9,13 @@
 #include "client/commands.h"
 #include "client/presentation.h"
 
-enum option_bit { OPTION_FOREGROUND = 1, OPTION_TIMEOUT = 2, OPTION_JSON = 4, OPTION_GLOBAL = 8 };
+enum option_bit {
+    OPTION_FOREGROUND = 1,
+    OPTION_TIMEOUT = 2,
+    OPTION_JSON = 4,
+    OPTION_WHAT = 8,
+    OPTION_GLOBAL = 16
+};
 
 struct option_entry {
     const char *name;
@@ -23,6 +29,8 @@ static const struct option_entry option_table[] = {
     {"foreground", 'f', NULL, OPTION_FOREGROUND, "stay, and log to stderr"},
     {"timeout", 't', "SECONDS", OPTION_TIMEOUT, "for the whole of the first connection (30)"},
     {"json", 'j', NULL, OPTION_JSON, "one JSON object"},
+    {"ike", 'i', NULL, OPTION_WHAT, "the IKE SA alone"},
+    {"child", 'c', NULL, OPTION_WHAT, "the Child SA alone"},
     {"log-level", 'l', "LEVEL", OPTION_GLOBAL, "error, warn, info (default) or debug"},
     {"log-file", 'L', "PATH", OPTION_GLOBAL, "default: stderr with --foreground, else syslog"},
     {"quiet", 'q', NULL, OPTION_GLOBAL, "no progress"},
@@ -49,6 +57,9 @@ static const struct command commands[] = {
     {"down", PROFILE_OPTIONAL, 0, command_down,
      "delete the SAs at the gateway, restore routes and DNS, stop"},
     {"status", PROFILE_OPTIONAL, OPTION_JSON, command_status, "what a connection does"},
+    {"reconnect", PROFILE_REQUIRED, 0, command_reconnect,
+     "a fresh IKE SA; the old one is deleted once it stands"},
+    {"rekey", PROFILE_OPTIONAL, OPTION_WHAT, command_rekey, "new keys now, for both SAs"},
     {"list", PROFILE_NEVER, 0, command_list, "profiles and their state"},
     {"check", PROFILE_REQUIRED, 0, command_check,
      "verify a profile and the files it names, without connecting"},
@@ -74,7 +85,7 @@ static void print_help(FILE *out)
 {
     fprintf(out, "tern %s: an IKEv2/IPsec VPN client in userspace\n\n", TERN_VERSION);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(out, "  tern %-6s%-11s %s\n", commands[i].name, argument_text[commands[i].profile],
+        fprintf(out, "  tern %-9s%-11s %s\n", commands[i].name, argument_text[commands[i].profile],
                 commands[i].text);
     fprintf(out, "\nPROFILE is a path (with a slash, or ending in .conf), or NAME for\n"
                  "/etc/tern/NAME.conf, then $XDG_CONFIG_HOME/tern/NAME.conf.\n\nOptions:\n");
@@ -154,6 +165,12 @@ static const char *take_option(struct parsed *p, int key)
                                                     : "--timeout takes 1 to 86400 seconds, not";
     case 'j':
         o->json = true;
+        return NULL;
+    case 'i':
+        o->ike = true;
+        return NULL;
+    case 'c':
+        o->child = true;
         return NULL;
     case 'l':
         return parse_level(optarg, &o->log_level)

@@ -93,11 +93,12 @@ static json_t *ike_object(const struct connection_view *v)
     char proposal[PROPOSAL_TEXT_MAX];
     const char *chosen =
         s->ike.prf != PRF_NONE ? suite_format(&s->ike, PROTOCOL_IKE, proposal) : NULL;
-    return json_pack("{s:o, s:o, s:o, s:o, s:i, s:b, s:b}", "spi_i",
+    return json_pack("{s:o, s:o, s:o, s:o, s:I, s:b, s:b}", "spi_i",
                      s->spi_i != 0 ? hex(s->spi_i, 16) : json_null(), "spi_r",
                      s->spi_r != 0 ? hex(s->spi_r, 16) : json_null(), "proposal",
                      text_or_null(chosen), "established", time_or_null(&v->established), "rekeys",
-                     0, "mobike", s->peer_mobike, "fragmentation", s->peer_fragmentation);
+                     (json_int_t)s->ike_rekeys, "mobike", s->peer_mobike, "fragmentation",
+                     s->peer_fragmentation);
 }
 
 static json_t *selectors(const struct selector_list *l)
@@ -110,11 +111,8 @@ static json_t *selectors(const struct selector_list *l)
     return array;
 }
 
-static json_t *children(const struct connection_view *v)
+static json_t *child_object(const struct connection_child *v)
 {
-    json_t *array = json_array();
-    if (v->child == NULL)
-        return array;
     const struct tunnel_child_status *c = &v->counters;
     char proposal[PROPOSAL_TEXT_MAX];
     json_t *rx = json_pack("{s:I, s:I, s:I, s:I}", "packets", (json_int_t)c->in.packets, "bytes",
@@ -122,12 +120,18 @@ static json_t *children(const struct connection_view *v)
                            (json_int_t)c->in.bad);
     json_t *tx = json_pack("{s:I, s:I}", "packets", (json_int_t)c->out.packets, "bytes",
                            (json_int_t)c->out.bytes);
-    json_array_append_new(
-        array, json_pack("{s:o, s:o, s:s, s:o, s:o, s:i, s:o, s:o}", "spi_in",
-                         hex(v->child->spi_in, 8), "spi_out", hex(v->child->spi_out, 8), "proposal",
-                         suite_format(&v->child->suite, PROTOCOL_ESP, proposal), "local",
-                         selectors(&v->child->local), "remote", selectors(&v->child->remote),
-                         "rekeys", 0, "rx", rx, "tx", tx));
+    return json_pack("{s:o, s:o, s:s, s:o, s:o, s:I, s:o, s:o}", "spi_in", hex(v->child->spi_in, 8),
+                     "spi_out", hex(v->child->spi_out, 8), "proposal",
+                     suite_format(&v->child->suite, PROTOCOL_ESP, proposal), "local",
+                     selectors(&v->child->local), "remote", selectors(&v->child->remote), "rekeys",
+                     (json_int_t)v->rekeys, "rx", rx, "tx", tx);
+}
+
+static json_t *children(const struct connection_view *v)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < v->child_count; i++)
+        json_array_append_new(array, child_object(&v->children[i]));
     return array;
 }
 
@@ -170,7 +174,7 @@ json_t *presentation_status(const struct connection_view *v)
     json_object_set_new(o, "ike", ike_object(v));
     json_object_set_new(o, "children", children(v));
     json_object_set_new(o, "handovers", json_integer(0));
-    json_object_set_new(o, "reconnects", json_integer(0));
+    json_object_set_new(o, "reconnects", json_integer((json_int_t)v->session.reconnects));
     json_object_set_new(o, "last_handover", json_null());
     json_object_set_new(o, "last_error", text_or_null(v->last_error));
     return o;

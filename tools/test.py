@@ -2,6 +2,7 @@
 
     build      Release and Sanitize with gcc, Release with clang; warnings are errors
     layers     who may include whom; and that the check finds planted violations
+    rules      every test that tests/rules names is there; and that the check finds planted faults
     format     clang-format; skipped where another version than Debian 12's disagrees
     unit       unit tests, built with ASan and UBSan
     valgrind   unit tests of parsing and state, under valgrind
@@ -32,7 +33,7 @@ BUILDS = {
 # Under valgrind everything is some thirty times slower: not where most of the time is arithmetic. And
 # not where a test expects an abort, which needs the fork.
 VALGRIND = (r"^test_(packet|client|platform|gateway)_|^test_base_(addr|selector)"
-            r"|^test_ike_(message|payload|proposal|window)")
+            r"|^test_ike_(cookie|message|payload|proposal|window)")
 
 
 class Tally:
@@ -89,6 +90,11 @@ def part_build(tally, _):
 def part_layers(tally, _):
     tally.one(run(ROOT / "tools/checks/layers") == 0)
     tally.one(run(ROOT / "tools/checks/layers-selftest") == 0)
+
+
+def part_rules(tally, _):
+    tally.one(run(ROOT / "tools/checks/rules", "--allow-missing") == 0)
+    tally.one(run(ROOT / "tools/checks/rules-selftest") == 0)
 
 
 def part_format(tally, _):
@@ -149,6 +155,7 @@ def part_sanitize(tally, args):
 PARTS = {
     "build": (part_build, ()),
     "layers": (part_layers, ()),
+    "rules": (part_rules, ()),
     "format": (part_format, ()),
     "unit": (part_unit, ("sanitize",)),
     "valgrind": (part_valgrind, ("release",)),

@@ -1,12 +1,14 @@
-/* The policy of the tunnel: outbound the newest child whose selectors match, inbound the child the
- * SPI names, and then its selectors again, now that the inner packet can be read (RFC 4301 5.1,
- * 5.2).
+/* The policy of the tunnel: outbound the newest ready child whose selectors match, inbound the
+ * child the SPI names, and then its selectors again, now that the inner packet can be read (RFC
+ * 4301 5.1, 5.2).
  *
  * Children are kept oldest first. The sealing half writes only the outbound SAs and counters, the
  * opening half only the inbound ones, so each may have a thread of its own while no child is added
- * or removed. Sealing and opening themselves are in esp.c. */
+ * or removed; `ready` is what they share: set once by either, never cleared but by draining.
+ * Sealing and opening themselves are in esp.c. */
 #include "common/esp/tunnel.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,11 +19,17 @@ struct child {
     struct esp_in *in;
     struct esp_out *out;
     struct selector_list local, remote;
+    uint32_t replaces_spi_in;
+    uint64_t soft_bytes, hard_bytes, soft_packets, hard_packets;
+    atomic_bool ready; /* packets may leave by it */
+    bool drained;
+    bool told; /* that a soft bound is reached */
 };
 
 struct tunnel {
     struct child *children[TUNNEL_CHILDREN_MAX];
     size_t count;
+    bool expiring; /* some child has something to tell */
     struct tunnel_counters counters;
 };
 
@@ -64,6 +72,12 @@ static enum err child_new(const struct tunnel_child_parameters *p, struct child 
     }
     c->local = p->local;
     c->remote = p->remote;
+    c->replaces_spi_in = p->replaces_spi_in;
+    c->soft_bytes = p->soft_bytes;
+    c->hard_bytes = p->hard_bytes;
+    c->soft_packets = p->soft_packets;
+    c->hard_packets = p->hard_packets;
+    atomic_init(&c->ready, !p->outbound_waits);
     *ret = c;
     return ERR_OK;
 }
@@ -90,11 +104,32 @@ enum err tunnel_add_child(struct tunnel *t, const struct tunnel_child_parameters
     return e;
 }
 
+/* The peer gave up the one, so it has the other. */
+static void ready_successors(struct tunnel *t, uint32_t spi_in)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->children[i]->replaces_spi_in == spi_in && !t->children[i]->drained)
+            atomic_store(&t->children[i]->ready, true);
+    }
+}
+
+enum err tunnel_drain_child(struct tunnel *t, uint32_t spi_in)
+{
+    size_t i = find_child(t, spi_in);
+    if (i == t->count)
+        return ERR_NOT_FOUND;
+    t->children[i]->drained = true;
+    atomic_store(&t->children[i]->ready, false);
+    ready_successors(t, spi_in);
+    return ERR_OK;
+}
+
 enum err tunnel_remove_child(struct tunnel *t, uint32_t spi_in)
 {
     size_t i = find_child(t, spi_in);
     if (i == t->count)
         return ERR_NOT_FOUND;
+    ready_successors(t, spi_in);
     child_free(t->children[i]);
     t->count--;
     memmove(&t->children[i], &t->children[i + 1], (t->count - i) * sizeof(t->children[0]));
@@ -125,6 +160,45 @@ const struct tunnel_counters *tunnel_counters(const struct tunnel *t)
     return &t->counters;
 }
 
+static bool spent(const struct child *c)
+{
+    const struct esp_counters *out = esp_out_counters(c->out);
+    return (c->hard_bytes != 0 && out->bytes >= c->hard_bytes) ||
+           (c->hard_packets != 0 && out->packets >= c->hard_packets);
+}
+
+static bool nearly_spent(const struct child *c)
+{
+    const struct esp_counters *out = esp_out_counters(c->out);
+    return !c->told && ((c->soft_bytes != 0 && out->bytes >= c->soft_bytes) ||
+                        (c->soft_packets != 0 && out->packets >= c->soft_packets));
+}
+
+bool tunnel_can_seal(const struct tunnel *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        if (atomic_load_explicit(&t->children[i]->ready, memory_order_relaxed))
+            return true;
+    }
+    return false;
+}
+
+bool tunnel_expiring(struct tunnel *t, uint32_t *ret_spi_in)
+{
+    if (!t->expiring)
+        return false;
+    for (size_t i = 0; i < t->count; i++) {
+        struct child *c = t->children[i];
+        if (nearly_spent(c)) {
+            c->told = true;
+            *ret_spi_in = esp_in_spi(c->in);
+            return true;
+        }
+    }
+    t->expiring = false;
+    return false;
+}
+
 /* ICMP has one type and code instead of two ports, and both selectors look at it (RFC 7296
  * 3.13.1). */
 static bool is_icmp(const struct ip_header *h)
@@ -151,7 +225,8 @@ static struct tunnel_result seal_one(struct tunnel *t, struct packet *p)
     struct child *c = NULL;
     for (size_t i = t->count; e == ERR_OK && c == NULL && i > 0; i--) {
         struct child *candidate = t->children[i - 1];
-        if (source_matches(&candidate->local, &h) && destination_matches(&candidate->remote, &h))
+        if (atomic_load_explicit(&candidate->ready, memory_order_relaxed) &&
+            source_matches(&candidate->local, &h) && destination_matches(&candidate->remote, &h))
             c = candidate;
     }
     if (c == NULL) {
@@ -159,10 +234,12 @@ static struct tunnel_result seal_one(struct tunnel *t, struct packet *p)
         return (struct tunnel_result){.err = e != ERR_OK ? e : ERR_SELECTOR, .spi = 0};
     }
     size_t inner_len = p->len;
-    e = esp_seal(c->out, p);
+    e = spent(c) ? ERR_EXHAUSTED : esp_seal(c->out, p);
     if (e == ERR_OK) {
         t->counters.out.packets++;
         t->counters.out.bytes += inner_len;
+        if (nearly_spent(c))
+            t->expiring = true;
     }
     return (struct tunnel_result){.err = e, .spi = esp_out_spi(c->out)};
 }
@@ -190,8 +267,11 @@ static struct tunnel_result open_one(struct tunnel *t, struct packet *p)
     struct child *c = t->children[i];
     struct esp_opened opened;
     enum err e = esp_open_inner(c->in, p, &opened);
-    if (opened.authentic)
+    if (opened.authentic) {
         t->counters.authentic++;
+        if (!c->drained && !atomic_load_explicit(&c->ready, memory_order_relaxed))
+            atomic_store(&c->ready, true); /* the peer has it, and uses it */
+    }
     if (e == ERR_OK && (!source_matches(&c->remote, &opened.inner) ||
                         !destination_matches(&c->local, &opened.inner)))
         e = ERR_SELECTOR;

@@ -9,6 +9,14 @@
 struct tunnel_child_parameters {
     struct esp_parameters in, out;
     struct selector_list local, remote; /* what may leave from, and what may be reached */
+    /* The child that this one succeeds, 0: none. With outbound_waits nothing is sealed with it
+     * until one of its packets has been opened, or its predecessor is drained or removed: before,
+     * the peer may not have it yet (RFC 7296 2.8). */
+    uint32_t replaces_spi_in;
+    bool outbound_waits;
+    /* Outbound: at the soft bounds tunnel_expiring tells of it, beyond the hard ones nothing is
+     * sealed. Bytes are inner octets. 0: none. */
+    uint64_t soft_bytes, hard_bytes, soft_packets, hard_packets;
 };
 
 struct tunnel_child_status {
@@ -16,7 +24,7 @@ struct tunnel_child_status {
     struct esp_counters in, out;
 };
 
-enum { TUNNEL_CHILDREN_MAX = 8 };
+enum { TUNNEL_CHILDREN_MAX = 16 };
 
 struct tunnel;
 
@@ -26,11 +34,17 @@ void tunnel_free(struct tunnel *t); /* NULL is fine */
 /* The newest child whose selectors match carries outbound traffic. ERR_LIMIT, ERR_MEMORY,
  * ERR_STATE where that inbound SPI is taken, and esp_out_new's own errors. */
 CHECKED enum err tunnel_add_child(struct tunnel *t, const struct tunnel_child_parameters *p);
-/* By the inbound SPI. ERR_NOT_FOUND. */
+/* Both by the inbound SPI. ERR_NOT_FOUND. Drained, it seals nothing more and still opens. */
+CHECKED enum err tunnel_drain_child(struct tunnel *t, uint32_t spi_in);
 CHECKED enum err tunnel_remove_child(struct tunnel *t, uint32_t spi_in);
 size_t tunnel_children(const struct tunnel *t);
 CHECKED enum err tunnel_child_status(const struct tunnel *t, uint32_t spi_in,
                                      struct tunnel_child_status *ret);
+
+/* A child that has reached a soft bound since it was last asked for: true once for each. */
+bool tunnel_expiring(struct tunnel *t, uint32_t *ret_spi_in);
+/* Is there any child that seals at all? */
+bool tunnel_can_seal(const struct tunnel *t);
 
 /* One result per packet of a batch; packets are changed in place. */
 struct tunnel_result {

@@ -1,10 +1,11 @@
 /* The responder's stateless cookies (RFC 7296 2.6).
  *
- *     cookie = version | HMAC-SHA-256(secret, Ni | SPIi | port | address)
+ *     cookie = version | HMAC-SHA-256(secret, SPIi | port | address's length | address | Ni)
  *
  * Nothing is kept for a sender: the cookie that comes back is made anew from the request it came
  * in, and compared. It is bound to the nonce and the initiator's SPI, so that it is of no use for
- * another handshake. */
+ * another handshake. Only the last of the fields has an open length: no octets of one can pass for
+ * another's. */
 #include "common/ike/cookie.h"
 
 #include <string.h>
@@ -21,7 +22,7 @@ struct request {
 
 static enum err request_parse(struct span message, struct request *ret)
 {
-    struct ike_header h;
+    struct ike_header h = {0};
     struct payload_list l;
     struct notify_payload cookie;
     uint8_t bad_type;
@@ -49,13 +50,15 @@ static enum err request_parse(struct span message, struct request *ret)
 static enum err cookie_make(const uint8_t key[32], uint8_t version, const struct endpoint *sender,
                             const struct request *q, uint8_t out[COOKIE_LEN])
 {
-    uint8_t fixed[8 + 2], mac[PRF_OUT_MAX];
+    uint8_t fixed[8 + 2 + 1 + 16], mac[PRF_OUT_MAX];
     struct wire_writer w;
     wire_writer_init(&w, fixed, sizeof fixed);
     wire_write_u64(&w, q->spi_i);
     wire_write_u16(&w, sender->port);
-    const struct span parts[] = {q->nonce, wire_written(&w), ip_span(&sender->ip)};
-    enum err e = prf(PRF_HMAC_SHA2_256, span_make(key, 32), parts, 3, mac);
+    wire_write_u8(&w, (uint8_t)ip_len(sender->ip.family));
+    wire_write_span(&w, ip_span(&sender->ip));
+    const struct span parts[] = {wire_written(&w), q->nonce};
+    enum err e = prf(PRF_HMAC_SHA2_256, span_make(key, 32), parts, 2, mac);
     if (e != ERR_OK)
         return e;
     out[0] = version;

@@ -7,39 +7,10 @@
 
 #include "common/base/log.h"
 
-static void write_proposals(struct message_writer *m, const struct proposal_list *l)
-{
-    size_t at = payload_begin(m, PAYLOAD_SA);
-    proposal_list_write(&m->w, l);
-    payload_end(m, at);
-}
-
-static void spi_to_octets(uint32_t spi, uint8_t out[4])
-{
-    out[0] = (uint8_t)(spi >> 24);
-    out[1] = (uint8_t)(spi >> 16);
-    out[2] = (uint8_t)(spi >> 8);
-    out[3] = (uint8_t)spi;
-}
-
-/* The peer's SPI in a proposal of a Child SA. */
-static enum err read_spi(const struct proposal *p, uint32_t *ret)
-{
-    struct wire_reader r;
-    wire_reader_init(&r, span_make(p->spi, p->spi_len));
-    uint32_t spi = wire_read_u32(&r);
-    enum err e = wire_read_finish(&r);
-    if (e == ERR_OK && (p->protocol != PROTOCOL_ESP || spi < 256))
-        e = ERR_MALFORMED; /* RFC 4303 2.1: reserved */
-    if (e == ERR_OK)
-        *ret = spi;
-    return e;
-}
-
 static void established(struct ike_sa *sa, mono_ms now)
 {
     sa->state = SA_ESTABLISHED;
-    sa->established = now;
+    sa_start_life(sa, now);
     sa_handshake_free(sa);
     ASSERT(sa->peer_id.type != IDENTITY_NONE);
     struct session_event *event = session_emit(sa->session, SESSION_EVENT_PHASE);
@@ -50,28 +21,10 @@ static void established(struct ike_sa *sa, mono_ms now)
         (void)fault_set(&text, ERR_OK, "%.200s", identity_format(&sa->peer_id, id));
         memcpy(event->phase.text, text.text, sizeof(event->phase.text) - 1);
     }
-    session_established(sa->session, now);
+    session_established(sa, now);
 }
 
 /* --- initiator --- */
-
-/* Our offer for the first Child SA: our SPI, and no key exchange, for IKE_AUTH has none (1.2). */
-static void child_offer(struct ike_sa *sa, struct proposal_list *ret)
-{
-    *ret = sa->config->esp;
-    for (size_t i = 0; i < ret->count; i++) {
-        struct proposal *p = &ret->items[i];
-        p->protocol = PROTOCOL_ESP;
-        p->spi_len = 4;
-        spi_to_octets(sa->handshake->child_spi_in, p->spi);
-        size_t kept = 0;
-        for (size_t j = 0; j < p->count; j++) {
-            if (p->transforms[j].type != TRANSFORM_KE)
-                p->transforms[kept++] = p->transforms[j];
-        }
-        p->count = kept;
-    }
-}
 
 static bool wants_address(const struct session_config *c)
 {
@@ -96,6 +49,20 @@ static void local_offer(const struct ike_sa *sa, struct selector_list *ret)
         ret->items[ret->count++] = selector_from_prefix(&all_v6);
 }
 
+/* The address to ask for: the one that the profile fixes; or the one we had, so that connections
+ * through the tunnel survive a new IKE SA; or any. */
+static struct ip wanted(const struct ike_sa *sa, enum ip_family family, const struct ip *fixed)
+{
+    const struct configuration *before = session_assigned(sa->session);
+    if (fixed->family == family)
+        return *fixed;
+    for (size_t i = 0; i < before->address_count; i++) {
+        if (before->addresses[i].ip.family == family)
+            return before->addresses[i].ip;
+    }
+    return (struct ip){.family = family};
+}
+
 static void write_configuration_request(const struct ike_sa *sa, struct message_writer *m)
 {
     const struct session_config *c = sa->config;
@@ -103,20 +70,24 @@ static void write_configuration_request(const struct ike_sa *sa, struct message_
         return;
     struct configuration request = {.type = CP_REQUEST};
     if (c->request_ipv4) {
-        struct ip ip = c->fixed_ipv4;
-        ip.family = IP_V4;
+        struct ip ip = wanted(sa, IP_V4, &c->fixed_ipv4);
         request.addresses[request.address_count++] = (struct prefix){ip, 32};
         if (c->request_dns)
             request.dns[request.dns_count++] = (struct ip){.family = IP_V4};
     }
     if (c->request_ipv6) {
-        struct ip ip = c->fixed_ipv6;
-        ip.family = IP_V6;
+        struct ip ip = wanted(sa, IP_V6, &c->fixed_ipv6);
         request.addresses[request.address_count++] = (struct prefix){ip, 128};
         if (c->request_dns)
             request.dns[request.dns_count++] = (struct ip){.family = IP_V6};
     }
     cp_payload_write(m, &request);
+}
+
+/* RFC 6023: the Child SA is made in an exchange of its own. */
+static bool childless(const struct ike_sa *sa)
+{
+    return sa->config->childless && sa->handshake->peer_childless;
 }
 
 enum err auth_request_send(struct ike_sa *sa, mono_ms now)
@@ -134,10 +105,12 @@ enum err auth_request_send(struct ike_sa *sa, mono_ms now)
     if (e != ERR_OK)
         return e;
     write_configuration_request(sa, &m);
+    if (childless(sa))
+        return sa_request_send(sa, now, &m, sk, &c->retransmit);
     sa->handshake->child_spi_in = child_new_spi(sa);
     struct proposal_list offer;
     struct selector_list local;
-    child_offer(sa, &offer);
+    child_offer(sa, sa->handshake->child_spi_in, true, &offer);
     local_offer(sa, &local);
     write_proposals(&m, &offer);
     ts_payload_write(&m, PAYLOAD_TS_I, &local);
@@ -210,7 +183,7 @@ static enum err read_grant(struct ike_sa *sa, const struct sa_input *in, struct 
 {
     struct proposal_list offer, answer;
     struct proposal chosen;
-    child_offer(sa, &offer);
+    child_offer(sa, sa->handshake->child_spi_in, true, &offer);
     *ret_reason = SESSION_DOWN_NO_PROPOSAL;
     enum err e = proposal_list_parse(payload_find(&in->payloads, PAYLOAD_SA)->body, &answer);
     if (e == ERR_OK)
@@ -218,7 +191,7 @@ static enum err read_grant(struct ike_sa *sa, const struct sa_input *in, struct 
     if (e == ERR_OK)
         e = proposal_suite(&chosen, &g->suite);
     if (e == ERR_OK)
-        e = read_spi(&chosen, &g->spi_out);
+        e = child_spi_read(&chosen, &g->spi_out);
     if (e != ERR_OK)
         return fault_set(f, e, "the gateway's choice for ESP is none of our proposals");
     *ret_reason = SESSION_DOWN_SELECTORS;
@@ -228,25 +201,71 @@ static enum err read_grant(struct ike_sa *sa, const struct sa_input *in, struct 
     return e;
 }
 
-static enum err install_grant(struct ike_sa *sa, const struct grant *g)
+static enum err emit_configuration(struct ike_sa *sa, const struct grant *g)
 {
-    const struct handshake *h = sa->handshake;
     struct session_event *event = session_emit(sa->session, SESSION_EVENT_CONFIG);
     if (event == NULL)
         return ERR_MEMORY;
     event->config = g->config;
-    return child_install(sa, true, h->child_spi_in, g->spi_out, &g->suite, SPAN_EMPTY, &h->nonce_i,
-                         &h->nonce_r, &g->local, &g->remote);
+    session_set_assigned(sa->session, &g->config);
+    return ERR_OK;
+}
+
+static enum err install_child(struct ike_sa *sa, mono_ms now, const struct grant *g)
+{
+    const struct handshake *h = sa->handshake;
+    const struct child_terms t = {.spi_in = h->child_spi_in,
+                                  .spi_out = g->spi_out,
+                                  .suite = g->suite,
+                                  .shared = SPAN_EMPTY,
+                                  .nonce_i = &h->nonce_i,
+                                  .nonce_r = &h->nonce_r,
+                                  .local = &g->local,
+                                  .remote = &g->remote,
+                                  .we_initiated = sa->initiator};
+    return child_install(sa, now, &t, NULL, NULL);
+}
+
+/* Our addresses inside: what the gateway assigned, or our own. */
+static void own_scope(const struct ike_sa *sa, const struct grant *g, struct selector_list *ret)
+{
+    *ret = (struct selector_list){.count = 0};
+    if (!wants_address(sa->config)) {
+        local_offer(sa, ret);
+        return;
+    }
+    for (size_t i = 0; i < g->config.address_count; i++) {
+        struct prefix host = prefix_host(&g->config.addresses[i].ip);
+        ret->items[ret->count++] = selector_from_prefix(&host);
+    }
+}
+
+static void set_scope(struct ike_sa *sa, const struct grant *g)
+{
+    struct selector_list own;
+    own_scope(sa, g, &own);
+    session_set_scope(sa->session, &own, &sa->config->remote_selectors);
 }
 
 /* The exchange has its answer; whatever comes of it. */
 static void auth_answered(struct ike_sa *sa, const struct sa_input *in)
 {
-    int64_t rtt = window_request_end(&sa->window, in->now);
-    if (rtt >= 0)
-        sa->rtt_ms = rtt;
     struct notify_payload n;
+    sa_answered(sa, in->now);
     sa->peer_mobike = notify_find(&in->payloads, NOTIFY_MOBIKE_SUPPORTED, &n);
+}
+
+/* RFC 4478: the gateway's trust in this proof ends then. */
+static void read_auth_lifetime(struct ike_sa *sa, const struct sa_input *in)
+{
+    struct notify_payload n;
+    struct wire_reader r;
+    if (!notify_find(&in->payloads, NOTIFY_AUTH_LIFETIME, &n))
+        return;
+    wire_reader_init(&r, n.data);
+    uint32_t lifetime_s = wire_read_u32(&r);
+    if (wire_read_finish(&r) == ERR_OK && lifetime_s > 0)
+        session_auth_lifetime(sa, in->now, lifetime_s);
 }
 
 enum err auth_response_in(struct ike_sa *sa, struct sa_input *in)
@@ -258,47 +277,63 @@ enum err auth_response_in(struct ike_sa *sa, struct sa_input *in)
         reject_peer(sa, in->now, reason, &f);
         return ERR_OK;
     }
+    struct notify_payload n;
+    if (notify_find_error(&in->payloads, &n)) { /* RFC 7296 3.10.1: whatever else it says */
+        reason = child_refusal(sa, n.type, &f);
+        sa_close(sa, in->now, reason, &f, 0);
+        return ERR_OK;
+    }
     struct grant g = {0};
     if (read_grant(sa, in, &g, &reason, &f) != ERR_OK) {
         sa_close(sa, in->now, reason, &f, 0);
         return ERR_OK;
     }
-    enum err e = install_grant(sa, &g);
+    enum err e = emit_configuration(sa, &g);
     if (e == ERR_OK)
-        established(sa, in->now);
-    return e;
+        e = install_child(sa, in->now, &g);
+    if (e != ERR_OK)
+        return e;
+    set_scope(sa, &g);
+    read_auth_lifetime(sa, in);
+    established(sa, in->now);
+    return ERR_OK;
 }
 
-/* Words for an error that concerns the Child SA or the addresses. */
-static enum session_down_reason child_refusal(const struct ike_sa *sa, uint16_t type,
-                                              struct fault *f)
+/* No child was asked for, and none is granted: addresses come all the same. */
+static enum err childless_in(struct ike_sa *sa, const struct sa_input *in)
 {
-    char text[PROPOSAL_LIST_TEXT_MAX];
-    const char *name = notify_name(type);
-    switch (type) {
-    case NOTIFY_NO_PROPOSAL_CHOSEN:
-        (void)fault_set(f, ERR_REFUSED,
-                        "the gateway accepts none of our ESP proposals (NO_PROPOSAL_CHOSEN)");
-        fault_hint(f, "offered: %s; set ESP = in [Crypto] to what the gateway accepts",
-                   proposal_list_format(&sa->config->esp, text));
-        return SESSION_DOWN_NO_PROPOSAL;
-    case NOTIFY_TS_UNACCEPTABLE:
-    case NOTIFY_SINGLE_PAIR_REQUIRED:
-    case NOTIFY_INVALID_SELECTORS:
-        (void)fault_set(f, ERR_REFUSED, "the gateway refuses the traffic selectors %.200s (%s)",
-                        selector_list_format(&sa->config->remote_selectors, text), name);
-        fault_hint(f, "set Routes = in [Tunnel] to the networks that the gateway serves");
-        return SESSION_DOWN_SELECTORS;
-    case NOTIFY_INTERNAL_ADDRESS_FAILURE:
-    case NOTIFY_FAILED_CP_REQUIRED:
-        (void)fault_set(f, ERR_REFUSED, "the gateway has no address for us (%s)", name);
-        fault_hint(f, "check RequestAddress in [Tunnel] and the gateway's address pool");
-        return SESSION_DOWN_SELECTORS;
-    default:
-        (void)fault_set(f, ERR_REFUSED, "the gateway refused the Child SA with error %u (%s)", type,
-                        name != NULL ? name : "unknown");
-        return SESSION_DOWN_PROTOCOL;
+    struct grant g = {.spi_out = 0};
+    struct fault f = {0};
+    if (read_configuration(sa, in, &g, &f) != ERR_OK) {
+        sa_close(sa, in->now, SESSION_DOWN_SELECTORS, &f, 0);
+        return ERR_OK;
     }
+    enum err e = emit_configuration(sa, &g);
+    if (e != ERR_OK)
+        return e;
+    set_scope(sa, &g);
+    read_auth_lifetime(sa, in);
+    established(sa, in->now);
+    return ERR_OK;
+}
+
+/* RFC 5685 6: the gateway proved itself, and sends us elsewhere. */
+static bool redirected(struct ike_sa *sa, const struct sa_input *in)
+{
+    struct notify_payload n;
+    struct redirect_target to;
+    struct span nonce;
+    struct fault f = {0};
+    if (!notify_find(&in->payloads, NOTIFY_REDIRECT, &n) ||
+        redirect_parse(n.data, &to, &nonce) != ERR_OK)
+        return false;
+    if (session_follow_redirect(sa, in->now, &to)) {
+        sa_close(sa, in->now, SESSION_DOWN_REQUESTED, &f, 0);
+        return true;
+    }
+    (void)fault_set(&f, ERR_LIMIT, "the gateways send us from one to the other (REDIRECT)");
+    sa_close(sa, in->now, SESSION_DOWN_PROTOCOL, &f, 0);
+    return true;
 }
 
 enum err auth_response_childless_in(struct ike_sa *sa, struct sa_input *in)
@@ -310,9 +345,11 @@ enum err auth_response_childless_in(struct ike_sa *sa, struct sa_input *in)
         reject_peer(sa, in->now, reason, &f);
         return ERR_OK;
     }
+    if (redirected(sa, in))
+        return ERR_OK;
     struct notify_payload n;
     if (!notify_find_error(&in->payloads, &n))
-        return ERR_MALFORMED;
+        return childless(sa) ? childless_in(sa, in) : ERR_MALFORMED;
     reason = child_refusal(sa, n.type, &f);
     sa_close(sa, in->now, reason, &f, 0);
     return ERR_OK;
@@ -329,7 +366,9 @@ enum err auth_notify_in(struct ike_sa *sa, struct sa_input *in)
         sa_die(sa, child_refusal(sa, n.type, &f), &f);
         return ERR_OK;
     }
-    if (sa->send_remote_id && session_retry_without_remote_id(sa->session, in->now))
+    if (sa->handshake->restarts > 0 && session_retry_afresh(sa, in->now))
+        return ERR_OK;
+    if (sa->send_remote_id && session_retry_without_remote_id(sa, in->now))
         return ERR_OK;
     char sent[PROOF_TEXT_MAX];
     (void)fault_set(&f, ERR_REFUSED, "the gateway refused our credentials (AUTHENTICATION_FAILED)");
@@ -352,30 +391,18 @@ static enum err refuse(struct ike_sa *sa, const struct sa_input *in, const struc
 enum err auth_request_refuse_in(struct ike_sa *sa, struct sa_input *in)
 {
     struct fault f = {0};
-    (void)fault_set(&f, ERR_REFUSED, "the client wants EAP, or asks for no Child SA");
+    (void)fault_set(&f, ERR_REFUSED, "the client wants EAP");
     return refuse(sa, in, &f);
 }
 
-/* Choose ESP, assign addresses, narrow the selectors. 0, or the notify that says why not. */
-static uint16_t make_grant(struct ike_sa *sa, const struct sa_input *in,
-                           struct proposal *ret_chosen, struct grant *g)
+/* Addresses for the client, and with them what its children may cover. 0, or the notify that says
+ * why not. */
+static uint16_t assign(struct ike_sa *sa, const struct sa_input *in, struct grant *g)
 {
     const struct session_config *c = sa->config;
-    const struct payload_list *l = &in->payloads;
-    struct proposal_list offered;
-    struct selector_list ts_i, ts_r;
-    if (proposal_list_parse(payload_find(l, PAYLOAD_SA)->body, &offered) != ERR_OK ||
-        ts_payload_parse(payload_find(l, PAYLOAD_TS_I)->body, &ts_i) != ERR_OK ||
-        ts_payload_parse(payload_find(l, PAYLOAD_TS_R)->body, &ts_r) != ERR_OK)
-        return NOTIFY_INVALID_SYNTAX;
-    if (proposal_select(&offered, &c->esp, true, true, ret_chosen) != ERR_OK ||
-        proposal_suite(ret_chosen, &g->suite) != ERR_OK ||
-        read_spi(ret_chosen, &g->spi_out) != ERR_OK)
-        return NOTIFY_NO_PROPOSAL_CHOSEN;
-
-    struct selector_list theirs = {0};
-    const struct payload *cp = payload_find(l, PAYLOAD_CP);
-    struct configuration request = {0};
+    const struct payload *cp = payload_find(&in->payloads, PAYLOAD_CP);
+    struct selector_list theirs = {.count = 0};
+    struct configuration request = {.type = 0};
     if (cp != NULL && cp_payload_parse(cp->body, &request) != ERR_OK)
         return NOTIFY_INVALID_SYNTAX;
     if (cp != NULL && request.type == CP_REQUEST && request.address_count > 0) {
@@ -392,11 +419,45 @@ static uint16_t make_grant(struct ike_sa *sa, const struct sa_input *in,
         struct prefix host = prefix_host(&in->path->remote.ip);
         theirs.items[theirs.count++] = selector_from_prefix(&host);
     }
-    selector_list_narrow(&ts_i, &theirs, &g->remote);
-    selector_list_narrow(&ts_r, &c->remote_selectors, &g->local);
+    session_set_scope(sa->session, &c->remote_selectors, &theirs);
+    return 0;
+}
+
+/* Choose ESP, narrow the selectors. 0, or the notify that says why not. */
+static uint16_t make_grant(struct ike_sa *sa, const struct sa_input *in,
+                           struct proposal *ret_chosen, struct grant *g)
+{
+    const struct payload_list *l = &in->payloads;
+    struct proposal_list offered;
+    struct selector_list ts_i, ts_r;
+    if (proposal_list_parse(payload_find(l, PAYLOAD_SA)->body, &offered) != ERR_OK ||
+        ts_payload_parse(payload_find(l, PAYLOAD_TS_I)->body, &ts_i) != ERR_OK ||
+        ts_payload_parse(payload_find(l, PAYLOAD_TS_R)->body, &ts_r) != ERR_OK)
+        return NOTIFY_INVALID_SYNTAX;
+    if (proposal_select(&offered, &sa->config->esp, true, true, ret_chosen) != ERR_OK ||
+        proposal_suite(ret_chosen, &g->suite) != ERR_OK ||
+        child_spi_read(ret_chosen, &g->spi_out) != ERR_OK)
+        return NOTIFY_NO_PROPOSAL_CHOSEN;
+    uint16_t refusal = assign(sa, in, g);
+    if (refusal != 0)
+        return refusal;
+    selector_list_narrow(&ts_i, session_scope_remote(sa->session), &g->remote);
+    selector_list_narrow(&ts_r, session_scope_local(sa->session), &g->local);
     return g->remote.count == 0 || g->local.count == 0 ? NOTIFY_TS_UNACCEPTABLE : 0;
 }
 
+static void write_auth_lifetime(const struct ike_sa *sa, struct message_writer *m)
+{
+    uint8_t octets[4];
+    struct wire_writer w;
+    if (sa->config->auth_lifetime_s == 0)
+        return;
+    wire_writer_init(&w, octets, sizeof(octets));
+    wire_write_u32(&w, sa->config->auth_lifetime_s);
+    notify_write(m, NOTIFY_AUTH_LIFETIME, SPAN_OF(octets));
+}
+
+/* chosen NULL: no child. */
 static enum err auth_response_send(struct ike_sa *sa, const struct sa_input *in, uint16_t refusal,
                                    struct proposal *chosen, const struct grant *g)
 {
@@ -408,47 +469,56 @@ static enum err auth_response_send(struct ike_sa *sa, const struct sa_input *in,
     enum err e = proof_write_auth(sa, &m);
     if (e != ERR_OK)
         return e;
+    write_auth_lifetime(sa, &m);
     if (refusal != 0) {
         notify_write(&m, refusal, SPAN_EMPTY);
         return sa_response_send(sa, &m, in, sk);
     }
     if (g->config.address_count > 0)
         cp_payload_write(&m, &g->config);
-    chosen->spi_len = 4;
-    spi_to_octets(sa->handshake->child_spi_in, chosen->spi);
-    const struct proposal_list answer = {.items = {*chosen}, .count = 1};
-    write_proposals(&m, &answer);
-    ts_payload_write(&m, PAYLOAD_TS_I, &g->remote);
-    ts_payload_write(&m, PAYLOAD_TS_R, &g->local);
+    if (chosen != NULL) {
+        child_spi_put(chosen, sa->handshake->child_spi_in);
+        const struct proposal_list answer = {.items = {*chosen}, .count = 1};
+        write_proposals(&m, &answer);
+        ts_payload_write(&m, PAYLOAD_TS_I, &g->remote);
+        ts_payload_write(&m, PAYLOAD_TS_R, &g->local);
+    }
     return sa_response_send(sa, &m, in, sk);
 }
 
-enum err auth_request_in(struct ike_sa *sa, struct sa_input *in)
+/* with_child: the client asked for one. */
+static enum err answer_client(struct ike_sa *sa, struct sa_input *in, bool with_child)
 {
     enum session_down_reason reason;
     struct fault f = {0};
     if (proof_check_peer(sa, in, PAYLOAD_ID_I, &reason, &f) != ERR_OK)
         return refuse(sa, in, &f);
-    struct grant g = {0};
-    struct proposal chosen = {0};
+    struct grant g = {.spi_out = 0};
+    struct proposal chosen = {.number = 0};
     sa->handshake->child_spi_in = child_new_spi(sa);
-    uint16_t refusal = make_grant(sa, in, &chosen, &g);
+    uint16_t refusal = with_child ? make_grant(sa, in, &chosen, &g) : assign(sa, in, &g);
     if (refusal == NOTIFY_INVALID_SYNTAX)
         return ERR_MALFORMED;
-    enum err e = auth_response_send(sa, in, refusal, &chosen, &g);
+    if (refusal != 0)
+        log_info("no Child SA for this client: %s", notify_name(refusal));
+    /* Keys first, the answer after them (RFC 7296 2.8); and the IKE SA stands even where the Child
+     * SA was refused (1.3.1). */
+    enum err e = refusal == 0 && with_child ? install_child(sa, in->now, &g) : ERR_OK;
+    if (e == ERR_OK)
+        e = auth_response_send(sa, in, refusal, with_child ? &chosen : NULL, &g);
     if (e != ERR_OK)
         return e;
     sa->path = *in->path; /* the port that the client moved to */
-    if (refusal == 0) {
-        const struct handshake *h = sa->handshake;
-        e = child_install(sa, false, h->child_spi_in, g.spi_out, &g.suite, SPAN_EMPTY, &h->nonce_i,
-                          &h->nonce_r, &g.local, &g.remote);
-        if (e != ERR_OK)
-            return e;
-    } else {
-        log_info("no Child SA for this client: %s", notify_name(refusal));
-    }
-    /* RFC 7296 1.3.1: the IKE SA stands even where the Child SA was refused. */
     established(sa, in->now);
     return ERR_OK;
+}
+
+enum err auth_request_in(struct ike_sa *sa, struct sa_input *in)
+{
+    return answer_client(sa, in, true);
+}
+
+enum err auth_request_childless_in(struct ike_sa *sa, struct sa_input *in)
+{
+    return answer_client(sa, in, false);
 }

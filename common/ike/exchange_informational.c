@@ -2,6 +2,7 @@
 #include "common/ike/sa.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "common/base/log.h"
 
@@ -10,10 +11,23 @@
 /* What one request wants done; collected first, so that the answer can be written in one go. */
 struct request_content {
     bool delete_ike;
-    bool authentication_failed;
-    uint32_t deleted_in[SA_CHILDREN_MAX]; /* our halves of the children that it deletes */
+    uint16_t failed; /* the notify that ends the IKE SA; 0: none */
+    bool redirected;
+    struct redirect_target redirect;
+    bool spi_invalid;
+    uint32_t auth_lifetime_s; /* 0: not announced */
+    struct child_sa *deleted[CHILDREN_MAX];
     size_t deleted_count;
 };
+
+static bool listed(const struct request_content *c, const struct child_sa *child)
+{
+    for (size_t i = 0; i < c->deleted_count; i++) {
+        if (c->deleted[i] == child)
+            return true;
+    }
+    return false;
+}
 
 /* RFC 7296 1.4.1: the SPIs are the sender's inbound ones, our outbound ones. */
 static enum err read_delete(struct ike_sa *sa, struct span body, struct request_content *c)
@@ -29,12 +43,41 @@ static enum err read_delete(struct ike_sa *sa, struct span body, struct request_
     if (d.protocol != PROTOCOL_ESP || d.spi_len != 4)
         return ERR_OK; /* AH: we have none of those */
     for (size_t i = 0; i < d.count; i++) {
-        struct sa_child *child = child_by_spi_out(sa, delete_payload_esp_spi(&d, i));
-        if (child == NULL)
+        struct child_sa *child = child_by_spi_out(sa, delete_payload_esp_spi(&d, i));
+        if (child == NULL || listed(c, child))
             continue; /* unknown: nothing of ours to delete in return */
         log_info("peer deletes the Child SA with our SPI %08" PRIx32, child->spi_in);
-        c->deleted_in[c->deleted_count++] = child->spi_in;
-        child_remove(sa, child);
+        c->deleted[c->deleted_count++] = child;
+    }
+    return ERR_OK;
+}
+
+static enum err read_notify(struct span body, struct request_content *c)
+{
+    struct notify_payload n;
+    struct wire_reader r;
+    struct span nonce;
+    enum err e = notify_payload_parse(body, &n);
+    if (e != ERR_OK)
+        return e;
+    switch (n.type) {
+    case NOTIFY_AUTHENTICATION_FAILED:
+    case NOTIFY_INVALID_SYNTAX: /* 2.21.2: all three end the IKE SA */
+    case NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD:
+        c->failed = n.type;
+        break;
+    case NOTIFY_INVALID_SPI:
+        c->spi_invalid = true;
+        break;
+    case NOTIFY_AUTH_LIFETIME:
+        wire_reader_init(&r, n.data);
+        c->auth_lifetime_s = wire_read_u32(&r);
+        break;
+    case NOTIFY_REDIRECT:
+        c->redirected = redirect_parse(n.data, &c->redirect, &nonce) == ERR_OK;
+        break;
+    default:
+        break;
     }
     return ERR_OK;
 }
@@ -42,92 +85,170 @@ static enum err read_delete(struct ike_sa *sa, struct span body, struct request_
 static enum err read_request(struct ike_sa *sa, const struct sa_input *in,
                              struct request_content *c)
 {
-    for (size_t i = 0; i < in->payloads.count; i++) {
+    enum err e = ERR_OK;
+    for (size_t i = 0; i < in->payloads.count && e == ERR_OK; i++) {
         const struct payload *p = &in->payloads.items[i];
-        enum err e = ERR_OK;
-        struct notify_payload n;
-        if (p->type == PAYLOAD_DELETE) {
+        if (p->type == PAYLOAD_DELETE)
             e = read_delete(sa, p->body, c);
-        } else if (p->type == PAYLOAD_NOTIFY) {
-            e = notify_payload_parse(p->body, &n);
-            if (e == ERR_OK && n.type == NOTIFY_AUTHENTICATION_FAILED)
-                c->authentication_failed = true;
-        }
-        if (e != ERR_OK)
-            return e;
+        else if (p->type == PAYLOAD_NOTIFY)
+            e = read_notify(p->body, c);
     }
-    return ERR_OK;
+    return e;
 }
 
-static bool has_children(const struct ike_sa *sa)
+/* RFC 7296 1.4.1, 2.25.1: our half of each, but of those whose Delete crossed with ours. */
+static void write_deletes(struct message_writer *m, const struct request_content *c)
 {
-    for (size_t i = 0; i < SA_CHILDREN_MAX; i++) {
-        if (sa->children[i].used)
-            return true;
+    uint32_t spis[CHILDREN_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < c->deleted_count; i++) {
+        if (c->deleted[i]->state != CHILD_DELETING)
+            spis[count++] = c->deleted[i]->spi_in;
     }
-    return false;
+    if (count > 0)
+        delete_esp_write(m, spis, count);
+}
+
+static void act(struct ike_sa *sa, const struct sa_input *in, const struct request_content *c)
+{
+    struct fault f = {0};
+    for (size_t i = 0; i < c->deleted_count; i++)
+        child_gone(c->deleted[i], in->now);
+    if (c->spi_invalid)
+        session_suspect(sa->session, in->now);
+    if (c->auth_lifetime_s > 0)
+        session_auth_lifetime(sa, in->now, c->auth_lifetime_s);
+    if (sa->close_wanted) {
+        /* Both delete at once (RFC 7296 2.25.2): answered, and ours need not be waited for. */
+        if (c->delete_ike)
+            sa_die(sa, sa->end_reason, &sa->end_fault);
+    } else if (c->failed != 0) {
+        (void)fault_set(&f, ERR_REFUSED, "the peer does not accept what we said (%s)",
+                        notify_name(c->failed));
+        sa_die(sa,
+               c->failed == NOTIFY_AUTHENTICATION_FAILED ? SESSION_DOWN_REFUSED
+                                                         : SESSION_DOWN_PROTOCOL,
+               &f);
+    } else if (c->delete_ike) {
+        if (sa->rival != NULL) /* it has made up its mind which rekeying counts */
+            rekey_settle_for_rival(sa->rival, in->now);
+        (void)fault_set(&f, ERR_REFUSED,
+                        "the gateway ended the connection (it deleted the IKE SA)");
+        fault_hint(&f,
+                   "it may have restarted, or its administrator or a lifetime ended the session");
+        sa_die(sa, SESSION_DOWN_BY_PEER, &f);
+    } else if (c->redirected && sa->state == SA_ESTABLISHED) {
+        (void)session_follow_redirect(sa, in->now, &c->redirect);
+    }
 }
 
 enum err informational_request_in(struct ike_sa *sa, struct sa_input *in)
 {
-    struct request_content c = {0};
+    struct request_content c = {.delete_ike = false};
     enum err e = read_request(sa, in, &c);
     if (e != ERR_OK)
         return e;
     struct message_writer m;
     size_t sk;
     sa_response_begin(sa, &m, in, &sk);
-    if (!c.delete_ike && c.deleted_count > 0)
-        delete_esp_write(&m, c.deleted_in, c.deleted_count);
+    if (!c.delete_ike)
+        write_deletes(&m, &c);
     e = sa_response_send(sa, &m, in, sk);
-    if (e != ERR_OK)
-        return e;
-
-    struct fault f = {0};
-    if (sa->state == SA_CLOSING) {
-        /* Both delete at once (RFC 7296 2.25.2): answered, and ours need not be waited for. */
-        if (c.delete_ike)
-            sa_die(sa, sa->closing_reason, &sa->closing_fault);
-    } else if (c.authentication_failed) {
-        (void)fault_set(&f, ERR_REFUSED, "the peer could not verify us (AUTHENTICATION_FAILED)");
-        sa_die(sa, SESSION_DOWN_REFUSED, &f);
-    } else if (c.delete_ike) {
-        (void)fault_set(&f, ERR_REFUSED,
-                        "the gateway ended the connection (it deleted the IKE SA)");
-        fault_hint(&f,
-                   "it may have restarted, or its administrator or a lifetime ended the session");
-        sa_die(sa, SESSION_DOWN_BY_PEER, &f);
-    } else if (c.deleted_count > 0 && sa->initiator && !has_children(sa)) {
-        /* An IKE SA without a Child SA carries nothing, and we cannot make another yet. */
-        (void)fault_set(&f, ERR_REFUSED, "the gateway deleted the Child SA");
-        sa_close(sa, in->now, SESSION_DOWN_BY_PEER, &f, 0);
-    }
-    return ERR_OK;
+    if (e == ERR_OK)
+        act(sa, in, &c);
+    return e;
 }
 
 /* --- we ask --- */
 
 enum err informational_probe(struct ike_sa *sa, mono_ms now)
 {
-    if (sa->state != SA_ESTABLISHED || sa->window.request.active)
-        return ERR_OK;
     struct message_writer m;
     size_t sk;
+    session_probed(sa->session, now);
     sa_request_begin(sa, &m, EXCHANGE_INFORMATIONAL, &sk);
     return sa_request_send(sa, now, &m, sk, &sa->config->retransmit);
 }
 
+enum err informational_delete_children(struct ike_sa *sa, mono_ms now)
+{
+    uint32_t spis[CHILDREN_MAX];
+    size_t count = 0;
+    struct child_sa **children = session_children(sa->session);
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        struct child_sa *c = children[i];
+        if (c == NULL || c->sa != sa || !c->delete_wanted)
+            continue;
+        spis[count++] = c->spi_in;
+        child_drain(c);
+        c->delete_wanted = false;
+        c->state = CHILD_DELETING;
+    }
+    struct message_writer m;
+    size_t sk;
+    task_end(&sa->task);
+    sa->task.kind = TASK_DELETE_CHILD;
+    sa_request_begin(sa, &m, EXCHANGE_INFORMATIONAL, &sk);
+    delete_esp_write(&m, spis, count);
+    return sa_request_send(sa, now, &m, sk, &sa->config->retransmit);
+}
+
+enum err informational_close(struct ike_sa *sa, mono_ms now)
+{
+    /* A few quick tries: the user waits, and the peer finds out by itself in the end. */
+    static const struct session_retransmit brief = {
+        .first_ms = 250, .max_ms = 1000, .growth_percent = 200, .tries = 4};
+    struct message_writer m;
+    size_t sk;
+    sa->state = SA_CLOSING;
+    sa_request_begin(sa, &m, EXCHANGE_INFORMATIONAL, &sk);
+    if (sa->close_notify != 0)
+        notify_write(&m, sa->close_notify, SPAN_EMPTY);
+    else
+        delete_ike_write(&m);
+    return sa_request_send(sa, now, &m, sk, &brief);
+}
+
+enum err informational_redirect(struct ike_sa *sa, mono_ms now, const struct redirect_target *to)
+{
+    struct message_writer m;
+    size_t sk;
+    sa_request_begin(sa, &m, EXCHANGE_INFORMATIONAL, &sk);
+    redirect_write(&m, NOTIFY_REDIRECT, to, SPAN_EMPTY);
+    free(sa->redirect);
+    sa->redirect = NULL;
+    return sa_request_send(sa, now, &m, sk, &sa->config->retransmit);
+}
+
+/* What the peer deletes in return it need not name: those we named are gone on both sides. */
+static void deleted(struct ike_sa *sa, mono_ms now)
+{
+    struct child_sa **children = session_children(sa->session);
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        if (children[i] != NULL && children[i]->sa == sa && children[i]->state == CHILD_DELETING)
+            child_gone(children[i], now);
+    }
+}
+
 enum err informational_response_in(struct ike_sa *sa, struct sa_input *in)
 {
-    int64_t rtt = window_request_end(&sa->window, in->now);
-    if (rtt >= 0)
-        sa->rtt_ms = rtt;
+    struct notify_payload n;
+    sa_answered(sa, in->now);
+    if (notify_find(&in->payloads, NOTIFY_INVALID_SYNTAX, &n)) { /* 2.21.3: it is gone there */
+        struct fault f = {0};
+        (void)fault_set(&f, ERR_REFUSED, "the peer found a request of ours broken");
+        sa_die(sa, SESSION_DOWN_PROTOCOL, &f);
+        return ERR_OK;
+    }
+    if (sa->task.kind == TASK_DELETE_CHILD)
+        deleted(sa, in->now);
+    task_end(&sa->task);
     return ERR_OK;
 }
 
 enum err closing_response_in(struct ike_sa *sa, struct sa_input *in)
 {
-    (void)window_request_end(&sa->window, in->now);
-    sa_die(sa, sa->closing_reason, &sa->closing_fault);
+    sa_answered(sa, in->now);
+    sa_die(sa, sa->end_reason, &sa->end_fault);
     return ERR_OK;
 }

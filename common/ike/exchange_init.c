@@ -14,30 +14,6 @@ enum { COMPLAINT_GRACE_MS = 1500 };
 
 /* --- shared by both directions --- */
 
-static enum err nonce_set(struct nonce *n, struct span value)
-{
-    if (value.len > sizeof(n->data))
-        return ERR_LIMIT;
-    memcpy(n->data, value.data, value.len);
-    n->len = value.len;
-    return ERR_OK;
-}
-
-static void nonce_make(struct ike_sa *sa, struct nonce *n)
-{
-    n->len = NONCE_LEN;
-    random_fill(&sa->config->random, n->data, n->len);
-}
-
-static uint64_t new_spi(struct ike_sa *sa)
-{
-    uint64_t spi;
-    do
-        spi = random_u64(&sa->config->random);
-    while (spi == 0);
-    return spi;
-}
-
 static void write_notify_hash(struct message_writer *m, uint16_t type, uint64_t spi_i,
                               uint64_t spi_r, const struct endpoint *e)
 {
@@ -100,6 +76,36 @@ static hash_set read_hash_algorithms(const struct sa_input *in)
     return hashes;
 }
 
+/* What else we understand, of what concerns the messages to come. */
+static void write_abilities(const struct ike_sa *sa, struct message_writer *m)
+{
+    write_hash_algorithms(m);
+    if (sa->initiator ? sa->config->fragment_mtu != 0 : sa->peer_fragmentation)
+        notify_write(m, NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, SPAN_EMPTY); /* RFC 7383 2.3 */
+    if (!sa->initiator) {
+        notify_write(m, NOTIFY_CHILDLESS_IKEV2_SUPPORTED, SPAN_EMPTY); /* RFC 6023 3 */
+        return;
+    }
+    const struct ip *from = session_redirected_from(sa->session);
+    if (from->family != IP_NONE)
+        redirect_write(m, NOTIFY_REDIRECTED_FROM, &(struct redirect_target){.ip = *from},
+                       SPAN_EMPTY);
+    else
+        notify_write(m, NOTIFY_REDIRECT_SUPPORTED, SPAN_EMPTY); /* RFC 5685 3 */
+}
+
+static void read_abilities(struct ike_sa *sa, const struct sa_input *in)
+{
+    struct notify_payload n;
+    sa->handshake->peer_hashes = read_hash_algorithms(in);
+    sa->handshake->peer_childless =
+        notify_find(&in->payloads, NOTIFY_CHILDLESS_IKEV2_SUPPORTED, &n);
+    sa->peer_fragmentation = sa->config->fragment_mtu != 0 &&
+                             notify_find(&in->payloads, NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, &n);
+    sa->peer_redirects = notify_find(&in->payloads, NOTIFY_REDIRECT_SUPPORTED, &n) ||
+                         notify_find(&in->payloads, NOTIFY_REDIRECTED_FROM, &n);
+}
+
 /* Keys and ciphers, from the shared secret. */
 static enum err derive_keys(struct ike_sa *sa, struct span peer_public)
 {
@@ -109,28 +115,15 @@ static enum err derive_keys(struct ike_sa *sa, struct span peer_public)
     if (e != ERR_OK)
         return e;
     const struct ike_keys_input in = {
-        .nonce_i = span_make(h->nonce_i.data, h->nonce_i.len),
-        .nonce_r = span_make(h->nonce_r.data, h->nonce_r.len),
+        .nonce_i = nonce_span(&h->nonce_i),
+        .nonce_r = nonce_span(&h->nonce_r),
         .spi_i = sa->spi_i,
         .spi_r = sa->spi_r,
         .shared = secret_span(&shared),
     };
     e = ike_keys_derive(&sa->suite, &in, &sa->keys);
     secret_wipe(&shared);
-    if (e != ERR_OK)
-        return e;
-    const struct ike_keys *k = &sa->keys;
-    struct aead *i = NULL, *r = NULL;
-    e = aead_new(&sa->suite.cipher, secret_span(&k->ei), secret_span(&k->ai), &i);
-    if (e == ERR_OK)
-        e = aead_new(&sa->suite.cipher, secret_span(&k->er), secret_span(&k->ar), &r);
-    if (e != ERR_OK) {
-        aead_free(i);
-        return e;
-    }
-    sa->seal = sa->initiator ? i : r;
-    sa->open = sa->initiator ? r : i;
-    return ERR_OK;
+    return e == ERR_OK ? sa_make_ciphers(sa) : e;
 }
 
 /* --- initiator --- */
@@ -153,7 +146,7 @@ static enum err handshake_begin(struct ike_sa *sa)
     if (e != ERR_OK)
         return e;
     sa->handshake->ke = proposal_list_first_ke(&sa->config->ike);
-    sa->spi_i = new_spi(sa);
+    sa->spi_i = sa_new_spi(sa);
     sa->spi_r = 0;
     nonce_make(sa, &sa->handshake->nonce_i);
     return ERR_OK;
@@ -179,14 +172,12 @@ enum err init_request_send(struct ike_sa *sa, mono_ms now)
     /* RFC 7296 2.6: the cookie comes first, all else stays the same. */
     if (h->cookie_len > 0)
         notify_write(&m, NOTIFY_COOKIE, span_make(h->cookie, h->cookie_len));
-    size_t at = payload_begin(&m, PAYLOAD_SA);
-    proposal_list_write(&m.w, &sa->config->ike);
-    payload_end(&m, at);
+    write_proposals(&m, &sa->config->ike);
     ke_payload_write(&m, (uint16_t)h->ke, kex_public(h->kex));
-    payload_write(&m, PAYLOAD_NONCE, span_make(h->nonce_i.data, h->nonce_i.len));
+    payload_write(&m, PAYLOAD_NONCE, nonce_span(&h->nonce_i));
     write_nat_detection(sa, &m, &sa->path, 0);
-    write_hash_algorithms(&m);
-    e = sa_request_send(sa, now, &m, sk, &sa->config->retransmit);
+    write_abilities(sa, &m);
+    e = sa_request_send(sa, now, &m, sk, session_init_policy(sa->session));
     if (e == ERR_OK)
         e = blob_set(&h->init_request, span_make(sa->window.request.bytes, sa->window.request.len));
     if (e == ERR_OK)
@@ -204,6 +195,8 @@ static enum err read_answer(struct ike_sa *sa, const struct sa_input *in, struct
     enum err e = proposal_list_parse(payload_find(l, PAYLOAD_SA)->body, &answer);
     if (e == ERR_OK)
         e = proposal_check_answer(&sa->config->ike, &answer, false, &chosen);
+    if (e == ERR_OK && chosen.spi_len != 0)
+        e = ERR_MALFORMED; /* RFC 7296 3.3.1 */
     if (e == ERR_OK)
         e = proposal_suite(&chosen, ret_suite);
     if (e == ERR_OK)
@@ -264,23 +257,27 @@ enum err init_response_in(struct ike_sa *sa, struct sa_input *in)
         return e;
     }
     h->complaint_at = MONO_NEVER;
-    h->peer_hashes = read_hash_algorithms(in);
+    read_abilities(sa, in);
     sa->nat_local = nat_between(in, NOTIFY_NAT_DETECTION_DESTINATION_IP, &sa->path.local);
     sa->nat_remote = nat_between(in, NOTIFY_NAT_DETECTION_SOURCE_IP, &sa->path.remote);
-    int64_t rtt = window_request_end(&sa->window, in->now);
-    if (rtt >= 0)
-        sa->rtt_ms = rtt;
+    sa_answered(sa, in->now);
     emit_init_phase(sa);
     /* RFC 7296 2.23, RFC 4555 3.3: from here on the port that ESP in UDP uses. */
     if (sa->path.remote.port == IKE_PORT)
         sa->path.remote.port = IKE_NAT_PORT;
     sa->state = SA_AUTH_SENT;
-    return auth_request_send(sa, in->now);
+    if ((e = auth_request_send(sa, in->now)) != ERR_OK) { /* our own fault: nobody else's word */
+        struct fault f = {0};
+        (void)fault_set(&f, e, "IKE_AUTH could not be made: %s", err_text(e));
+        sa_die(sa, SESSION_DOWN_INTERNAL, &f);
+    }
+    return ERR_OK;
 }
 
 static enum err again(struct ike_sa *sa, const struct sa_input *in, const char *what)
 {
     struct handshake *h = sa->handshake;
+    h->complaint_at = MONO_NEVER; /* it goes on */
     if (++h->restarts > SA_INIT_RESTARTS_MAX) {
         struct fault f = {0};
         (void)fault_set(&f, ERR_LIMIT, "the gateway keeps answering IKE_SA_INIT with %s", what);
@@ -321,14 +318,36 @@ static enum err cookie(struct ike_sa *sa, const struct sa_input *in, const struc
     struct handshake *h = sa->handshake;
     if (n->data.len == 0 || n->data.len > SA_COOKIE_MAX)
         return ERR_MALFORMED;
+    if (span_equal(n->data, span_make(h->cookie, h->cookie_len)))
+        return ERR_REFUSED; /* a repeat: the request that has it is out already */
     memcpy(h->cookie, n->data.data, n->data.len);
     h->cookie_len = n->data.len;
     return again(sa, in, "COOKIE");
 }
 
+/* RFC 5685 3, 6: believed only with our own nonce in it, which who did not see the request cannot
+ * know. */
+static enum err redirect(struct ike_sa *sa, const struct sa_input *in,
+                         const struct notify_payload *n)
+{
+    struct redirect_target to;
+    struct span nonce;
+    enum err e = redirect_parse(n->data, &to, &nonce);
+    if (e != ERR_OK || !span_equal(nonce, nonce_span(&sa->handshake->nonce_i)))
+        return ERR_MALFORMED;
+    if (session_follow_redirect(sa, in->now, &to))
+        return ERR_OK;
+    struct fault f = {0};
+    (void)fault_set(&f, ERR_LIMIT, "the gateways send us from one to the other (REDIRECT)");
+    complain(sa, in->now, SESSION_DOWN_PROTOCOL, &f);
+    return ERR_LIMIT;
+}
+
 enum err init_notify_in(struct ike_sa *sa, struct sa_input *in)
 {
     struct notify_payload n;
+    if (notify_find(&in->payloads, NOTIFY_REDIRECT, &n))
+        return redirect(sa, in, &n);
     if (notify_find(&in->payloads, NOTIFY_COOKIE, &n))
         return cookie(sa, in, &n);
     if (!notify_find_error(&in->payloads, &n))
@@ -358,12 +377,10 @@ enum err init_notify_in(struct ike_sa *sa, struct sa_input *in)
 
 /* --- responder --- */
 
-/* Choose for a request; an initiator that guessed an acceptable group is not sent away for a more
- * preferred one (RFC 7296 2.7 leaves the choice to us, a round trip is worth more). */
-static enum err choose(const struct ike_sa *sa, const struct proposal_list *offered,
-                       uint16_t method, struct proposal *ret)
+enum err init_choose(const struct proposal_list *ours, const struct proposal_list *offered,
+                     uint16_t method, struct proposal *ret)
 {
-    struct proposal_list with_group = sa->config->ike;
+    struct proposal_list with_group = *ours;
     for (size_t i = 0; i < with_group.count; i++) {
         struct proposal *p = &with_group.items[i];
         size_t kept = 0;
@@ -385,7 +402,7 @@ static enum err choose(const struct ike_sa *sa, const struct proposal_list *offe
         if (proposal_select(offered, &with_group, true, false, ret) == ERR_OK)
             return ERR_OK;
     }
-    return proposal_select(offered, &sa->config->ike, true, false, ret);
+    return proposal_select(offered, ours, true, false, ret);
 }
 
 /* Answer with one notify, in the clear, and end: an attempt leaves no state (RFC 7296 2.6, 2.7). */
@@ -408,14 +425,12 @@ static enum err init_response_send(struct ike_sa *sa, const struct sa_input *in,
     size_t sk;
     sa_response_begin(sa, &m, in, &sk);
     const struct proposal_list answer = {.items = {*chosen}, .count = 1};
-    size_t at = payload_begin(&m, PAYLOAD_SA);
-    proposal_list_write(&m.w, &answer);
-    payload_end(&m, at);
+    write_proposals(&m, &answer);
     ke_payload_write(&m, (uint16_t)h->ke, kex_public(h->kex));
-    payload_write(&m, PAYLOAD_NONCE, span_make(h->nonce_r.data, h->nonce_r.len));
+    payload_write(&m, PAYLOAD_NONCE, nonce_span(&h->nonce_r));
     write_nat_detection(sa, &m, in->path, sa->spi_r);
     proof_write_certreq(sa, &m);
-    write_hash_algorithms(&m);
+    write_abilities(sa, &m);
     enum err e = sa_response_send(sa, &m, in, sk);
     if (e != ERR_OK)
         return e;
@@ -432,7 +447,7 @@ static enum err accept_request(struct ike_sa *sa, const struct sa_input *in,
     struct handshake *h = sa->handshake;
     h->ke = (enum ke_id)ke->method;
     sa->spi_i = in->header.spi_i;
-    sa->spi_r = new_spi(sa);
+    sa->spi_r = sa_new_spi(sa);
     sa->path = *in->path;
     nonce_make(sa, &h->nonce_r);
     e = nonce_set(&h->nonce_i, nonce);
@@ -446,7 +461,7 @@ static enum err accept_request(struct ike_sa *sa, const struct sa_input *in,
         e = blob_set(&h->init_request, in->message);
     if (e != ERR_OK)
         return e;
-    h->peer_hashes = read_hash_algorithms(in);
+    read_abilities(sa, in);
     sa->nat_local = nat_between(in, NOTIFY_NAT_DETECTION_DESTINATION_IP, &in->path->local);
     sa->nat_remote = nat_between(in, NOTIFY_NAT_DETECTION_SOURCE_IP, &in->path->remote);
     sa->state = SA_INIT_ANSWERED;
@@ -470,7 +485,8 @@ enum err init_request_in(struct ike_sa *sa, struct sa_input *in)
         return e;
     sa->spi_i = in->header.spi_i;
     struct proposal chosen;
-    if (choose(sa, &offered, ke.method, &chosen) != ERR_OK)
+    if (init_choose(&sa->config->ike, &offered, ke.method, &chosen) != ERR_OK ||
+        chosen.spi_len != 0)
         return turn_away(sa, in, NOTIFY_NO_PROPOSAL_CHOSEN, SPAN_EMPTY);
     struct suite suite;
     e = proposal_suite(&chosen, &suite);
@@ -480,5 +496,11 @@ enum err init_request_in(struct ike_sa *sa, struct sa_input *in)
         const uint8_t group[] = {(uint8_t)(suite.ke >> 8), (uint8_t)suite.ke};
         return turn_away(sa, in, NOTIFY_INVALID_KE_PAYLOAD, SPAN_OF(group));
     }
-    return accept_request(sa, in, &chosen, &ke, nonce);
+    e = accept_request(sa, in, &chosen, &ke, nonce);
+    if (e != ERR_OK) { /* half a beginning is none */
+        struct fault f = {0};
+        (void)fault_set(&f, e, "an IKE_SA_INIT request leads nowhere: %s", err_text(e));
+        sa_die(sa, SESSION_DOWN_INTERNAL, &f);
+    }
+    return ERR_OK;
 }

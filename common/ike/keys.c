@@ -51,43 +51,60 @@ static enum err derive(enum prf_id prf, struct span key, const struct span *seed
     return e;
 }
 
-enum err ike_keys_derive(const struct suite *suite, const struct ike_keys_input *in,
-                         struct ike_keys *ret)
+/* The seven keys from SKEYSEED, which is wiped. */
+static enum err from_skeyseed(const struct suite *suite, const struct ike_keys_input *in,
+                              uint8_t skeyseed[PRF_OUT_MAX], size_t skeyseed_len,
+                              struct ike_keys *ret)
 {
     size_t enc_len, integ_len;
     size_t p = prf_len(suite->prf);
     aead_key_lens(&suite->cipher, &enc_len, &integ_len);
-    if (p == 0 || enc_len == 0)
-        return ERR_UNSUPPORTED;
+    uint8_t spis[16];
+    struct wire_writer s;
+    wire_writer_init(&s, spis, sizeof(spis));
+    wire_write_u64(&s, in->spi_i);
+    wire_write_u64(&s, in->spi_r);
+    const struct span seed[] = {in->nonce_i, in->nonce_r, wire_written(&s)};
+    const struct slice slices[] = {
+        {&ret->d, p},        {&ret->ai, integ_len}, {&ret->ar, integ_len}, {&ret->ei, enc_len},
+        {&ret->er, enc_len}, {&ret->pi, p},         {&ret->pr, p},
+    };
+    enum err e = p == 0 || enc_len == 0
+                     ? ERR_UNSUPPORTED
+                     : derive(suite->prf, span_make(skeyseed, skeyseed_len), seed, 3, slices, 7);
+    wipe(skeyseed, PRF_OUT_MAX);
+    if (e != ERR_OK)
+        ike_keys_wipe(ret);
+    return e;
+}
 
+enum err ike_keys_derive(const struct suite *suite, const struct ike_keys_input *in,
+                         struct ike_keys *ret)
+{
     uint8_t nonces[2 * 256];
     struct wire_writer w;
     wire_writer_init(&w, nonces, sizeof(nonces));
     wire_write_span(&w, in->nonce_i);
     wire_write_span(&w, in->nonce_r);
     enum err e = wire_write_finish(&w);
+    uint8_t skeyseed[PRF_OUT_MAX];
+    if (e == ERR_OK)
+        e = prf(suite->prf, wire_written(&w), &in->shared, 1, skeyseed);
     if (e != ERR_OK)
         return e;
-    uint8_t spis[16];
-    struct wire_writer s;
-    wire_writer_init(&s, spis, sizeof(spis));
-    wire_write_u64(&s, in->spi_i);
-    wire_write_u64(&s, in->spi_r);
+    return from_skeyseed(suite, in, skeyseed, prf_len(suite->prf), ret);
+}
 
+enum err ike_keys_rederive(enum prf_id old_prf, const struct secret *old_d,
+                           const struct suite *suite, const struct ike_keys_input *in,
+                           struct ike_keys *ret)
+{
+    const struct span seed[] = {in->shared, in->nonce_i, in->nonce_r};
     uint8_t skeyseed[PRF_OUT_MAX];
-    e = prf(suite->prf, wire_written(&w), &in->shared, 1, skeyseed);
-    if (e == ERR_OK) {
-        const struct span seed[] = {in->nonce_i, in->nonce_r, wire_written(&s)};
-        const struct slice slices[] = {
-            {&ret->d, p},        {&ret->ai, integ_len}, {&ret->ar, integ_len}, {&ret->ei, enc_len},
-            {&ret->er, enc_len}, {&ret->pi, p},         {&ret->pr, p},
-        };
-        e = derive(suite->prf, span_make(skeyseed, p), seed, 3, slices, 7);
-    }
-    wipe(skeyseed, sizeof(skeyseed));
+    enum err e = prf(old_prf, secret_span(old_d), seed, 3, skeyseed);
     if (e != ERR_OK)
-        ike_keys_wipe(ret);
-    return e;
+        return e;
+    return from_skeyseed(suite, in, skeyseed, prf_len(old_prf), ret);
 }
 
 enum err child_keys_derive(enum prf_id prf, const struct secret *sk_d, const struct suite *esp,

@@ -23,6 +23,11 @@ struct ike_keys_input {
 CHECKED enum err ike_keys_derive(const struct suite *suite, const struct ike_keys_input *in,
                                  struct ike_keys *ret);
 
+/* RFC 7296 2.18: of a rekeyed IKE SA. old_prf, old_d: of the one that it succeeds. */
+CHECKED enum err ike_keys_rederive(enum prf_id old_prf, const struct secret *old_d,
+                                   const struct suite *suite, const struct ike_keys_input *in,
+                                   struct ike_keys *ret);
+
 /* Keys of the four halves of a Child SA; i and r by the exchange that makes the child. */
 struct child_keys {
     struct secret enc_i, integ_i, enc_r, integ_r;

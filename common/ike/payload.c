@@ -5,6 +5,8 @@
  * written as zero and passed over unseen (RFC 7296 2.5). */
 #include "common/ike/payload.h"
 
+#include <string.h>
+
 #include "common/crypto/prf.h"
 
 enum err ke_payload_parse(struct span body, struct ke_payload *ret)
@@ -163,6 +165,53 @@ bool notify_find(const struct payload_list *l, uint16_t type, struct notify_payl
 bool notify_find_error(const struct payload_list *l, struct notify_payload *ret)
 {
     return find_between(l, 0, NOTIFY_ERROR_LAST, ret);
+}
+
+/* RFC 5685 4: 1 and 2 are addresses, 3 a name. */
+enum redirect_type { REDIRECT_IPV4 = 1, REDIRECT_IPV6 = 2, REDIRECT_FQDN = 3 };
+
+enum err redirect_parse(struct span data, struct redirect_target *ret, struct span *ret_nonce)
+{
+    struct redirect_target to = {.ip = {.family = IP_NONE}};
+    struct wire_reader r;
+    wire_reader_init(&r, data);
+    uint8_t type = wire_read_u8(&r);
+    uint8_t len = wire_read_u8(&r);
+    struct span identity = wire_read_span(&r, len);
+    struct span nonce = wire_read_rest(&r);
+    if (wire_read_finish(&r) != ERR_OK || len == 0)
+        return ERR_MALFORMED;
+    if (type == REDIRECT_FQDN) {
+        if (!host_name_good(identity))
+            return ERR_MALFORMED;
+        memcpy(to.name, identity.data, identity.len);
+    } else {
+        to.ip = ip_from_span(identity);
+        if (to.ip.family != (type == REDIRECT_IPV4   ? IP_V4
+                             : type == REDIRECT_IPV6 ? IP_V6
+                                                     : 0) ||
+            ip_is_unspecified(&to.ip) || ip_is_multicast(&to.ip))
+            return ERR_MALFORMED;
+    }
+    *ret = to;
+    *ret_nonce = nonce;
+    return ERR_OK;
+}
+
+void redirect_write(struct message_writer *m, uint16_t notify, const struct redirect_target *to,
+                    struct span nonce)
+{
+    uint8_t data[2 + REDIRECT_NAME_MAX + NONCE_MAX];
+    struct span identity = to->ip.family != IP_NONE ? ip_span(&to->ip) : span_text(to->name);
+    struct wire_writer w;
+    wire_writer_init(&w, data, sizeof(data));
+    wire_write_u8(&w, to->ip.family == IP_V4   ? REDIRECT_IPV4
+                      : to->ip.family == IP_V6 ? REDIRECT_IPV6
+                                               : REDIRECT_FQDN);
+    wire_write_u8(&w, (uint8_t)identity.len);
+    wire_write_span(&w, identity);
+    wire_write_span(&w, nonce);
+    notify_write(m, notify, wire_written(&w));
 }
 
 /* RFC 7296 3.11: the IKE SA is the one the message belongs to and has no SPI here; the others have

@@ -58,6 +58,19 @@ bool notify_find(const struct payload_list *l, uint16_t type, struct notify_payl
 /* The first error notify (type <= NOTIFY_ERROR_LAST). */
 bool notify_find_error(const struct payload_list *l, struct notify_payload *ret);
 
+/* RFC 5685 4: where to go. */
+enum { REDIRECT_NAME_MAX = 255 };
+struct redirect_target {
+    struct ip ip;                     /* family none: a name */
+    char name[REDIRECT_NAME_MAX + 1]; /* plain host-name text */
+};
+/* The data of REDIRECT, REDIRECTED_FROM: identity type, length, identity; then, in an IKE_SA_INIT
+ * response, our nonce (*ret_nonce). ERR_MALFORMED. */
+CHECKED enum err redirect_parse(struct span data, struct redirect_target *ret,
+                                struct span *ret_nonce);
+void redirect_write(struct message_writer *m, uint16_t notify, const struct redirect_target *to,
+                    struct span nonce);
+
 /* 3.11 Delete */
 struct delete_payload {
     uint8_t protocol;
@@ -85,6 +98,8 @@ enum {
     CP_DOMAINS_MAX = 16,
     CP_DOMAIN_MAX = 256
 };
+/* Plain host-name text: labels of letters, digits, hyphen and underscore; safe to hand on. */
+bool host_name_good(struct span text);
 struct configuration {
     uint8_t type; /* enum cp_type */
     /* Addresses: an empty attribute (a request for any) is one with ip unspecified. IPv4 has bits

@@ -122,7 +122,7 @@ static bool host_name_octet(uint8_t c)
 }
 
 /* Labels of letters, digits, hyphen and underscore; a hyphen neither first nor last in a label. */
-static bool host_name(struct span text)
+bool host_name_good(struct span text)
 {
     size_t label = 0;
     uint8_t previous = '.';
@@ -147,7 +147,7 @@ static enum err read_domain(struct reading *g, struct span value)
     _Static_assert((int)DOMAIN_TEXT_MAX < (int)CP_DOMAIN_MAX, "a name and its zero fit");
     if (value.len > 0 && value.data[value.len - 1] == '.')
         value.len--; /* the root's dot says nothing here */
-    bool wanted = value.len > 0 ? host_name(value) : g->c.type == CP_REQUEST;
+    bool wanted = value.len > 0 ? host_name_good(value) : g->c.type == CP_REQUEST;
     if (!wanted || g->c.domain_count == CP_DOMAINS_MAX) {
         g->passed_over++;
         return ERR_OK;

@@ -203,12 +203,17 @@ static enum err check_certificate(const struct ike_sa *sa, const struct sa_input
         char names[IDENTITY_TEXT_MAX], wanted[IDENTITY_TEXT_MAX];
         (void)fault_set(f, ERR_REFUSED, "%s certificate is for \"%.150s\", %s \"%.100s\"",
                         peer_name(sa), certificate_names(leaf, names),
-                        sa->initiator ? "profile expects" : "it claims to be",
+                        c->remote_id.type != IDENTITY_NONE ? "profile expects" : "it claims to be",
                         identity_format(expected, wanted));
         fault_hint(f, "set Identity = in [Gateway] to a name in the certificate, if that gateway "
                       "is the one you mean");
         return ERR_REFUSED;
     }
+    /* RFC 7427 3: who announced hashes, and was told ours, does not sign with SHA-1. */
+    if (claim->auth.method == AUTH_METHOD_RSA && sa->handshake->peer_hashes != 0)
+        return fault_set(f, ERR_REFUSED,
+                         "the %s signs with RSA and SHA-1, though it knows better hashes",
+                         peer_name(sa));
     e = signature_verify(certificate_key(leaf), (enum auth_method)claim->auth.method, claim->octets,
                          claim->auth.data);
     if (e == ERR_INTEGRITY)

@@ -183,12 +183,17 @@ static bool may_be_absent(uint8_t type)
     return type == TRANSFORM_INTEG || type == TRANSFORM_KE || type == TRANSFORM_ESN;
 }
 
+static bool is_nothing(const struct transform *t)
+{
+    return may_be_absent(t->type) && t->id == 0 && t->key_bits == 0;
+}
+
 /* Does p allow t, be it by saying nothing about a type that may be absent? */
 static bool allows(const struct proposal *p, const struct transform *t)
 {
     if (proposal_count(p, t->type) > 0)
         return proposal_has(p, t);
-    return may_be_absent(t->type) && t->id == 0 && t->key_bits == 0;
+    return is_nothing(t);
 }
 
 /* The first transform of one type in `first` that `second` allows. */
@@ -270,6 +275,13 @@ static bool expected_type(const struct proposal *offer, uint8_t type, bool witho
     return proposal_count(offer, type) > 0 && !(type == TRANSFORM_KE && without_ke);
 }
 
+/* A combined mode's answer may leave out the "none" that we said aloud (RFC 5282 8). */
+static bool may_be_left_out(const struct proposal *offer, uint8_t type)
+{
+    const struct transform none = {.type = TRANSFORM_INTEG, .id = INTEG_NONE};
+    return type == TRANSFORM_INTEG && proposal_has(offer, &none);
+}
+
 enum err proposal_check_answer(const struct proposal_list *offered,
                                const struct proposal_list *answer, bool without_ke,
                                struct proposal *ret)
@@ -291,12 +303,13 @@ enum err proposal_check_answer(const struct proposal_list *offered,
             if (!proposal_has(offer, t))
                 return ERR_REFUSED;
             chosen.transforms[chosen.count++] = *t;
-        } else if ((t->type != TRANSFORM_INTEG && t->type != TRANSFORM_KE) || t->id != 0) {
+        } else if (t->type == TRANSFORM_ESN || !is_nothing(t)) {
             return ERR_REFUSED; /* "none" said aloud where we said nothing is no addition */
         }
     }
     for (uint8_t type = TRANSFORM_ENCR; type <= TRANSFORM_ESN; type++)
-        if (expected_type(offer, type, without_ke) && proposal_count(&chosen, type) == 0)
+        if (expected_type(offer, type, without_ke) && proposal_count(&chosen, type) == 0 &&
+            !may_be_left_out(offer, type))
             return ERR_REFUSED;
     *ret = chosen;
     return ERR_OK;
@@ -307,9 +320,8 @@ enum err proposal_suite(const struct proposal *p, struct suite *ret)
     struct suite s = {.prf = PRF_NONE};
     for (size_t i = 0; i < p->count; i++) {
         const struct transform *t = &p->transforms[i];
-        bool none = may_be_absent(t->type) && t->id == 0 && t->key_bits == 0;
         if (proposal_count(p, t->type) != 1 ||
-            (!none && algorithm_by_id(t->type, t->id, t->key_bits) == NULL))
+            (!is_nothing(t) && algorithm_by_id(t->type, t->id, t->key_bits) == NULL))
             return ERR_UNSUPPORTED;
         switch (t->type) {
         case TRANSFORM_ENCR:

@@ -1,6 +1,7 @@
 /* The IKE SA as a table: which message is expected in which state, with which payloads, and who
  * takes it. Invariants: what is not in the table changes nothing; an unauthenticated message
- * changes nothing once keys are agreed; a request is answered once and its answer kept. */
+ * changes nothing once keys are agreed; a request is answered once and its answer kept; one request
+ * of ours is out at a time, and sa_pump alone decides which is next. */
 #include "common/ike/sa.h"
 
 #include <inttypes.h>
@@ -10,13 +11,22 @@
 #include "common/base/log.h"
 #include "common/crypto/kex.h"
 
+enum {
+    CLOSE_MS = 4000,       /* a Delete is worth that much patience: the user waits */
+    SUSPECT_TRIES = 3,     /* transmissions without an answer before other ways are tried */
+    SILENT_MS = 8000,      /* and then the pace at which the question goes on */
+    RETRY_FIRST_MS = 2000, /* after TEMPORARY_FAILURE; doubles */
+    RETRY_MAX_MS = 60000
+};
+
 /* Payload types 33..53 as bits. */
-#define P(type) ((uint32_t)(1ull << (type) >> PAYLOAD_SA))
+#define P(type)  ((uint32_t)(1ull << (type) >> PAYLOAD_SA))
+#define S(state) (1u << (state))
 
 enum direction { REQUEST, RESPONSE };
 
 struct transition {
-    enum sa_state from;
+    unsigned from; /* set of states */
     uint8_t exchange;
     enum direction direction;
     uint32_t required; /* all of them must be there */
@@ -27,38 +37,52 @@ struct transition {
 /* Searched from the top: the full form of a message stands before the form that only complains. */
 static const struct transition transitions[] = {
     /* initiator */
-    {SA_INIT_SENT, EXCHANGE_IKE_SA_INIT, RESPONSE, P(PAYLOAD_SA) | P(PAYLOAD_KE) | P(PAYLOAD_NONCE),
-     init_response_in, "gateway answered, keys can be agreed"},
-    {SA_INIT_SENT, EXCHANGE_IKE_SA_INIT, RESPONSE, P(PAYLOAD_NOTIFY), init_notify_in,
+    {S(SA_INIT_SENT), EXCHANGE_IKE_SA_INIT, RESPONSE,
+     P(PAYLOAD_SA) | P(PAYLOAD_KE) | P(PAYLOAD_NONCE), init_response_in,
+     "gateway answered, keys can be agreed"},
+    {S(SA_INIT_SENT), EXCHANGE_IKE_SA_INIT, RESPONSE, P(PAYLOAD_NOTIFY), init_notify_in,
      "gateway asks for a different first message"},
-    {SA_AUTH_SENT, EXCHANGE_IKE_AUTH, RESPONSE,
+    {S(SA_AUTH_SENT), EXCHANGE_IKE_AUTH, RESPONSE,
      P(PAYLOAD_ID_R) | P(PAYLOAD_AUTH) | P(PAYLOAD_SA) | P(PAYLOAD_TS_I) | P(PAYLOAD_TS_R),
      auth_response_in, "gateway proves itself and grants the first Child SA"},
-    {SA_AUTH_SENT, EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_ID_R) | P(PAYLOAD_AUTH),
-     auth_response_childless_in, "gateway proves itself but refuses the Child SA"},
-    {SA_AUTH_SENT, EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_NOTIFY), auth_notify_in,
+    {S(SA_AUTH_SENT), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_ID_R) | P(PAYLOAD_AUTH),
+     auth_response_childless_in, "gateway proves itself and grants no Child SA"},
+    {S(SA_AUTH_SENT), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_NOTIFY), auth_notify_in,
      "gateway refuses IKE_AUTH"},
 
     /* responder */
-    {SA_IDLE, EXCHANGE_IKE_SA_INIT, REQUEST, P(PAYLOAD_SA) | P(PAYLOAD_KE) | P(PAYLOAD_NONCE),
+    {S(SA_IDLE), EXCHANGE_IKE_SA_INIT, REQUEST, P(PAYLOAD_SA) | P(PAYLOAD_KE) | P(PAYLOAD_NONCE),
      init_request_in, "client wants to begin"},
-    {SA_INIT_ANSWERED, EXCHANGE_IKE_AUTH, REQUEST,
+    {S(SA_INIT_ANSWERED), EXCHANGE_IKE_AUTH, REQUEST,
      P(PAYLOAD_ID_I) | P(PAYLOAD_AUTH) | P(PAYLOAD_SA) | P(PAYLOAD_TS_I) | P(PAYLOAD_TS_R),
      auth_request_in, "client proves itself and asks for the first Child SA"},
-    {SA_INIT_ANSWERED, EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_ID_I), auth_request_refuse_in,
+    {S(SA_INIT_ANSWERED), EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_ID_I) | P(PAYLOAD_AUTH),
+     auth_request_childless_in, "client proves itself and asks for no Child SA yet"},
+    {S(SA_INIT_ANSWERED), EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_ID_I), auth_request_refuse_in,
      "client wants a kind of authentication that is not served"},
 
     /* both */
-    {SA_ESTABLISHED, EXCHANGE_CREATE_CHILD_SA, REQUEST, P(PAYLOAD_SA) | P(PAYLOAD_NONCE),
-     child_request_in, "peer asks for another SA"},
-    {SA_ESTABLISHED, EXCHANGE_INFORMATIONAL, REQUEST, 0, informational_request_in,
-     "peer informs or asks whether we live"},
-    {SA_ESTABLISHED, EXCHANGE_INFORMATIONAL, RESPONSE, 0, informational_response_in, "peer lives"},
-    {SA_CLOSING, EXCHANGE_INFORMATIONAL, REQUEST, 0, informational_request_in,
-     "peer informs while we close"},
-    {SA_CLOSING, EXCHANGE_INFORMATIONAL, RESPONSE, 0, closing_response_in,
+    {S(SA_ESTABLISHED), EXCHANGE_CREATE_CHILD_SA, REQUEST, P(PAYLOAD_SA) | P(PAYLOAD_NONCE),
+     create_request_in, "peer asks for another SA"},
+    {S(SA_REPLACED) | S(SA_CLOSING), EXCHANGE_CREATE_CHILD_SA, REQUEST, 0,
+     create_request_not_now_in, "peer asks for another SA while this one ends"},
+    {S(SA_ESTABLISHED) | S(SA_REPLACED), EXCHANGE_CREATE_CHILD_SA, RESPONSE,
+     P(PAYLOAD_SA) | P(PAYLOAD_NONCE), create_response_in, "peer grants another SA"},
+    {S(SA_ESTABLISHED) | S(SA_REPLACED), EXCHANGE_CREATE_CHILD_SA, RESPONSE, P(PAYLOAD_NOTIFY),
+     create_notify_in, "peer refuses another SA"},
+    {S(SA_ESTABLISHED) | S(SA_REPLACED) | S(SA_CLOSING), EXCHANGE_INFORMATIONAL, REQUEST, 0,
+     informational_request_in, "peer informs or asks whether we live"},
+    {S(SA_ESTABLISHED) | S(SA_REPLACED), EXCHANGE_INFORMATIONAL, RESPONSE, 0,
+     informational_response_in, "peer lives"},
+    {S(SA_CLOSING), EXCHANGE_INFORMATIONAL, RESPONSE, 0, closing_response_in,
      "peer knows that the SA is gone"},
 };
+
+static const char *name_of(const struct sa_input *in)
+{
+    const char *name = exchange_name(in->header.exchange);
+    return name != NULL ? name : "unknown exchange's";
+}
 
 /* May appear at most once (RFC 7296 1.2 to 1.4). */
 static const uint32_t singletons =
@@ -70,25 +94,36 @@ static const struct transition *find_transition(const struct ike_sa *sa, uint8_t
 {
     for (size_t i = 0; i < sizeof(transitions) / sizeof(transitions[0]); i++) {
         const struct transition *t = &transitions[i];
-        if (t->from == sa->state && t->exchange == exchange && t->direction == direction &&
+        if ((t->from & S(sa->state)) != 0 && t->exchange == exchange && t->direction == direction &&
             (present & t->required) == t->required)
             return t;
     }
     return NULL;
 }
 
-void sa_init(struct ike_sa *sa, struct session *s, const struct session_config *config)
+enum err sa_new(struct session *s, const struct session_config *config, bool initiator,
+                struct ike_sa **ret)
 {
+    struct ike_sa *sa = malloc(sizeof(*sa));
+    if (sa == NULL)
+        return ERR_MEMORY;
     *sa = (struct ike_sa){
         .session = s,
         .config = config,
-        .initiator = config->role == SESSION_INITIATOR,
+        .initiator = initiator,
         .send_remote_id = config->send_remote_id,
+        .fragment_mtu = config->fragment_mtu,
         .established = MONO_NEVER,
         .last_in = MONO_NEVER,
         .rtt_ms = -1,
+        .rekey_at = MONO_NEVER,
+        .expires_at = MONO_NEVER,
+        .reauth_at = MONO_NEVER,
+        .close_by = MONO_NEVER,
     };
     window_init(&sa->window);
+    *ret = sa;
+    return ERR_OK;
 }
 
 static void blob_wipe(struct blob *b)
@@ -134,93 +169,67 @@ void sa_handshake_free(struct ike_sa *sa)
     sa->handshake = NULL;
 }
 
-void sa_wipe(struct ike_sa *sa)
+void task_end(struct task *t)
+{
+    kex_free(t->kex);
+    wipe(t, sizeof(*t));
+}
+
+void sa_forget_keys(struct ike_sa *sa)
 {
     sa_handshake_free(sa);
-    window_wipe(&sa->window);
+    task_end(&sa->task);
+    fragment_draft_wipe(&sa->draft);
+    fragment_assembly_wipe(&sa->assemblies[0]);
+    fragment_assembly_wipe(&sa->assemblies[1]);
     ike_keys_wipe(&sa->keys);
     aead_free(sa->seal);
     aead_free(sa->open);
+    sa->seal = sa->open = NULL;
+}
+
+void sa_free(struct ike_sa *sa)
+{
+    if (sa == NULL)
+        return;
+    sa_forget_keys(sa);
+    window_wipe(&sa->window);
+    free(sa->redirect);
     wipe(sa, sizeof(*sa));
+    free(sa);
 }
 
-/* --- building messages --- */
-
-static void begin(struct ike_sa *sa, struct message_writer *m, const struct ike_header *h,
-                  size_t *ret_sk)
+enum err sa_make_ciphers(struct ike_sa *sa)
 {
-    message_begin(m, session_buffer(sa->session), IKE_MESSAGE_MAX, h);
-    *ret_sk = h->exchange == EXCHANGE_IKE_SA_INIT ? 0 : sk_begin(m, sa->seal);
-}
-
-void sa_request_begin(struct ike_sa *sa, struct message_writer *m, uint8_t exchange, size_t *ret_sk)
-{
-    const struct ike_header h = {
-        .spi_i = sa->spi_i,
-        .spi_r = sa->spi_r,
-        .major = 2,
-        .exchange = exchange,
-        .flags = sa->initiator ? IKE_FLAG_INITIATOR : 0,
-        .message_id = sa->window.next_id,
-    };
-    begin(sa, m, &h, ret_sk);
-}
-
-void sa_response_begin(struct ike_sa *sa, struct message_writer *m, const struct sa_input *in,
-                       size_t *ret_sk)
-{
-    const struct ike_header h = {
-        .spi_i = sa->spi_i,
-        .spi_r = sa->spi_r,
-        .major = 2,
-        .exchange = in->header.exchange,
-        .flags = (uint8_t)((sa->initiator ? IKE_FLAG_INITIATOR : 0) | IKE_FLAG_RESPONSE),
-        .message_id = in->header.message_id,
-    };
-    begin(sa, m, &h, ret_sk);
-}
-
-static enum err finish(struct ike_sa *sa, struct message_writer *m, size_t sk, struct span *ret)
-{
-    if (sk == 0)
-        return message_finish(m, ret);
-    return sk_seal(m, sk, sa->seal, sa->seal_counter++, ret);
-}
-
-enum err sa_request_send(struct ike_sa *sa, mono_ms now, struct message_writer *m, size_t sk,
-                         const struct session_retransmit *policy)
-{
-    struct span bytes;
-    enum err e = finish(sa, m, sk, &bytes);
-    if (e != ERR_OK)
+    const struct ike_keys *k = &sa->keys;
+    struct aead *i = NULL, *r = NULL;
+    enum err e = aead_new(&sa->suite.cipher, secret_span(&k->ei), secret_span(&k->ai), &i);
+    if (e == ERR_OK)
+        e = aead_new(&sa->suite.cipher, secret_span(&k->er), secret_span(&k->ar), &r);
+    if (e != ERR_OK) {
+        aead_free(i);
         return e;
-    uint8_t exchange = bytes.data[18];
-    e = window_request_begin(&sa->window, now, exchange, bytes, policy);
-    if (e == ERR_OK)
-        session_transmit(sa->session, &sa->path, bytes);
-    return e;
+    }
+    sa->seal = sa->initiator ? i : r;
+    sa->open = sa->initiator ? r : i;
+    return ERR_OK;
 }
 
-enum err sa_response_send(struct ike_sa *sa, struct message_writer *m, const struct sa_input *in,
-                          size_t sk)
+void sa_start_life(struct ike_sa *sa, mono_ms now)
 {
-    struct span bytes;
-    enum err e = finish(sa, m, sk, &bytes);
-    if (e == ERR_OK)
-        e = window_respond(&sa->window, in->message, bytes);
-    if (e == ERR_OK)
-        session_transmit(sa->session, in->path, bytes);
-    return e;
+    uint32_t life_ms = sa->config->lifetimes.ike_ms;
+    sa->established = now;
+    sa->expires_at = sa->rekey_at = MONO_NEVER;
+    if (life_ms == 0)
+        return;
+    uint32_t tenth_ms = life_ms / 10 + 1;
+    sa->expires_at = now + (mono_ms)life_ms;
+    sa->rekey_at = sa->expires_at - (mono_ms)tenth_ms - random_below(&sa->config->random, tenth_ms);
 }
 
-enum err sa_response_notify(struct ike_sa *sa, const struct sa_input *in, uint16_t type,
-                            struct span data)
+bool sa_alive(const struct ike_sa *sa)
 {
-    struct message_writer m;
-    size_t sk;
-    sa_response_begin(sa, &m, in, &sk);
-    notify_write(&m, type, data);
-    return sa_response_send(sa, &m, in, sk);
+    return sa->state == SA_ESTABLISHED && !sa->close_wanted;
 }
 
 /* --- ending --- */
@@ -230,29 +239,41 @@ void sa_die(struct ike_sa *sa, enum session_down_reason reason, const struct fau
     if (sa->state == SA_DEAD)
         return;
     sa->state = SA_DEAD;
-    session_ended(sa->session, reason, f);
+    sa->end_reason = reason;
+    sa->end_fault = *f;
 }
 
 void sa_close(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
               const struct fault *f, uint16_t notify)
 {
-    /* A few quick tries: the user waits, and the peer finds out by itself in the end. */
-    static const struct session_retransmit brief = {
-        .first_ms = 250, .max_ms = 1000, .growth_percent = 200, .tries = 4};
-    if (sa->window.request.active)
-        (void)window_request_end(&sa->window, now); /* whatever it asked no longer matters */
-    sa->closing_reason = reason;
-    sa->closing_fault = *f;
-    sa->state = SA_CLOSING;
-    struct message_writer m;
-    size_t sk;
-    sa_request_begin(sa, &m, EXCHANGE_INFORMATIONAL, &sk);
-    if (notify != 0)
-        notify_write(&m, notify, SPAN_EMPTY);
-    else
-        delete_ike_write(&m);
-    if (sa_request_send(sa, now, &m, sk, &brief) != ERR_OK)
+    if (sa->state == SA_DEAD || sa->close_wanted)
+        return; /* its own reason stands */
+    sa->close_wanted = true;
+    sa->close_notify = notify;
+    sa->close_by = now + CLOSE_MS;
+    sa->end_reason = reason;
+    sa->end_fault = *f;
+    if (sa->seal == NULL)
         sa_die(sa, reason, f);
+}
+
+void sa_answered(struct ike_sa *sa, mono_ms now)
+{
+    fragment_draft_wipe(&sa->draft);
+    int64_t rtt = window_request_end(&sa->window, now);
+    if (rtt >= 0)
+        sa->rtt_ms = rtt;
+}
+
+void sa_retry_later(struct ike_sa *sa, mono_ms now)
+{
+    uint32_t pause_ms = RETRY_FIRST_MS;
+    for (uint32_t i = 0; i < sa->retries && pause_ms < RETRY_MAX_MS; i++)
+        pause_ms *= 2;
+    if (pause_ms > RETRY_MAX_MS)
+        pause_ms = RETRY_MAX_MS;
+    sa->retries++;
+    sa->retry_at = now + (mono_ms)(pause_ms / 2 + random_below(&sa->config->random, pause_ms / 2));
 }
 
 /* --- taking messages in --- */
@@ -272,31 +293,75 @@ static uint32_t present_payloads(const struct payload_list *l, bool *ret_repeate
     return present;
 }
 
-/* Decrypt into in->payloads. Until the ICV has verified, errors mean: drop. */
-static enum err open_message(struct ike_sa *sa, struct sa_input *in, bool *ret_authentic,
-                             uint8_t *ret_bad_type)
+/* How far a message got that came protected. */
+enum opened {
+    OPENED_NOT,    /* not authentic, or an unneeded piece: as if it had never come */
+    OPENED_WAIT,   /* an authentic piece of a message that is not whole yet */
+    OPENED_REPEAT, /* the first piece of a request that was answered already */
+    OPENED         /* authentic; whether it can be read stands in ret_err */
+};
+
+/* RFC 7383 2.6. Pieces are kept only where the window would take the message. */
+static enum opened open_piece(struct ike_sa *sa, struct sa_input *in,
+                              const struct payload_list *outer, uint8_t *copy, enum err *ret_err,
+                              uint8_t *ret_bad_type)
 {
-    *ret_authentic = false;
-    if (in->message.len > IKE_MESSAGE_MAX)
-        return ERR_LIMIT;
+    bool response = (in->header.flags & IKE_FLAG_RESPONSE) != 0, complete;
+    struct fragment_assembly *assembly = &sa->assemblies[response];
+    struct skf_payload piece;
+    uint8_t first;
+    struct span inner;
+    if (!sa->peer_fragmentation ||
+        skf_open(copy, in->message.len, outer, sa->open, &piece) != ERR_OK)
+        return OPENED_NOT;
+    if (!response && window_is_answered(&sa->window, in->header.message_id))
+        return piece.number == 1 ? OPENED_REPEAT : OPENED_NOT; /* 2.6.1 */
+    if (fragment_add(assembly, &in->header, &piece, &complete) != ERR_OK)
+        return OPENED_NOT;
+    if (!complete)
+        return OPENED_WAIT;
+    fragment_assembly_result(assembly, &first, &inner);
+    *ret_err = payload_list_parse(first, inner, &in->payloads, ret_bad_type);
+    return OPENED;
+}
+
+/* Decrypt into in->payloads. */
+static enum opened open_message(struct ike_sa *sa, struct sa_input *in, enum err *ret_err,
+                                uint8_t *ret_bad_type)
+{
+    if (in->message.len > IKE_MESSAGE_MAX || sa->open == NULL)
+        return OPENED_NOT;
     uint8_t *copy = session_scratch(sa->session);
     memcpy(copy, in->message.data, in->message.len);
     struct span body = span_make(copy + IKE_HEADER_LEN, in->message.len - IKE_HEADER_LEN);
     struct payload_list outer;
-    enum err e = payload_list_parse(in->header.next_payload, body, &outer, ret_bad_type);
-    if (e != ERR_OK)
-        return e;
+    if (payload_list_parse(in->header.next_payload, body, &outer, ret_bad_type) != ERR_OK ||
+        outer.count == 0)
+        return OPENED_NOT;
+    if (outer.items[outer.count - 1].type == PAYLOAD_SKF)
+        return open_piece(sa, in, &outer, copy, ret_err, ret_bad_type);
+    if (outer.items[outer.count - 1].type != PAYLOAD_SK)
+        return OPENED_NOT;
     uint8_t first;
     struct span inner;
-    e = sk_open(copy, in->message.len, &outer, sa->open, &first, &inner);
+    enum err e = sk_open(copy, in->message.len, &outer, sa->open, &first, &inner);
     if (e == ERR_INTEGRITY)
-        return e;
-    if (outer.count == 0 || outer.items[outer.count - 1].type != PAYLOAD_SK)
-        return e;
-    *ret_authentic = true;
-    if (e != ERR_OK)
-        return e;
-    return payload_list_parse(first, inner, &in->payloads, ret_bad_type);
+        return OPENED_NOT;
+    *ret_err = e == ERR_OK ? payload_list_parse(first, inner, &in->payloads, ret_bad_type) : e;
+    return OPENED;
+}
+
+/* A request's sender hears of the end by our answer, a response's sender by a Delete. */
+static void end_protocol(struct ike_sa *sa, const struct sa_input *in, enum direction direction,
+                         const struct fault *f)
+{
+    if (direction == RESPONSE && (sa->state == SA_ESTABLISHED || sa->state == SA_AUTH_SENT)) {
+        if (sa->window.request.active)
+            sa_answered(sa, in->now);
+        sa_close(sa, in->now, SESSION_DOWN_PROTOCOL, f, 0);
+    } else {
+        sa_die(sa, SESSION_DOWN_PROTOCOL, f);
+    }
 }
 
 /* The peer sent something authentic that RFC 7296 2.21 calls fatal. */
@@ -304,12 +369,12 @@ static void syntax_failure(struct ike_sa *sa, const struct sa_input *in, enum di
 {
     struct fault f = {0};
     (void)fault_set(&f, ERR_MALFORMED, "the peer sent an %s message that breaks RFC 7296",
-                    exchange_name(in->header.exchange));
+                    name_of(in));
     fault_hint(&f, "run with --log-level debug and report it to the gateway's vendor");
     if (direction == REQUEST &&
         sa_response_notify(sa, in, NOTIFY_INVALID_SYNTAX, SPAN_EMPTY) != ERR_OK)
         log_debug("INVALID_SYNTAX could not be sent");
-    sa_die(sa, SESSION_DOWN_PROTOCOL, &f);
+    end_protocol(sa, in, direction, &f);
 }
 
 /* An unknown payload with the critical bit (RFC 7296 2.5): refuse a request, fail on a response. */
@@ -320,13 +385,18 @@ static void critical_failure(struct ike_sa *sa, const struct sa_input *in, enum 
         if (sa_response_notify(sa, in, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
                                span_make(&bad_type, 1)) != ERR_OK)
             log_warn("no answer sent to a request with critical payload %u", bad_type);
+        if (sa->state == SA_ESTABLISHED || sa->close_wanted)
+            return;
+        struct fault refused = {0}; /* RFC 7296 2.21.2: then there is no IKE SA */
+        (void)fault_set(&refused, ERR_UNSUPPORTED, "the unknown critical payload %u", bad_type);
+        sa_die(sa, SESSION_DOWN_PROTOCOL, &refused);
         return;
     }
     struct fault f = {0};
     (void)fault_set(&f, ERR_UNSUPPORTED,
                     "the peer's %s response holds the unknown critical payload %u",
-                    exchange_name(in->header.exchange), bad_type);
-    sa_die(sa, SESSION_DOWN_PROTOCOL, &f);
+                    name_of(in), bad_type);
+    end_protocol(sa, in, direction, &f);
 }
 
 static enum direction direction_of(const struct ike_header *h)
@@ -334,48 +404,91 @@ static enum direction direction_of(const struct ike_header *h)
     return (h->flags & IKE_FLAG_RESPONSE) != 0 ? RESPONSE : REQUEST;
 }
 
+static void repeat_answer(struct ike_sa *sa, const struct sa_input *in)
+{
+    log_debug("request %" PRIu32 " came again, so does its answer", in->header.message_id);
+    session_transmit(sa->session, in->path,
+                     span_make(sa->window.response, sa->window.response_len));
+}
+
 /* Is it expected at all? Judges header and window alone. */
 static bool acceptable(struct ike_sa *sa, struct sa_input *in)
 {
     const struct ike_header *h = &in->header;
     bool from_initiator = (h->flags & IKE_FLAG_INITIATOR) != 0;
-    if (h->major != 2 || from_initiator == sa->initiator || exchange_name(h->exchange) == NULL)
+    if (h->major != 2 || from_initiator == sa->initiator)
         return false;
     if (direction_of(h) == RESPONSE)
         return window_request_matches(&sa->window, h->exchange, h->message_id);
     switch (window_arrival(&sa->window, h->message_id, in->message)) {
     case WINDOW_NEW:
+        /* Before both are proven there is one exchange that may follow, and one side that begins
+         * it; a request that overtook the IKE_AUTH response will be repeated. */
+        if (sa->state == SA_AUTH_SENT ||
+            (sa->state == SA_INIT_ANSWERED && h->exchange != EXCHANGE_IKE_AUTH))
+            return false;
         return true;
     case WINDOW_REPEAT:
-        log_debug("request %" PRIu32 " came again, so does its answer", h->message_id);
-        session_transmit(sa->session, in->path,
-                         span_make(sa->window.response, sa->window.response_len));
-        return false;
+        if (h->next_payload != PAYLOAD_SKF) {
+            repeat_answer(sa, in);
+            return false;
+        }
+        break;
     case WINDOW_FOREIGN:
         break;
     }
-    return false;
+    return h->next_payload == PAYLOAD_SKF && window_is_answered(&sa->window, h->message_id);
+}
+
+/* RFC 7296 2.23: a client behind a translator is where its last authentic request came from. */
+static void follow(struct ike_sa *sa, const struct sa_input *in)
+{
+    if (sa->config->role != SESSION_RESPONDER || !sa->nat_remote || sa->peer_mobike ||
+        direction_of(&in->header) != REQUEST || path_equal(&sa->path, in->path))
+        return;
+    sa->path = *in->path;
+    struct session_event *event =
+        session_is_current(sa) ? session_emit(sa->session, SESSION_EVENT_PATH) : NULL;
+    if (event != NULL)
+        event->path = sa->path;
+}
+
+static bool take_apart_clear(struct ike_sa *sa, struct sa_input *in)
+{
+    uint8_t bad_type = 0;
+    struct span body =
+        span_make(in->message.data + IKE_HEADER_LEN, in->message.len - IKE_HEADER_LEN);
+    enum err e = payload_list_parse(in->header.next_payload, body, &in->payloads, &bad_type);
+    if (e == ERR_UNSUPPORTED && sa->state == SA_IDLE) {
+        sa->spi_i = in->header.spi_i; /* RFC 7296 2.5: told so, even as a stranger */
+        critical_failure(sa, in, REQUEST, bad_type);
+    }
+    return e == ERR_OK;
 }
 
 /* Fill in->payloads; false where the message goes no further. */
 static bool take_apart(struct ike_sa *sa, struct sa_input *in)
 {
     uint8_t bad_type = 0;
-    if (in->header.exchange == EXCHANGE_IKE_SA_INIT) {
-        struct span body =
-            span_make(in->message.data + IKE_HEADER_LEN, in->message.len - IKE_HEADER_LEN);
-        return payload_list_parse(in->header.next_payload, body, &in->payloads, &bad_type) ==
-               ERR_OK;
-    }
-    if (sa->open == NULL)
+    enum err e = ERR_OK;
+    if (in->header.exchange == EXCHANGE_IKE_SA_INIT)
+        return take_apart_clear(sa, in);
+    switch (open_message(sa, in, &e, &bad_type)) {
+    case OPENED_NOT:
+        log_debug("dropped an %s message", name_of(in));
         return false;
-    bool authentic;
-    enum err e = open_message(sa, in, &authentic, &bad_type);
-    if (!authentic) {
-        log_debug("dropped an %s message: %s", exchange_name(in->header.exchange), err_text(e));
+    case OPENED_WAIT:
         return false;
+    case OPENED_REPEAT:
+        repeat_answer(sa, in);
+        return false;
+    case OPENED:
+        break;
     }
     sa->last_in = in->now;
+    sa->silent = false;
+    session_heard(sa, in->now);
+    follow(sa, in);
     if (e == ERR_UNSUPPORTED)
         critical_failure(sa, in, direction_of(&in->header), bad_type);
     else if (e != ERR_OK)
@@ -383,63 +496,91 @@ static bool take_apart(struct ike_sa *sa, struct sa_input *in)
     return e == ERR_OK;
 }
 
-void sa_input(struct ike_sa *sa, mono_ms now, const struct path *path,
-              const struct ike_header *header, struct span message)
+static void handle(struct ike_sa *sa, struct sa_input *in)
 {
-    struct sa_input in = {.now = now, .path = path, .header = *header, .message = message};
-    if (sa->state == SA_DEAD || !acceptable(sa, &in) || !take_apart(sa, &in))
-        return;
-
+    const struct ike_header *header = &in->header;
     bool clear = header->exchange == EXCHANGE_IKE_SA_INIT;
     enum direction direction = direction_of(header);
     bool repeated;
-    uint32_t present = present_payloads(&in.payloads, &repeated);
+    uint32_t present = present_payloads(&in->payloads, &repeated);
     const struct transition *t =
         repeated ? NULL : find_transition(sa, header->exchange, direction, present);
+    const char *name = name_of(in);
     if (t == NULL) {
-        log_info("%s %s was not expected here", exchange_name(header->exchange),
+        log_info("%s %s was not expected here", name,
                  direction == REQUEST ? "request" : "response");
         if (!clear)
-            syntax_failure(sa, &in, direction);
+            syntax_failure(sa, in, direction);
         return;
     }
-    log_debug("%s: %s", exchange_name(header->exchange), t->story);
-    enum err e = t->handler(sa, &in);
+    log_debug("%s: %s", name, t->story);
+    enum err e = t->handler(sa, in);
     if (e == ERR_OK || sa->state == SA_DEAD)
         return;
-    log_info("%s %s: %s", exchange_name(header->exchange),
-             direction == REQUEST ? "request" : "response", err_text(e));
+    log_info("%s %s: %s", name, direction == REQUEST ? "request" : "response", err_text(e));
     if (clear)
         return; /* anybody may have sent it */
     if (e == ERR_MEMORY || e == ERR_CRYPTO || e == ERR_STATE || e == ERR_EXHAUSTED) {
         struct fault f = {0};
-        (void)fault_set(&f, e, "%s failed here: %s", exchange_name(header->exchange), err_text(e));
+        (void)fault_set(&f, e, "%s failed here: %s", name, err_text(e));
         sa_die(sa, SESSION_DOWN_INTERNAL, &f);
     } else {
-        syntax_failure(sa, &in, direction);
+        syntax_failure(sa, in, direction);
     }
+}
+
+void sa_input(struct ike_sa *sa, mono_ms now, const struct path *path,
+              const struct ike_header *header, struct span message)
+{
+    struct sa_input in = {.now = now, .path = path, .header = *header, .message = message};
+    struct fragment_assembly *assembly = &sa->assemblies[direction_of(header) == RESPONSE];
+    if (!acceptable(sa, &in) || sa->state == SA_DEAD)
+        return;
+    bool whole = take_apart(sa, &in);
+    if (whole)
+        handle(sa, &in);
+    /* The payloads were borrowed from it; and what a message in one piece made needless goes too.
+     */
+    if (whole || (assembly->total != 0 && assembly->count == assembly->total))
+        fragment_assembly_wipe(assembly);
 }
 
 /* --- time --- */
 
-mono_ms sa_next_timeout(const struct ike_sa *sa)
+/* When the next request of our own accord is due; only while none is out. */
+static mono_ms due_at(const struct ike_sa *sa)
 {
-    mono_ms next = MONO_NEVER;
-    if (sa->state == SA_DEAD)
-        return next;
-    if (sa->window.request.active)
-        next = sa->window.request.next_at;
-    if (sa->handshake != NULL)
-        next = mono_earlier(next, sa->handshake->complaint_at);
-    return next;
+    if (!sa_alive(sa) || !session_is_current(sa) || sa->window.request.active)
+        return MONO_NEVER;
+    mono_ms due = sa->rekey_wanted ? 0 : sa->rekey_at;
+    const struct child_sa *c;
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        c = session_children(sa->session)[i];
+        if (c != NULL && c->sa == sa && c->state == CHILD_INSTALLED)
+            due = mono_earlier(due, c->rekey_wanted ? 0 : c->rekey_at);
+    }
+    if (sa->config->role == SESSION_INITIATOR && child_first(sa) == NULL)
+        due = 0;
+    if (due == MONO_NEVER)
+        return due;
+    return due < sa->retry_at ? sa->retry_at : due;
 }
 
-static void request_failed(struct ike_sa *sa)
+mono_ms sa_next_timeout(const struct ike_sa *sa)
 {
-    if (sa->state == SA_CLOSING) {
-        sa_die(sa, sa->closing_reason, &sa->closing_fault);
-        return;
-    }
+    if (sa->state == SA_DEAD)
+        return sa->expires_at;
+    mono_ms next = mono_earlier(sa->expires_at, sa->close_by);
+    if (sa->window.request.active)
+        next = mono_earlier(next, sa->window.request.next_at);
+    if (sa->handshake != NULL)
+        next = mono_earlier(next, sa->handshake->complaint_at);
+    next = mono_earlier(next, due_at(sa));
+    return mono_earlier(next, children_next_timeout(sa));
+}
+
+static void no_answer(struct ike_sa *sa)
+{
     const struct window_request *r = &sa->window.request;
     char gateway[ENDPOINT_TEXT_MAX];
     endpoint_format(&sa->path.remote, gateway);
@@ -454,27 +595,131 @@ static void request_failed(struct ike_sa *sa)
     sa_die(sa, SESSION_DOWN_UNREACHABLE, &f);
 }
 
+/* The connection that an initiator had is held: the question goes on, at a slower pace, while other
+ * ways are tried. */
+static bool held(const struct ike_sa *sa)
+{
+    return sa->config->role == SESSION_INITIATOR && sa_alive(sa) && session_is_current(sa);
+}
+
+static void request_failed(struct ike_sa *sa, mono_ms now)
+{
+    if (sa->close_wanted)
+        sa_die(sa, sa->end_reason, &sa->end_fault);
+    else if (held(sa))
+        window_request_go_on(&sa->window, now, SILENT_MS);
+    else
+        no_answer(sa);
+}
+
+static void handle_request_timeout(struct ike_sa *sa, mono_ms now)
+{
+    const struct window_request *r = &sa->window.request;
+    switch (window_request_due(&sa->window, now)) {
+    case WINDOW_WAIT:
+        return;
+    case WINDOW_RESEND:
+        log_debug("no answer to %s yet, sending it again (%" PRIu32 ")", exchange_name(r->exchange),
+                  r->sent);
+        sa_request_repeat(sa);
+        break;
+    case WINDOW_FAILED:
+        request_failed(sa, now);
+        break;
+    }
+    uint32_t patience = session_hinted(sa->session) ? 1 : SUSPECT_TRIES;
+    if (held(sa) && r->active && r->sent > patience && !sa->silent) {
+        sa->silent = true;
+        session_silent(sa, now);
+    }
+}
+
+/* The hard end. */
+static void expire(struct ike_sa *sa, mono_ms now)
+{
+    struct fault f = {0};
+    sa->expires_at = MONO_NEVER;
+    if (sa->state == SA_REPLACED) {
+        sa_close(sa, now, SESSION_DOWN_REQUESTED, &f, 0);
+        return;
+    }
+    (void)fault_set(&f, ERR_EXHAUSTED, "the IKE SA's lifetime ended before it could be rekeyed");
+    sa_close(sa, now, SESSION_DOWN_UNREACHABLE, &f, 0);
+}
+
 void sa_handle_timeout(struct ike_sa *sa, mono_ms now)
 {
-    if (sa->state == SA_DEAD)
-        return;
     struct handshake *h = sa->handshake;
+    if (sa->state == SA_DEAD)
+        return; /* who looks after the session forgets it */
     if (h != NULL && now >= h->complaint_at) {
         struct fault f = h->complaint_fault;
         sa_die(sa, h->complaint, &f);
         return;
     }
-    const struct window_request *r = &sa->window.request;
-    switch (window_request_due(&sa->window, now)) {
-    case WINDOW_WAIT:
-        break;
-    case WINDOW_RESEND:
-        log_debug("no answer to %s yet, sending it again (%" PRIu32 ")", exchange_name(r->exchange),
-                  r->sent);
-        session_transmit(sa->session, &sa->path, span_make(r->bytes, r->len));
-        break;
-    case WINDOW_FAILED:
-        request_failed(sa);
-        break;
+    if (now >= sa->close_by) {
+        sa_die(sa, sa->end_reason, &sa->end_fault);
+        return;
     }
+    if (now >= sa->expires_at)
+        expire(sa, now);
+    children_handle_timeout(sa, now);
+    handle_request_timeout(sa, now);
+}
+
+/* --- what is next --- */
+
+static struct child_sa *due_child(const struct ike_sa *sa, mono_ms now)
+{
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        struct child_sa *c = session_children(sa->session)[i];
+        if (c != NULL && c->sa == sa && c->state == CHILD_INSTALLED &&
+            (c->rekey_wanted || now >= c->rekey_at))
+            return c;
+    }
+    return NULL;
+}
+
+static bool child_to_delete(const struct ike_sa *sa)
+{
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        const struct child_sa *c = session_children(sa->session)[i];
+        if (c != NULL && c->sa == sa && c->delete_wanted)
+            return true;
+    }
+    return false;
+}
+
+static enum err send_due(struct ike_sa *sa, mono_ms now)
+{
+    if (child_to_delete(sa))
+        return informational_delete_children(sa, now);
+    if (!session_is_current(sa))
+        return ERR_OK; /* one of two rekeyings at once: which one counts is not known yet */
+    if (session_wants_probe(sa->session, now))
+        return informational_probe(sa, now);
+    if (sa->redirect != NULL)
+        return informational_redirect(sa, now, sa->redirect);
+    if (due_at(sa) > now)
+        return ERR_OK;
+    if (sa->rekey_wanted || now >= sa->rekey_at)
+        return rekey_request_send(sa, now);
+    return child_request_send(sa, now, due_child(sa, now));
+}
+
+void sa_pump(struct ike_sa *sa, mono_ms now)
+{
+    if (sa->state == SA_DEAD || sa->window.request.active)
+        return;
+    enum err e = ERR_OK;
+    if (sa->close_wanted)
+        e = informational_close(sa, now);
+    else if (sa->state == SA_ESTABLISHED)
+        e = send_due(sa, now);
+    if (e == ERR_OK)
+        return;
+    struct fault f = {0};
+    (void)fault_set(&f, e, "a request could not be made: %s", err_text(e));
+    sa_die(sa, sa->close_wanted ? sa->end_reason : SESSION_DOWN_INTERNAL,
+           sa->close_wanted ? &sa->end_fault : &f);
 }

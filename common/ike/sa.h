@@ -1,12 +1,18 @@
 /* One IKE SA: its state, and what the exchanges' files share. Inside common/ike only; the public
  * object is the session (session.h).
  *
- * Where things are: sa.c has the transition table and takes messages in; exchange_*.c hold each
- * exchange with both directions side by side; proof.c makes and checks AUTH; session.c is the shell
- * around all of it: paths, events, timers. */
+ * Where things are: sa.c has the transition table and takes messages in; sa_message.c builds, seals
+ * and answers; exchange_*.c hold each exchange with both directions side by side; child.c the Child
+ * SAs; proof.c makes and checks AUTH; session.c is the shell around all of it, and lifecycle.c
+ * decides which IKE SA the session lives on, and when a new one is made.
+ *
+ * A session has several IKE SAs at times: one that is current, one that is being connected, and
+ * those that were replaced and are being deleted. Child SAs belong to the session and name the IKE
+ * SA they hang on, so that a rekeyed IKE SA hands them over by a name changed (RFC 7296 2.8). */
 #ifndef TERN_IKE_SA_H
 #define TERN_IKE_SA_H
 
+#include "common/ike/fragment.h"
 #include "common/ike/keys.h"
 #include "common/ike/protect.h"
 #include "common/ike/window.h"
@@ -17,11 +23,17 @@ enum sa_state {
     SA_AUTH_SENT,     /* initiator: keys agreed, IKE_AUTH is out */
     SA_INIT_ANSWERED, /* responder: keys agreed, waiting for IKE_AUTH */
     SA_ESTABLISHED,
-    SA_CLOSING, /* our Delete (or failure notice) is out */
-    SA_DEAD
+    SA_REPLACED, /* a successor carries on, and the peer is to delete this one */
+    SA_CLOSING,  /* our Delete (or failure notice) is out */
+    SA_DEAD      /* ended; stays a while to repeat its last answer */
 };
 
-enum { SA_CHILDREN_MAX = 4, SA_COOKIE_MAX = 64, SA_INIT_RESTARTS_MAX = 6 };
+enum {
+    SA_COOKIE_MAX = 64,
+    SA_INIT_RESTARTS_MAX = 6,
+    SA_KE_RESTARTS_MAX = 3, /* INVALID_KE_PAYLOAD rounds of one CREATE_CHILD_SA */
+    CHILDREN_MAX = 16
+};
 
 /* An owned run of bytes that an exchange must remember. */
 struct blob {
@@ -44,6 +56,7 @@ struct handshake {
     size_t cookie_len;
     unsigned restarts; /* COOKIE and INVALID_KE_PAYLOAD rounds so far */
     hash_set peer_hashes;
+    bool peer_childless; /* CHILDLESS_IKEV2_SUPPORTED (RFC 6023) */
     uint32_t child_spi_in;
     /* An unauthenticated complaint is believed only when no good answer comes in time. */
     mono_ms complaint_at; /* MONO_NEVER: none */
@@ -51,35 +64,98 @@ struct handshake {
     struct fault complaint_fault;
 };
 
-struct sa_child {
-    bool used;
+/* What our outstanding request is about, and what its answer will need. */
+enum task_kind {
+    TASK_NONE, /* IKE_SA_INIT, IKE_AUTH, a liveness check: nothing to remember */
+    TASK_NEW_CHILD,
+    TASK_REKEY_CHILD,
+    TASK_DELETE_CHILD,
+    TASK_REKEY_IKE
+};
+
+struct task {
+    enum task_kind kind;
+    struct kex *kex; /* NULL: no key exchange in it */
+    struct nonce nonce_i;
+    uint32_t child_spi_in; /* of the child to rekey */
+    uint32_t new_spi_in;   /* of the child to be */
+    uint64_t new_spi;      /* of the IKE SA to be */
+};
+
+enum child_state {
+    CHILD_INSTALLED,
+    CHILD_REKEYING, /* our request to replace it is out */
+    CHILD_REPLACED, /* it has a successor; one side is about to delete it */
+    CHILD_DELETING, /* our Delete is out */
+    CHILD_LINGERING /* gone for the peer; what is still on the way may come in */
+};
+
+struct child_sa {
+    enum child_state state;
+    struct ike_sa *sa;
     uint32_t spi_in, spi_out;
+    struct selector_list local, remote;
+    struct suite suite;
+    bool installed;      /* the driver has its keys; false: only there to be deleted */
+    bool rekey_wanted;   /* asked for, or a bound in bytes or packets is near */
+    bool delete_wanted;  /* we have to send a Delete for it */
+    struct nonce lowest; /* the lower one of the exchange that made it (RFC 7296 2.8.1) */
+    uint32_t rival;      /* the successor that the peer's rekeying made while ours is out; 0 */
+    uint32_t generation; /* rekeys that led here */
+    mono_ms rekey_at;    /* soft end; MONO_NEVER */
+    mono_ms expires_at;  /* hard end; in CHILD_REPLACED: when we delete it ourselves; in
+                            CHILD_LINGERING: when it is forgotten */
 };
 
 struct ike_sa {
     struct session *session;
     const struct session_config *config;
     enum sa_state state;
-    bool initiator; /* we are the original initiator */
+    bool initiator; /* the original initiator of this IKE SA: of its first exchange or rekeying */
     uint64_t spi_i, spi_r;
     struct path path;
     struct window window;
     struct handshake *handshake; /* NULL once established */
+    struct task task;            /* of window.request */
+    /* RFC 7383: pieces of the peer's requests, and of its responses; our outstanding request, where
+     * it went in pieces and may have to be cut smaller; what the path is believed to bear. */
+    struct fragment_assembly assemblies[2];
+    struct fragment_draft draft;
+    uint16_t fragment_mtu;
     struct suite suite;
     struct ike_keys keys;
     struct aead *seal, *open;
     uint64_t seal_counter;
     bool nat_local, nat_remote;
     bool send_remote_id; /* initiator: IDr in IKE_AUTH */
-    bool peer_fragmentation, peer_mobike;
+    bool peer_fragmentation, peer_mobike, peer_redirects;
     struct identity peer_id; /* once proven */
-    struct sa_child children[SA_CHILDREN_MAX];
     mono_ms established;
     mono_ms last_in; /* last authenticated message */
     int64_t rtt_ms;
-    /* Why we are closing; reported when the peer has answered or the budget is used up. */
-    enum session_down_reason closing_reason;
-    struct fault closing_fault;
+
+    bool rekey_wanted;
+    uint32_t rekeys;      /* that led here */
+    struct nonce lowest;  /* as a child's */
+    struct ike_sa *rival; /* the successor that the peer's rekeying made while ours is out */
+    mono_ms rekey_at;     /* soft end of its keys */
+    mono_ms expires_at;   /* hard end; in SA_REPLACED: when we delete it ourselves; in SA_DEAD:
+                             when it is forgotten */
+    mono_ms reauth_at;    /* the peer announced an end to its trust (RFC 4478) */
+    mono_ms retry_at;     /* after TEMPORARY_FAILURE: nothing is tried again before */
+    uint32_t retries;     /* in a row */
+    bool silent;          /* the outstanding request has been sent too often */
+
+    /* To be closed as soon as the window allows: with a Delete, or with this notify. */
+    bool close_wanted;
+    uint16_t close_notify; /* 0: a Delete */
+    mono_ms close_by;      /* when the peer's answer is no longer waited for */
+    enum session_down_reason end_reason;
+    struct fault end_fault;
+    bool disowned; /* the session expects its end, and nothing follows from it */
+    bool buried;   /* dead, and the session has dealt with that */
+
+    struct redirect_target *redirect; /* owned; where the peer is to be sent (RFC 5685 5) */
 };
 
 /* One message, taken apart. */
@@ -93,15 +169,40 @@ struct sa_input {
 
 /* --- sa.c --- */
 
-void sa_init(struct ike_sa *sa, struct session *s, const struct session_config *config);
-void sa_wipe(struct ike_sa *sa);
+CHECKED enum err sa_new(struct session *s, const struct session_config *config, bool initiator,
+                        struct ike_sa **ret);
+void sa_free(struct ike_sa *sa);
 void sa_input(struct ike_sa *sa, mono_ms now, const struct path *path,
               const struct ike_header *header, struct span message);
 mono_ms sa_next_timeout(const struct ike_sa *sa);
 void sa_handle_timeout(struct ike_sa *sa, mono_ms now);
+/* Sends the next request that is due, where none is out. */
+void sa_pump(struct ike_sa *sa, mono_ms now);
 CHECKED enum err sa_handshake_new(struct ike_sa *sa);
 void sa_handshake_free(struct ike_sa *sa);
+void task_end(struct task *t);
 CHECKED enum err blob_set(struct blob *b, struct span bytes);
+/* Keys are of no use any more, answers still are. */
+void sa_forget_keys(struct ike_sa *sa);
+/* Ciphers from sa->keys. */
+CHECKED enum err sa_make_ciphers(struct ike_sa *sa);
+/* Draws the ends of its life, from config->lifetimes. */
+void sa_start_life(struct ike_sa *sa, mono_ms now);
+/* Is it one on which exchanges go on? */
+bool sa_alive(const struct ike_sa *sa);
+
+/* The IKE SA ends now, without a word to the peer. */
+void sa_die(struct ike_sa *sa, enum session_down_reason reason, const struct fault *f);
+/* Tell the peer as soon as the window allows (a Delete; or AUTHENTICATION_FAILED, RFC 7296 2.21.2),
+ * then end. */
+void sa_close(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
+              const struct fault *f, uint16_t notify);
+/* Our request has its answer: measures the round trip; the next request may go. */
+void sa_answered(struct ike_sa *sa, mono_ms now);
+/* The peer has no time for us now (TEMPORARY_FAILURE): later, and then still later. */
+void sa_retry_later(struct ike_sa *sa, mono_ms now);
+
+/* --- sa_message.c --- */
 
 /* Begin a message in the session's buffer; for a protected one *ret_sk is the SK payload's offset.
  */
@@ -114,15 +215,20 @@ CHECKED enum err sa_request_send(struct ike_sa *sa, mono_ms now, struct message_
                                  size_t sk, const struct session_retransmit *policy);
 CHECKED enum err sa_response_send(struct ike_sa *sa, struct message_writer *m,
                                   const struct sa_input *in, size_t sk);
+/* The outstanding request again; in smaller pieces where larger ones brought no answer. */
+void sa_request_repeat(struct ike_sa *sa);
 /* A response that holds one notify and nothing else. */
 CHECKED enum err sa_response_notify(struct ike_sa *sa, const struct sa_input *in, uint16_t type,
                                     struct span data);
 
-/* The session ends now, without a word to the peer. */
-void sa_die(struct ike_sa *sa, enum session_down_reason reason, const struct fault *f);
-/* Tell the peer (a Delete; or AUTHENTICATION_FAILED, RFC 7296 2.21.2), then end. */
-void sa_close(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
-              const struct fault *f, uint16_t notify);
+/* Helpers of several exchanges. */
+CHECKED enum err nonce_set(struct nonce *n, struct span value);
+void nonce_make(const struct ike_sa *sa, struct nonce *n);
+struct span nonce_span(const struct nonce *n);
+/* As octet strings are compared: the first octet that differs decides, then the length. */
+bool nonce_lower(const struct nonce *a, const struct nonce *b);
+uint64_t sa_new_spi(const struct ike_sa *sa);
+void write_proposals(struct message_writer *m, const struct proposal_list *l);
 
 /* --- exchange_init.c --- */
 
@@ -130,38 +236,105 @@ CHECKED enum err init_request_send(struct ike_sa *sa, mono_ms now);
 CHECKED enum err init_request_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err init_response_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err init_notify_in(struct ike_sa *sa, struct sa_input *in);
+/* Choose for a request; an initiator that guessed an acceptable group is not sent away for a more
+ * preferred one (RFC 7296 2.7 leaves the choice to us, a round trip is worth more). */
+CHECKED enum err init_choose(const struct proposal_list *ours, const struct proposal_list *offered,
+                             uint16_t method, struct proposal *ret);
 
 /* --- exchange_auth.c --- */
 
 CHECKED enum err auth_request_send(struct ike_sa *sa, mono_ms now);
 CHECKED enum err auth_request_in(struct ike_sa *sa, struct sa_input *in);
+CHECKED enum err auth_request_childless_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err auth_request_refuse_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err auth_response_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err auth_response_childless_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err auth_notify_in(struct ike_sa *sa, struct sa_input *in);
 
+/* --- exchange_create.c: CREATE_CHILD_SA, whatever it creates --- */
+
+CHECKED enum err create_request_in(struct ike_sa *sa, struct sa_input *in);
+CHECKED enum err create_request_not_now_in(struct ike_sa *sa, struct sa_input *in);
+CHECKED enum err create_response_in(struct ike_sa *sa, struct sa_input *in);
+CHECKED enum err create_notify_in(struct ike_sa *sa, struct sa_input *in);
+
 /* --- exchange_child.c --- */
 
-CHECKED enum err child_request_in(struct ike_sa *sa, struct sa_input *in);
-/* Inbound SPIs are unpredictable, non-zero, and outside the reserved range (RFC 4303 2.1). */
-uint32_t child_new_spi(struct ike_sa *sa);
-/* Derive keys, keep the SPIs, tell the driver (CHILD_UP). we_initiated: the exchange is ours. */
-CHECKED enum err child_install(struct ike_sa *sa, bool we_initiated, uint32_t spi_in,
-                               uint32_t spi_out, const struct suite *suite, struct span shared,
-                               const struct nonce *nonce_i, const struct nonce *nonce_r,
-                               const struct selector_list *local,
-                               const struct selector_list *remote);
-/* NULL where no child has that outbound SPI. */
-struct sa_child *child_by_spi_out(struct ike_sa *sa, uint32_t spi_out);
-void child_remove(struct ike_sa *sa, struct sa_child *child);
+/* Make a child, or (old not NULL) a successor of one. */
+CHECKED enum err child_request_send(struct ike_sa *sa, mono_ms now, struct child_sa *old);
+CHECKED enum err child_request_in(struct ike_sa *sa, struct sa_input *in,
+                                  const struct proposal_list *offered);
+CHECKED enum err child_response_in(struct ike_sa *sa, struct sa_input *in);
+CHECKED enum err child_notify_in(struct ike_sa *sa, struct sa_input *in,
+                                 const struct notify_payload *n);
+/* Words and reason for an error notify that concerns the Child SA or the addresses. */
+enum session_down_reason child_refusal(const struct ike_sa *sa, uint16_t type, struct fault *f);
+/* Our offer for a child with that SPI; without key exchange methods where there is none to make
+ * (IKE_AUTH, RFC 7296 1.2). */
+void child_offer(const struct ike_sa *sa, uint32_t spi_in, bool without_ke,
+                 struct proposal_list *ret);
+/* The peer's SPI in a proposal of a Child SA. */
+CHECKED enum err child_spi_read(const struct proposal *p, uint32_t *ret);
+void child_spi_put(struct proposal *p, uint32_t spi_in);
+
+/* --- exchange_rekey.c: the IKE SA's own rekeying --- */
+
+CHECKED enum err rekey_request_send(struct ike_sa *sa, mono_ms now);
+CHECKED enum err rekey_request_in(struct ike_sa *sa, struct sa_input *in,
+                                  const struct proposal_list *offered);
+CHECKED enum err rekey_response_in(struct ike_sa *sa, struct sa_input *in);
+CHECKED enum err rekey_notify_in(struct ike_sa *sa, struct sa_input *in,
+                                 const struct notify_payload *n);
+/* The peer takes its own rekeying for the one that counts: so do we. */
+void rekey_settle_for_rival(struct ike_sa *sa, mono_ms now);
 
 /* --- exchange_informational.c --- */
 
 CHECKED enum err informational_request_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err informational_response_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err closing_response_in(struct ike_sa *sa, struct sa_input *in);
-/* An empty request: is the peer alive? Does nothing where a request is out already. */
+/* An empty request: is the peer alive? */
 CHECKED enum err informational_probe(struct ike_sa *sa, mono_ms now);
+/* Delete the children of this SA that want it. */
+CHECKED enum err informational_delete_children(struct ike_sa *sa, mono_ms now);
+CHECKED enum err informational_close(struct ike_sa *sa, mono_ms now);
+CHECKED enum err informational_redirect(struct ike_sa *sa, mono_ms now,
+                                        const struct redirect_target *to);
+
+/* --- child.c --- */
+
+/* Inbound SPIs are unpredictable, non-zero, and outside the reserved range (RFC 4303 2.1). */
+uint32_t child_new_spi(struct ike_sa *sa);
+
+struct child_terms {
+    uint32_t spi_in, spi_out;
+    struct suite suite;
+    struct span shared; /* g^ir of its own key exchange, or empty */
+    const struct nonce *nonce_i, *nonce_r;
+    const struct selector_list *local, *remote;
+    bool we_initiated; /* the exchange is ours */
+};
+/* Derive keys, keep the child, tell the driver (CHILD_UP). old: the one it replaces, or NULL. */
+CHECKED enum err child_install(struct ike_sa *sa, mono_ms now, const struct child_terms *t,
+                               struct child_sa *old, struct child_sa **ret);
+/* A child that the peer has and we could not make: there to be deleted. */
+void child_discard(struct ike_sa *sa, uint32_t spi_in);
+/* NULL where there is none of that SA. */
+struct child_sa *child_by_spi_in(const struct session *s, uint32_t spi_in);
+struct child_sa *child_by_spi_out(const struct ike_sa *sa, uint32_t spi_out);
+struct child_sa *child_first(const struct ike_sa *sa); /* in use or about to be; NULL for none */
+/* No more packets leave by it; those on their way still come in for a while, where another child
+ * carries on. */
+void child_drain(struct child_sa *c);
+void child_gone(struct child_sa *c, mono_ms now);
+void child_remove(struct child_sa *c); /* at once */
+void children_remove(struct ike_sa *sa);
+void children_gone(struct ike_sa *sa, mono_ms now);
+void children_move(struct ike_sa *from, struct ike_sa *to);
+/* A successor made by us or the peer stands: who deletes what (RFC 7296 2.8.1). */
+void child_replaced(struct child_sa *old, struct child_sa *made, bool we_initiated, mono_ms now);
+mono_ms children_next_timeout(const struct ike_sa *sa);
+void children_handle_timeout(struct ike_sa *sa, mono_ms now);
 
 /* --- proof.c --- */
 
@@ -183,14 +356,60 @@ const char *proof_sent_text(const struct ike_sa *sa, char out[PROOF_TEXT_MAX]);
 uint8_t *session_buffer(struct session *s);
 /* The buffer in which they are decrypted, of the same size. */
 uint8_t *session_scratch(struct session *s);
-void session_transmit(struct session *s, const struct path *path, struct span message);
+/* The buffer in which they are sealed: FRAGMENT_TRAIN_MAX octets. */
+uint8_t *session_train(struct session *s);
+/* A message, or the train of its pieces. */
+void session_transmit(struct session *s, const struct path *path, struct span train);
 /* A new event at the end of the queue, zeroed but for its type; NULL without memory. */
 struct session_event *session_emit(struct session *s, enum session_event_type type);
-void session_ended(struct session *s, enum session_down_reason reason, const struct fault *f);
-/* The peer has been heard: NAT, path and liveness bookkeeping around the SA. */
-void session_established(struct session *s, mono_ms now);
-/* Initiator: AUTHENTICATION_FAILED after we named the gateway. Begin again without naming it, so
- * that its own name can be seen. False where that has been done already. */
-bool session_retry_without_remote_id(struct session *s, mono_ms now);
+struct child_sa **session_children(const struct session *s); /* CHILDREN_MAX places */
+/* What a Child SA of this session may cover at most: ours, the peer's. */
+const struct selector_list *session_scope_local(const struct session *s);
+const struct selector_list *session_scope_remote(const struct session *s);
+void session_set_scope(struct session *s, const struct selector_list *local,
+                       const struct selector_list *remote);
+/* Initiator: what the gateway assigned last, to be asked for again; no address at first. */
+const struct configuration *session_assigned(const struct session *s);
+void session_set_assigned(struct session *s, const struct configuration *c);
+
+/* --- lifecycle.c --- */
+
+bool session_is_current(const struct ike_sa *sa);
+bool session_was_up(const struct session *s);
+/* Both sides are proven: the session lives on this IKE SA from now on. */
+void session_established(struct ike_sa *sa, mono_ms now);
+/* `made` carries on what `old` carried; who deletes which is the exchange's business. */
+void session_replaced(struct ike_sa *old, struct ike_sa *made, mono_ms now);
+/* The IKE SA that `rival` would succeed, were its own rekeying not the other one; NULL. */
+struct ike_sa *session_predecessor(const struct ike_sa *rival);
+/* The peer's trust in us ends then (RFC 4478). */
+void session_auth_lifetime(struct ike_sa *sa, mono_ms now, uint32_t lifetime_s);
+/* An IKE SA beside the first one; ERR_LIMIT. On success the session owns it. */
+CHECKED enum err session_add_sa(struct session *s, struct ike_sa *sa);
+/* The current IKE SA's request is not answered; an IKE SA's peer has been heard. */
+void session_silent(struct ike_sa *sa, mono_ms now);
+void session_heard(struct ike_sa *sa, mono_ms now);
+/* Initiator: what the peer refuses to renew is built anew, beside what stands. */
+void session_reauthenticate(struct session *s, mono_ms now);
+/* How patiently an IKE_SA_INIT request is sent. */
+const struct session_retransmit *session_init_policy(const struct session *s);
+/* Initiator: AUTHENTICATION_FAILED, which need not mean our credentials. After we named the
+ * gateway: begin again without naming it, so that its own name can be seen. After IKE_SA_INIT had
+ * to be sent anew: begin afresh, for which of the requests was answered, and so what was to be
+ * signed, is not known for certain. False where that has been done already. */
+bool session_retry_without_remote_id(struct ike_sa *sa, mono_ms now);
+bool session_retry_afresh(struct ike_sa *sa, mono_ms now);
+/* Initiator: the gateway sends us elsewhere (RFC 5685). False where it does so too often. */
+bool session_follow_redirect(struct ike_sa *sa, mono_ms now, const struct redirect_target *to);
+/* Where we were sent away from; family none: nowhere. */
+const struct ip *session_redirected_from(const struct session *s);
+/* --- liveness.c --- */
+
+/* Is a liveness check wanted now? */
+bool session_wants_probe(const struct session *s, mono_ms now);
+/* Is there a hint, not yet disproved, that the peer forgot us? */
+bool session_hinted(const struct session *s);
+/* One is on its way. */
+void session_probed(struct session *s, mono_ms now);
 
 #endif

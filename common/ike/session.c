@@ -1,53 +1,18 @@
-/* The session: the shell around the IKE SA that a driver sees. Holds what outlives an attempt: the
- * configuration, the ways to the gateway, the queues of datagrams and events, liveness.
+/* The session: the shell around its IKE SAs that a driver sees: configuration, queues of datagrams
+ * and events, inputs, outputs, views. Which IKE SA it lives on is lifecycle.c's, dead peers and
+ * keepalives are liveness.c's.
  *
- * Invariants: after DOWN nothing is sent and no event follows; the deadline is never in the past
- * twice in a row, for every timeout handled either sends, ends, or moves its deadline. */
+ * Invariants: after DOWN no event follows, and nothing is sent but answers that are asked for
+ * again; the deadline is never in the past twice in a row, for every timeout handled either sends,
+ * ends, or moves its deadline. */
 #include "common/ike/session.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
-#include "common/ike/sa.h"
-
-struct outgoing {
-    struct outgoing *next;
-    struct path path;
-    size_t len;
-    uint8_t bytes[];
-};
-
-struct queued_event {
-    struct queued_event *next;
-    struct session_event event;
-};
-
-struct session {
-    struct session_config config;
-    struct ike_sa sa;
-    bool started;
-    bool down;
-    bool remote_id_withheld; /* the one retry without IDr has been made */
-
-    struct path candidates[SESSION_PATHS_MAX];
-    size_t candidate_count, candidate;
-    unsigned attempts; /* IKE_SA_INIT tried on a candidate */
-
-    struct outgoing *out_first, **out_last;
-    struct outgoing *handed_out; /* what session_output returned last; freed at the next call */
-    struct queued_event *event_first, **event_last;
-
-    struct session_traffic traffic; /* as last reported */
-    mono_ms unanswered_since;       /* first packet out after the last one in; MONO_NEVER: none */
-    mono_ms last_sent;              /* anything on the path */
-
-    uint8_t buffer[IKE_MESSAGE_MAX];
-    uint8_t scratch[IKE_MESSAGE_MAX];
-};
-
-/* Transmissions on one of several candidates before the next one gets its turn. */
-enum { TRIES_PER_CANDIDATE = 2 };
+#include "common/ike/session_state.h"
+#include "common/ike/stray.h"
 
 void session_config_default(struct session_config *c)
 {
@@ -56,6 +21,9 @@ void session_config_default(struct session_config *c)
         .retransmit = {.first_ms = 500, .max_ms = 8000, .growth_percent = 180, .tries = 8},
         .keepalive_ms = 20000,
         .dpd_ms = 30000,
+        .rebuild_first_ms = 1000,
+        .rebuild_max_ms = 60000,
+        .fragment_mtu = 1280,
     };
 }
 
@@ -65,7 +33,8 @@ static bool config_usable(const struct session_config *c)
     if (c->random.fill == NULL || c->ike.count == 0 || c->esp.count == 0 ||
         c->local_id.type == IDENTITY_NONE || c->remote_selectors.count == 0 ||
         c->remote_auth == 0 || (c->remote_auth & ~both) != 0 || c->retransmit.first_ms == 0 ||
-        c->retransmit.growth_percent < 100 || proposal_list_first_ke(&c->ike) == KE_NONE)
+        c->retransmit.growth_percent < 100 || proposal_list_first_ke(&c->ike) == KE_NONE ||
+        c->rebuild_first_ms == 0 || c->rebuild_max_ms < c->rebuild_first_ms)
         return false;
     if (c->local_auth == SESSION_AUTH_CERTIFICATE &&
         (c->key == NULL || c->chain == NULL || c->chain->count == 0))
@@ -93,7 +62,14 @@ enum err session_new(const struct session_config *c, struct session **ret)
     s->traffic = (struct session_traffic){MONO_NEVER, MONO_NEVER};
     s->unanswered_since = MONO_NEVER;
     s->last_sent = MONO_NEVER;
-    sa_init(&s->sa, s, &s->config);
+    s->stop_by = s->attempt_at = MONO_NEVER;
+    if (c->role == SESSION_RESPONDER) {
+        enum err e = sa_new(s, &s->config, false, &s->sas[0]);
+        if (e != ERR_OK) {
+            session_free(s);
+            return e;
+        }
+    }
     *ret = s;
     return ERR_OK;
 }
@@ -111,7 +87,13 @@ void session_free(struct session *s)
         free(o);
     }
     free(s->handed_out);
-    sa_wipe(&s->sa);
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        if (s->children[i] != NULL)
+            wipe(s->children[i], sizeof(*s->children[i]));
+        free(s->children[i]);
+    }
+    for (size_t i = 0; i < SESSION_SAS_MAX; i++)
+        sa_free(s->sas[i]);
     wipe(s, sizeof(*s));
     free(s);
 }
@@ -128,6 +110,48 @@ uint8_t *session_scratch(struct session *s)
     return s->scratch;
 }
 
+uint8_t *session_train(struct session *s)
+{
+    return s->train;
+}
+
+struct child_sa **session_children(const struct session *s)
+{
+    /* The list is the session's, whoever looks at it. */
+    union {
+        struct child_sa *const *of_const;
+        struct child_sa **plain;
+    } children = {.of_const = s->children};
+    return children.plain;
+}
+
+const struct selector_list *session_scope_local(const struct session *s)
+{
+    return &s->scope_local;
+}
+
+const struct selector_list *session_scope_remote(const struct session *s)
+{
+    return &s->scope_remote;
+}
+
+void session_set_scope(struct session *s, const struct selector_list *local,
+                       const struct selector_list *remote)
+{
+    s->scope_local = *local;
+    s->scope_remote = *remote;
+}
+
+const struct configuration *session_assigned(const struct session *s)
+{
+    return &s->assigned;
+}
+
+void session_set_assigned(struct session *s, const struct configuration *c)
+{
+    s->assigned = *c;
+}
+
 /* RFC 7296 2.23, 3.1: four zero octets stand before IKE on every port but 500. The gateway's end of
  * the path decides, whichever end we are. */
 static bool needs_marker(const struct session *s, const struct path *path)
@@ -137,74 +161,122 @@ static bool needs_marker(const struct session *s, const struct path *path)
     return gateway->port != IKE_PORT;
 }
 
-void session_transmit(struct session *s, const struct path *path, struct span message)
+/* After `marker` zero octets. */
+static void queue(struct session *s, const struct path *path, size_t marker, struct span bytes)
 {
-    size_t marker = needs_marker(s, path) ? NON_ESP_MARKER_LEN : 0;
-    struct outgoing *o = malloc(sizeof(*o) + marker + message.len);
+    struct outgoing *o = malloc(sizeof(*o) + marker + bytes.len);
     if (o == NULL) {
-        log_warn("no memory to send %zu octets; the next retransmission will", message.len);
+        log_warn("no memory to send %zu octets; the next retransmission will", bytes.len);
         return;
     }
     o->next = NULL;
     o->path = *path;
-    o->len = marker + message.len;
+    o->len = marker + bytes.len;
     memset(o->bytes, 0, marker);
-    memcpy(o->bytes + marker, message.data, message.len);
+    memcpy(o->bytes + marker, bytes.data, bytes.len);
     *s->out_last = o;
     s->out_last = &o->next;
+}
+
+void session_queue(struct session *s, const struct path *path, struct span bytes)
+{
+    queue(s, path, 0, bytes);
+}
+
+void session_transmit(struct session *s, const struct path *path, struct span train)
+{
+    size_t marker = needs_marker(s, path) ? NON_ESP_MARKER_LEN : 0;
+    struct span message;
+    while (fragment_train_next(&train, &message))
+        queue(s, path, marker, message);
 }
 
 struct session_event *session_emit(struct session *s, enum session_event_type type)
 {
     struct queued_event *q = calloc(1, sizeof(*q));
-    if (q == NULL)
+    if (q == NULL) {
+        s->broken |= type == SESSION_EVENT_CHILD_DRAIN || type == SESSION_EVENT_CHILD_DOWN ||
+                     type == SESSION_EVENT_UP;
         return NULL;
+    }
     q->event.type = type;
     *s->event_last = q;
     s->event_last = &q->next;
     return &q->event;
 }
 
-void session_ended(struct session *s, enum session_down_reason reason, const struct fault *f)
+/* --- input --- */
+
+static bool is_init_request(const struct ike_header *h)
 {
-    if (s->down)
-        return;
-    s->down = true;
-    struct session_event *event = session_emit(s, SESSION_EVENT_DOWN);
-    if (event != NULL) {
-        event->down.reason = reason;
-        event->down.fault = *f;
+    return h->exchange == EXCHANGE_IKE_SA_INIT && h->spi_r == 0 &&
+           (h->flags & IKE_FLAG_RESPONSE) == 0;
+}
+
+static bool sa_owns(const struct ike_sa *sa, const struct ike_header *h, struct span message)
+{
+    if (h->spi_i != sa->spi_i || h->spi_i == 0)
+        return false;
+    /* RFC 7296 2.1: an SPI that a stranger chose does not tell a repeat from a new request; the
+     * whole of it does. */
+    if (is_init_request(h))
+        return !sa->initiator && window_is_repeat(&sa->window, h->message_id, message);
+    /* An initiator learns spi_r from the answer. */
+    return h->spi_r == sa->spi_r || (sa->initiator && sa->state == SA_INIT_SENT);
+}
+
+static struct ike_sa *find_sa(const struct session *s, const struct ike_header *h,
+                              struct span message)
+{
+    for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
+        if (s->sas[i] != NULL && sa_owns(s->sas[i], h, message))
+            return s->sas[i];
+    }
+    return NULL;
+}
+
+bool session_owns(const struct session *s, const struct ike_header *h, struct span message)
+{
+    return find_sa(s, h, message) != NULL;
+}
+
+/* INVALID_SPI of one of our Child SAs, or INVALID_IKE_SPI in answer to our request: the peer may
+ * have restarted, or anybody may say so. */
+static void heed_notice(struct session *s, mono_ms now, const struct ike_header *h,
+                        struct span message)
+{
+    struct span data;
+    struct wire_reader r;
+    if (stray_notice(message, h, NOTIFY_INVALID_IKE_SPI, &data)) {
+        if (s->current != NULL && h->spi_i == s->current->spi_i && h->spi_r == s->current->spi_r)
+            session_suspect(s, now);
+    } else if (stray_notice(message, h, NOTIFY_INVALID_SPI, &data)) {
+        wire_reader_init(&r, data);
+        uint32_t spi = wire_read_u32(&r);
+        if (s->current != NULL && wire_read_finish(&r) == ERR_OK &&
+            child_by_spi_out(s->current, spi) != NULL)
+            session_suspect(s, now);
     }
 }
 
-void session_established(struct session *s, mono_ms now)
+void session_input(struct session *s, mono_ms now, const struct path *path, struct span message)
 {
-    s->sa.last_in = now;
-    struct session_event *event = session_emit(s, SESSION_EVENT_PATH);
-    if (event != NULL)
-        event->path = s->sa.path;
-    (void)session_emit(s, SESSION_EVENT_UP);
-}
-
-/* --- connecting --- */
-
-/* A fresh SA, with fresh SPIs, on the current candidate. */
-static enum err begin_attempt(struct session *s, mono_ms now)
-{
-    sa_wipe(&s->sa);
-    sa_init(&s->sa, s, &s->config);
-    if (s->remote_id_withheld)
-        s->sa.send_remote_id = false;
-    s->sa.path = s->candidates[s->candidate];
-    s->attempts++;
-    return init_request_send(&s->sa, now);
-}
-
-static void attempt_failed(struct session *s, enum err e)
-{
-    struct fault f = {0};
-    (void)fault_set(&f, e, "IKE_SA_INIT could not be made: %s", err_text(e));
-    sa_die(&s->sa, SESSION_DOWN_INTERNAL, &f);
+    struct ike_header h;
+    if (ike_header_parse(message, &h) != ERR_OK)
+        return;
+    if (h.next_payload == PAYLOAD_NOTIFY && h.exchange != EXCHANGE_IKE_SA_INIT) {
+        heed_notice(s, now, &h, message);
+        return;
+    }
+    struct ike_sa *sa = find_sa(s, &h, message);
+    bool fresh =
+        s->config.role == SESSION_RESPONDER && s->sas[0] != NULL && s->sas[0]->state == SA_IDLE;
+    if (sa == NULL && fresh && !s->down)
+        sa = s->sas[0];
+    if (sa == NULL)
+        return;
+    sa_input(sa, now, path, &h, message);
+    lifecycle_settle(s, now);
 }
 
 void session_networks_changed(struct session *s, mono_ms now, const struct path *candidates,
@@ -216,176 +288,29 @@ void session_networks_changed(struct session *s, mono_ms now, const struct path 
     s->candidate = 0;
 }
 
-enum err session_start(struct session *s, mono_ms now)
-{
-    if (s->config.role != SESSION_INITIATOR || s->started)
-        return ERR_STATE;
-    if (s->candidate_count == 0)
-        return ERR_NOT_FOUND;
-    s->started = true;
-    return begin_attempt(s, now);
-}
-
-bool session_retry_without_remote_id(struct session *s, mono_ms now)
-{
-    if (s->remote_id_withheld || s->candidate_count == 0)
-        return false;
-    log_info("the gateway refused us; asking once more without naming it, to see its own name");
-    s->remote_id_withheld = true;
-    enum err e = begin_attempt(s, now);
-    if (e != ERR_OK)
-        attempt_failed(s, e);
-    return true;
-}
-
-/* Several ways to the gateway, and this one is silent: the next one's turn. */
-static bool try_next_candidate(struct session *s, mono_ms now)
-{
-    const struct ike_sa *sa = &s->sa;
-    const struct window_request *r = &sa->window.request;
-    const struct session_retransmit *policy = &s->config.retransmit;
-    if (sa->state != SA_INIT_SENT || s->candidate_count < 2 || !r->active || now < r->next_at ||
-        r->sent < TRIES_PER_CANDIDATE || sa->handshake->complaint_at != MONO_NEVER)
-        return false;
-    if (policy->tries != 0 && s->attempts * TRIES_PER_CANDIDATE >= policy->tries)
-        return false;
-    s->candidate = (s->candidate + 1) % s->candidate_count;
-    enum err e = begin_attempt(s, now);
-    if (e != ERR_OK)
-        attempt_failed(s, e);
-    return true;
-}
-
-void session_stop(struct session *s, mono_ms now)
-{
-    const struct fault none = {0};
-    switch (s->sa.state) {
-    case SA_ESTABLISHED:
-        sa_close(&s->sa, now, SESSION_DOWN_REQUESTED, &none, 0);
-        break;
-    case SA_CLOSING:
-        break; /* its own reason stands */
-    case SA_DEAD:
-        break;
-    case SA_IDLE:
-    case SA_INIT_SENT:
-    case SA_AUTH_SENT:
-    case SA_INIT_ANSWERED:
-        sa_die(&s->sa, SESSION_DOWN_REQUESTED, &none);
-        break;
-    }
-}
-
-/* --- input --- */
-
-bool session_owns(const struct session *s, uint64_t spi_i, uint64_t spi_r)
-{
-    const struct ike_sa *sa = &s->sa;
-    if (spi_i != sa->spi_i || spi_i == 0)
-        return false;
-    if (spi_r == sa->spi_r)
-        return true;
-    /* An initiator learns spi_r from the answer; a responder's first request came without it. */
-    return sa->initiator ? sa->state == SA_INIT_SENT : spi_r == 0;
-}
-
-void session_input(struct session *s, mono_ms now, const struct path *path, struct span message)
-{
-    struct ike_header h;
-    if (s->down || ike_header_parse(message, &h) != ERR_OK)
-        return;
-    bool fresh = s->config.role == SESSION_RESPONDER && s->sa.state == SA_IDLE;
-    if (!fresh && !session_owns(s, h.spi_i, h.spi_r))
-        return;
-    sa_input(&s->sa, now, path, &h, message);
-}
-
-/* --- liveness --- */
-
-static mono_ms latest_in(const struct session *s)
-{
-    mono_ms esp = s->traffic.last_in, ike = s->sa.last_in;
-    if (esp == MONO_NEVER)
-        return ike;
-    return ike == MONO_NEVER || esp > ike ? esp : ike;
-}
-
-static mono_ms latest_out(const struct session *s)
-{
-    mono_ms esp = s->traffic.last_out, any = s->last_sent;
-    if (esp == MONO_NEVER)
-        return any;
-    return any == MONO_NEVER || esp > any ? esp : any;
-}
-
-void session_traffic(struct session *s, mono_ms now, const struct session_traffic *report)
-{
-    (void)now;
-    s->traffic = *report;
-    mono_ms in = latest_in(s);
-    if (s->unanswered_since != MONO_NEVER && in != MONO_NEVER && in >= s->unanswered_since)
-        s->unanswered_since = MONO_NEVER;
-    if (s->unanswered_since == MONO_NEVER && report->last_out != MONO_NEVER &&
-        (in == MONO_NEVER || report->last_out > in))
-        s->unanswered_since = report->last_out;
-}
-
-/* When silence has to be answered; only while nothing else is being asked. */
-static mono_ms probe_at(const struct session *s)
-{
-    if (s->sa.state != SA_ESTABLISHED || s->config.dpd_ms == 0 ||
-        s->unanswered_since == MONO_NEVER || s->sa.window.request.active)
-        return MONO_NEVER;
-    return s->unanswered_since + (mono_ms)s->config.dpd_ms;
-}
-
-/* RFC 3948 4: only behind a NAT, only when nothing else was sent. */
-static mono_ms keepalive_at(const struct session *s)
-{
-    mono_ms out = latest_out(s);
-    if (s->sa.state != SA_ESTABLISHED || s->config.keepalive_ms == 0 || !s->sa.nat_local ||
-        out == MONO_NEVER)
-        return MONO_NEVER;
-    return out + (mono_ms)s->config.keepalive_ms;
-}
-
-static void send_keepalive(struct session *s, mono_ms now)
-{
-    struct outgoing *o = malloc(sizeof(*o) + 1);
-    s->last_sent = now;
-    if (o == NULL)
-        return;
-    o->next = NULL;
-    o->path = s->sa.path;
-    o->len = 1;
-    o->bytes[0] = 0xff;
-    *s->out_last = o;
-    s->out_last = &o->next;
-}
-
 mono_ms session_next_timeout(const struct session *s)
 {
     if (s->down)
         return MONO_NEVER;
-    mono_ms next = sa_next_timeout(&s->sa);
-    next = mono_earlier(next, probe_at(s));
-    return mono_earlier(next, keepalive_at(s));
+    mono_ms next = mono_earlier(lifecycle_next_timeout(s), liveness_next_timeout(s));
+    for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
+        if (s->sas[i] != NULL)
+            next = mono_earlier(next, sa_next_timeout(s->sas[i]));
+    }
+    return next;
 }
 
 void session_handle_timeout(struct session *s, mono_ms now)
 {
     if (s->down)
         return;
-    if (!try_next_candidate(s, now))
-        sa_handle_timeout(&s->sa, now);
-    if (now >= probe_at(s)) {
-        s->unanswered_since = now; /* and again, should the answer not be the end of it */
-        enum err e = informational_probe(&s->sa, now);
-        if (e != ERR_OK)
-            log_warn("no liveness check: %s", err_text(e));
+    lifecycle_handle_timeout(s, now);
+    for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
+        if (s->sas[i] != NULL)
+            sa_handle_timeout(s->sas[i], now);
     }
-    if (now >= keepalive_at(s))
-        send_keepalive(s, now);
+    liveness_handle_timeout(s, now);
+    lifecycle_settle(s, now);
 }
 
 /* --- output --- */
@@ -409,6 +334,13 @@ bool session_output(struct session *s, mono_ms now, struct session_datagram *ret
 bool session_next_event(struct session *s, struct session_event *ret)
 {
     struct queued_event *q = s->event_first;
+    if (q == NULL && s->down && !s->down_told) {
+        *ret = (struct session_event){.type = SESSION_EVENT_DOWN};
+        ret->down.reason = s->down_reason;
+        ret->down.fault = s->down_fault;
+        s->down_told = true;
+        return true;
+    }
     if (q == NULL)
         return false;
     s->event_first = q->next;
@@ -429,39 +361,51 @@ void session_event_wipe(struct session_event *e)
 
 static enum session_state state_of(const struct session *s)
 {
-    switch (s->sa.state) {
-    case SA_IDLE:
-        return s->down ? SESSION_DOWN : SESSION_IDLE;
-    case SA_INIT_SENT:
-    case SA_AUTH_SENT:
-    case SA_INIT_ANSWERED:
-        return SESSION_CONNECTING;
-    case SA_ESTABLISHED:
-        return SESSION_UP;
-    case SA_CLOSING:
+    if (s->down)
+        return SESSION_DOWN;
+    if (s->stopping)
         return SESSION_STOPPING;
-    case SA_DEAD:
-        break;
+    if (s->searching || (s->was_up && s->current == NULL))
+        return SESSION_SEARCHING;
+    if (s->was_up)
+        return SESSION_UP;
+    for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
+        if (s->sas[i] != NULL && s->sas[i]->state != SA_IDLE)
+            return SESSION_CONNECTING;
     }
-    return SESSION_DOWN;
+    return s->started ? SESSION_CONNECTING : SESSION_IDLE;
 }
 
 void session_status(const struct session *s, struct session_status *ret)
 {
-    const struct ike_sa *sa = &s->sa;
+    const struct ike_sa *sa = s->current != NULL ? s->current : s->attempt;
+    if (sa == NULL)
+        sa = s->sas[0];
     *ret = (struct session_status){
         .state = state_of(s),
-        .spi_i = sa->spi_i,
-        .spi_r = sa->spi_r,
-        .ike = sa->suite,
-        .path = sa->path,
-        .nat_local = sa->nat_local,
-        .nat_remote = sa->nat_remote,
-        .peer_fragmentation = sa->peer_fragmentation,
-        .peer_mobike = sa->peer_mobike,
         .local_id = s->config.local_id,
-        .remote_id = sa->peer_id,
-        .established = sa->established,
-        .rtt_ms = sa->rtt_ms,
+        .established = MONO_NEVER,
+        .rtt_ms = -1,
+        .reconnects = s->reconnects,
     };
+    if (sa == NULL)
+        return;
+    ret->spi_i = sa->spi_i;
+    ret->spi_r = sa->spi_r;
+    ret->ike = sa->suite;
+    ret->path = sa->path;
+    ret->nat_local = sa->nat_local;
+    ret->nat_remote = sa->nat_remote;
+    ret->peer_fragmentation = sa->peer_fragmentation;
+    ret->peer_mobike = sa->peer_mobike;
+    ret->remote_id = sa->peer_id;
+    ret->established = sa->established;
+    ret->rtt_ms = sa->rtt_ms;
+    ret->ike_rekeys = sa->rekeys;
+}
+
+uint32_t session_child_rekeys(const struct session *s, uint32_t spi_in)
+{
+    const struct child_sa *c = child_by_spi_in(s, spi_in);
+    return c != NULL ? c->generation : 0;
 }

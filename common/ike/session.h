@@ -32,6 +32,15 @@ struct session_retransmit {
     uint32_t tries;
 };
 
+/* How long keys serve. 0: no such bound. Rekeying begins when 80 to 90 % are used (the exact point
+ * is drawn, so that a thousand clients do not rekey at once); what is used up entirely is deleted,
+ * whether a successor stands or not. */
+struct session_lifetimes {
+    uint32_t ike_ms, child_ms;
+    uint64_t child_bytes;   /* inner octets one way; at least some thousand */
+    uint64_t child_packets; /* beside the end of the sequence numbers, which always counts */
+};
+
 /* The responder's decisions. Called synchronously; must not call the session. */
 struct session_policy {
     void *ctx;
@@ -74,6 +83,18 @@ struct session_config {
     uint32_t keepalive_ms; /* NAT keepalive interval (RFC 3948), 0: off */
     uint32_t dpd_ms;       /* silence after traffic was sent before we ask, 0: off */
 
+    struct session_lifetimes lifetimes;
+    /* Initiator: a connection that was up is rebuilt for as long as it takes. The first attempt
+     * follows at once; after each that failed the pause doubles, from first to max, with jitter. */
+    uint32_t rebuild_first_ms, rebuild_max_ms;
+    /* IKE messages longer than this many octets (IP and UDP headers included) go as fragments to a
+     * peer that knows them (RFC 7383); 0: we know none. */
+    uint16_t fragment_mtu;
+    /* Make the Child SA in an exchange of its own where the gateway allows it (RFC 6023). */
+    bool childless;
+    /* Responder: announced to the client (RFC 4478), 0: none. The driver ends what outlives it. */
+    uint32_t auth_lifetime_s;
+
     struct session_policy policy; /* responder */
 };
 
@@ -100,6 +121,27 @@ void session_stop(struct session *s, mono_ms now);
 /* One IKE message (without non-ESP marker; see datagram_classify) that arrived on a path. */
 void session_input(struct session *s, mono_ms now, const struct path *path, struct span message);
 void session_handle_timeout(struct session *s, mono_ms now);
+
+/* --- commands, and hints of the driver --- */
+
+enum session_rekey { SESSION_REKEY_IKE, SESSION_REKEY_CHILD, SESSION_REKEY_BOTH };
+/* Now, instead of at its time; where something else is in flight, after that. ERR_STATE where
+ * nothing stands. */
+CHECKED enum err session_rekey(struct session *s, mono_ms now, enum session_rekey what);
+/* The data path has reached the soft bound (session_child.soft_*) of the child with that SPI. */
+void session_child_expiring(struct session *s, mono_ms now, uint32_t spi_in);
+/* Initiator: a fresh IKE SA; the old one is deleted once the new one stands. ERR_STATE where
+ * nothing stands. */
+CHECKED enum err session_reconnect(struct session *s, mono_ms now);
+/* Initiator: ways to where SESSION_EVENT_REDIRECT told to go, as session_networks_changed takes
+ * them; count 0: it was not found, or is not wanted. */
+void session_redirected(struct session *s, mono_ms now, const struct path *candidates,
+                        size_t count);
+/* Responder: send the client elsewhere (RFC 5685): now where the IKE SA stands. ERR_STATE. */
+CHECKED enum err session_redirect(struct session *s, mono_ms now, const struct redirect_target *to);
+/* Something that anybody could have said (an unprotected INVALID_SPI, ICMP) has it that the peer
+ * forgot us: worth a question, at a bounded rate, and nothing more (RFC 7296 2.21.4). */
+void session_suspect(struct session *s, mono_ms now);
 
 /* What the data path saw, for liveness and keepalives: times of the last ESP packet sent, and the
  * last one received that verified; MONO_NEVER for none yet. Cheap; call it before reading the
@@ -132,19 +174,33 @@ enum session_down_reason {
 };
 
 enum session_event_type {
-    SESSION_EVENT_PHASE,    /* progress worth a line */
-    SESSION_EVENT_CONFIG,   /* initiator: what the gateway assigned; before the first CHILD_UP */
-    SESSION_EVENT_CHILD_UP, /* install these keys */
+    SESSION_EVENT_PHASE,       /* progress worth a line */
+    SESSION_EVENT_CONFIG,      /* initiator: what the gateway assigned; before the first CHILD_UP */
+    SESSION_EVENT_CHILD_UP,    /* install these keys */
+    SESSION_EVENT_CHILD_DRAIN, /* nothing more leaves by it; what still arrives may come in */
     SESSION_EVENT_CHILD_DOWN,
-    SESSION_EVENT_UP,   /* IKE SA and first Child SA stand */
+    SESSION_EVENT_UP,   /* IKE SA and first Child SA stand; again after SEARCHING */
     SESSION_EVENT_PATH, /* IKE and ESP now use this path */
-    SESSION_EVENT_DOWN  /* the last event */
+    /* Initiator, after UP: the gateway is silent, or the IKE SA ended other than by our wish. Held,
+     * and being rebuilt: keep addresses and routes. Comes again with every attempt that failed; a
+     * driver that knows better ways by now says so with session_networks_changed. */
+    SESSION_EVENT_SEARCHING,
+    SESSION_EVENT_REKEYED,  /* an SA has a successor that carries on */
+    SESSION_EVENT_REDIRECT, /* go there: resolve, then session_redirected */
+    SESSION_EVENT_DOWN      /* the last event */
 };
 
 enum session_phase { SESSION_PHASE_INIT, SESSION_PHASE_AUTH };
 
 struct session_child {
     uint32_t spi_in, spi_out;
+    uint32_t replaces_spi_in; /* 0: nothing */
+    /* Inbound works at once. Outbound waits until a packet of this child has verified, or the child
+     * that it replaces is gone: before, the peer may not know the keys yet (RFC 7296 2.8). */
+    bool outbound_waits;
+    /* session_child_expiring at the soft bounds; nothing is sealed beyond the hard ones. 0: none.
+     */
+    uint64_t soft_bytes, hard_bytes, soft_packets, hard_packets;
     struct suite suite;
     struct secret enc_in, integ_in, enc_out, integ_out;
     struct selector_list local, remote;
@@ -159,12 +215,17 @@ struct session_event {
         } phase;
         struct configuration config;
         struct session_child child; /* CHILD_UP; the caller wipes its copy */
-        uint32_t child_down_spi_in;
+        uint32_t child_down_spi_in; /* CHILD_DRAIN, CHILD_DOWN */
         struct path path;
         struct {
             enum session_down_reason reason;
             struct fault fault; /* the two lines for the user */
-        } down;
+        } down, searching;
+        struct {
+            bool ike; /* else a child: */
+            uint32_t old_spi_in, spi_in;
+        } rekeyed;
+        struct redirect_target redirect;
     };
 };
 /* Takes the oldest event; false where there is none. */
@@ -176,7 +237,14 @@ mono_ms session_next_timeout(const struct session *s);
 
 /* --- views --- */
 
-enum session_state { SESSION_IDLE, SESSION_CONNECTING, SESSION_UP, SESSION_STOPPING, SESSION_DOWN };
+enum session_state {
+    SESSION_IDLE,
+    SESSION_CONNECTING, /* for the first time */
+    SESSION_UP,
+    SESSION_SEARCHING, /* was up; held, and being rebuilt */
+    SESSION_STOPPING,
+    SESSION_DOWN
+};
 
 struct session_status {
     enum session_state state;
@@ -188,11 +256,15 @@ struct session_status {
     struct identity local_id, remote_id; /* remote: as proven; type none before */
     mono_ms established;                 /* MONO_NEVER before */
     int64_t rtt_ms;                      /* last measured, -1: none */
+    uint32_t ike_rekeys;                 /* of the connection that stands */
+    uint32_t reconnects;                 /* IKE SAs built anew since the first */
 };
 void session_status(const struct session *s, struct session_status *ret);
-/* Does an IKE message with these SPIs belong here? A responder also owns repeats of its IKE_SA_INIT
- * request (spi_r 0, same spi_i). */
-bool session_owns(const struct session *s, uint64_t spi_i, uint64_t spi_r);
+/* Rekeys that led to the child with that inbound SPI; 0 where there is none. */
+uint32_t session_child_rekeys(const struct session *s, uint32_t spi_in);
+/* Does this IKE message, with that header, belong here? A responder also owns repeats of its
+ * IKE_SA_INIT request. */
+bool session_owns(const struct session *s, const struct ike_header *h, struct span message);
 
 /* --- beside sessions --- */
 

@@ -75,6 +75,29 @@ enum window_due window_request_due(struct window *w, mono_ms now)
     return WINDOW_RESEND;
 }
 
+void window_request_go_on(struct window *w, mono_ms now, uint32_t pace_ms)
+{
+    struct window_request *r = &w->request;
+    ASSERT(r->active);
+    r->policy.tries = 0;
+    r->policy.max_ms = pace_ms;
+    r->interval = pace_ms;
+    r->next_at = now + (mono_ms)pace_ms;
+}
+
+enum err window_request_recut(struct window *w, struct span bytes)
+{
+    struct window_request *r = &w->request;
+    ASSERT(r->active);
+    uint8_t *own = copy(bytes);
+    if (own == NULL)
+        return ERR_MEMORY;
+    forget(&r->bytes, &r->len);
+    r->bytes = own;
+    r->len = bytes.len;
+    return ERR_OK;
+}
+
 bool window_request_matches(const struct window *w, uint8_t exchange, uint32_t id)
 {
     return w->request.active && w->request.exchange == exchange && w->request.id == id;
@@ -98,15 +121,25 @@ void window_request_restart(struct window *w)
     w->next_id = 0;
 }
 
+bool window_is_answered(const struct window *w, uint32_t id)
+{
+    return w->response != NULL && id == w->expected_id - 1;
+}
+
+bool window_is_repeat(const struct window *w, uint32_t id, struct span message)
+{
+    uint8_t hash[SHA256_LEN];
+    if (!window_is_answered(w, id))
+        return false;
+    hash_sha256(&message, 1, hash);
+    return memcmp(hash, w->request_hash, sizeof(hash)) == 0;
+}
+
 enum window_arrival window_arrival(const struct window *w, uint32_t id, struct span message)
 {
     if (id == w->expected_id)
         return WINDOW_NEW;
-    if (w->response == NULL || id != w->expected_id - 1)
-        return WINDOW_FOREIGN;
-    uint8_t hash[SHA256_LEN];
-    hash_sha256(&message, 1, hash);
-    return memcmp(hash, w->request_hash, sizeof(hash)) == 0 ? WINDOW_REPEAT : WINDOW_FOREIGN;
+    return window_is_repeat(w, id, message) ? WINDOW_REPEAT : WINDOW_FOREIGN;
 }
 
 enum err window_respond(struct window *w, struct span request, struct span response)

@@ -6,12 +6,12 @@
 #include "common/crypto/prf.h"
 #include "common/ike/session.h"
 
-/* Our outstanding request. The bytes are sent as they are, every time. */
+/* Our outstanding request. The bytes are sent as they are, every time, unless they are recut. */
 struct window_request {
     bool active;
     uint8_t exchange;
     uint32_t id;
-    uint8_t *bytes; /* owned */
+    uint8_t *bytes; /* owned: a message, or its pieces one after the other */
     size_t len;
     uint32_t sent;     /* transmissions so far */
     mono_ms first_at;  /* time of the first */
@@ -41,6 +41,10 @@ CHECKED enum err window_request_begin(struct window *w, mono_ms now, uint8_t exc
 enum window_due { WINDOW_WAIT, WINDOW_RESEND, WINDOW_FAILED };
 /* To be asked at next_at; RESEND counts the transmission and arms the next interval. */
 enum window_due window_request_due(struct window *w, mono_ms now);
+/* It has been sent as often as the policy says, and is to go on all the same, every pace_ms. */
+void window_request_go_on(struct window *w, mono_ms now, uint32_t pace_ms);
+/* The same request in other pieces (RFC 7383 2.5.1): from now on these bytes are sent. */
+CHECKED enum err window_request_recut(struct window *w, struct span bytes);
 /* Does this response answer the outstanding request? */
 bool window_request_matches(const struct window *w, uint8_t exchange, uint32_t id);
 /* The exchange is over; the next request gets the next ID. The round trip in ms where it is known
@@ -53,6 +57,10 @@ enum window_arrival { WINDOW_NEW, WINDOW_REPEAT, WINDOW_FOREIGN };
 /* A request of the peer: the expected one; its last one again, to the octet, whose response is to
  * be repeated; or neither, to be dropped. */
 enum window_arrival window_arrival(const struct window *w, uint32_t id, struct span message);
+/* The peer's last request again, to the octet? */
+bool window_is_repeat(const struct window *w, uint32_t id, struct span message);
+/* Has a request with that ID been answered, and nothing come after it? */
+bool window_is_answered(const struct window *w, uint32_t id);
 /* Keep the response to the request that was just handled. */
 CHECKED enum err window_respond(struct window *w, struct span request, struct span response);
 

@@ -116,13 +116,13 @@ static struct path turned(const struct path *path)
 }
 
 /* Does the gateway have a living session for this message? */
-static bool owned(const struct pair *p, const struct ike_header *h)
+static bool owned(const struct pair *p, const struct ike_header *h, struct span message)
 {
     struct session_status status;
     if (p->gateway == NULL)
         return false;
     session_status(p->gateway, &status);
-    return status.state != SESSION_DOWN && session_owns(p->gateway, h->spi_i, h->spi_r);
+    return status.state != SESSION_DOWN && session_owns(p->gateway, h, message);
 }
 
 static void to_gateway(struct pair *p, const struct path *path, struct span payload)
@@ -133,7 +133,7 @@ static void to_gateway(struct pair *p, const struct path *path, struct span payl
     enum datagram_kind kind = datagram_classify(at.local.port != IKE_PORT, payload, &message);
     if (kind != DATAGRAM_IKE || ike_header_parse(message, &h) != ERR_OK)
         return;
-    if (!owned(p, &h)) {
+    if (!owned(p, &h, message)) {
         if (h.exchange != EXCHANGE_IKE_SA_INIT || h.spi_r != 0)
             return;
         uint8_t out[256];

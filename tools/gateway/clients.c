@@ -129,6 +129,8 @@ void clients_prepare(struct gateway *g)
     s->chain = config->chain.count > 0 ? &config->chain : NULL;
     s->trust = config->trust;
     s->remote_selectors = config->networks;
+    s->lifetimes = config->lifetimes;
+    s->auth_lifetime_s = config->auth_lifetime_s;
     s->policy.find_psk = find_psk;
     s->policy.assign = assign;
     cookie_jar_init(&g->jar, &s->random);
@@ -251,6 +253,12 @@ static enum err add_child(struct client *c, const struct session_child *from)
                 .esn = from->suite.esn},
         .local = from->local,
         .remote = from->remote,
+        .replaces_spi_in = from->replaces_spi_in,
+        .outbound_waits = from->outbound_waits,
+        .soft_bytes = from->soft_bytes,
+        .hard_bytes = from->hard_bytes,
+        .soft_packets = from->soft_packets,
+        .hard_packets = from->hard_packets,
     };
     enum err err = tunnel_add_child(c->tunnel, &p);
     wipe(&p, sizeof(p));
@@ -316,6 +324,17 @@ static void on_event(struct client *c, mono_ms now, const struct session_event *
     case SESSION_EVENT_CHILD_UP:
         on_child_up(c, now, &e->child);
         break;
+    case SESSION_EVENT_CHILD_DRAIN:
+        if (tunnel_drain_child(c->tunnel, e->child_down_spi_in) != ERR_OK)
+            log_debug("a Child SA that was not installed is drained");
+        break;
+    case SESSION_EVENT_REKEYED:
+        log_info(e->rekeyed.ike ? "IKE SA rekeyed" : "Child SA rekeyed");
+        c->rekeys++;
+        break;
+    case SESSION_EVENT_SEARCHING: /* an initiator's */
+    case SESSION_EVENT_REDIRECT:
+        break;
     case SESSION_EVENT_CHILD_DOWN:
         on_child_down(c, e->child_down_spi_in);
         break;
@@ -327,6 +346,12 @@ static void on_event(struct client *c, mono_ms now, const struct session_event *
         break;
     case SESSION_EVENT_DOWN:
         c->down = true;
+        c->linger_until = now + LINGER_MS;
+        release_addresses(c);
+        if (c->half_open_until != MONO_NEVER) {
+            c->half_open_until = MONO_NEVER;
+            c->gateway->half_open--;
+        }
         log_info("a session has ended: %s",
                  e->down.fault.text[0] != '\0' ? e->down.fault.text : "stopped by us");
         break;
@@ -359,13 +384,14 @@ void client_settle(struct client *c, mono_ms now)
     struct gateway *g = c->gateway;
 
     drain(c, now);
-    if (c->down) {
+    if (c->down && (now >= c->linger_until || g->stopping)) {
         client_free(c);
         if (g->stopping && g->client_count == 0)
             gateway_leave(g);
         return;
     }
-    c->deadline = mono_earlier(session_next_timeout(c->session), c->half_open_until);
+    c->deadline = c->down ? c->linger_until
+                          : mono_earlier(session_next_timeout(c->session), c->half_open_until);
     gateway_wake_at(g, c->deadline);
 }
 
@@ -444,8 +470,9 @@ static void accept_request(struct gateway *g, mono_ms now, const struct path *pa
     drain(c, now);
     /* Refused, or not even answered: nothing to keep for the next message. */
     session_status(c->session, &status);
-    if (status.state == SESSION_IDLE)
-        c->down = true;
+    if (status.state == SESSION_IDLE || status.state == SESSION_DOWN)
+        c->linger_until = now; /* what was turned away in the clear leaves no state */
+    c->down = c->down || status.state == SESSION_IDLE;
     client_settle(c, now);
 }
 
@@ -474,7 +501,7 @@ void clients_input(struct gateway *g, mono_ms now, const struct path *path, stru
     for (size_t i = 0; i < g->client_count; i++) {
         struct client *c = g->clients[i];
 
-        if (!session_owns(c->session, h.spi_i, h.spi_r))
+        if (!session_owns(c->session, &h, message))
             continue;
         session_input(c->session, now, path, message);
         client_settle(c, now);
@@ -484,7 +511,7 @@ void clients_input(struct gateway *g, mono_ms now, const struct path *path, stru
     if (is_init_request(message, &h))
         accept_request(g, now, path, message);
     else
-        gateway_drop(g, &g->drops.unowned_ike, path, "an IKE message of no session");
+        gateway_stray_ike(g, path, &h);
 }
 
 /* --- time --- */
@@ -497,10 +524,11 @@ mono_ms clients_handle_timeout(struct gateway *g, mono_ms now)
         struct client *c = g->clients[i];
 
         if (c->deadline <= now) {
-            if (c->half_open_until <= now) {
+            if (!c->down && c->half_open_until <= now) {
                 log_debug("a session stayed half open for %d seconds", HALF_OPEN_MS / 1000);
                 c->down = true;
-            } else {
+                c->linger_until = now;
+            } else if (!c->down) {
                 session_handle_timeout(c->session, now);
             }
             client_settle(c, now);

@@ -6,6 +6,7 @@
 #include "common/crypto/secret.h"
 #include "common/ike/payload.h"
 #include "common/ike/proposal.h"
+#include "common/ike/session.h"
 #include "platform/tun.h"
 #include "tools/gateway/pool.h"
 
@@ -41,6 +42,8 @@ struct gateway_config {
     struct proposal_list ike, esp;
     bool mobike;
     enum gateway_cookies cookies;
+    struct session_lifetimes lifetimes;
+    uint32_t auth_lifetime_s; /* 0: not announced */
     struct gateway_user *users;
 };
 

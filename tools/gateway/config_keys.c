@@ -336,6 +336,53 @@ static enum err set_cookies(struct config_reader *r, const char *value)
     return ERR_OK;
 }
 
+static enum err parse_number(struct config_reader *r, const char *key, const char *value,
+                             uint64_t min, uint64_t max, uint64_t *ret)
+{
+    char *end;
+
+    errno = 0;
+    unsigned long long v = strtoull(value, &end, 10);
+    if (value[0] < '0' || value[0] > '9' || *end != '\0' || errno != 0 || v < min || v > max)
+        return config_refuse(r, ERR_MALFORMED, "%s is a number from %llu to %llu, not \"%s\"", key,
+                             (unsigned long long)min, (unsigned long long)max, value);
+    *ret = v;
+    return ERR_OK;
+}
+
+enum { LIFETIME_MAX_S = 7 * 86400 };
+
+static enum err parse_seconds(struct config_reader *r, const char *key, const char *value,
+                              uint32_t unit, uint32_t *ret)
+{
+    uint64_t v = 0;
+    enum err err = parse_number(r, key, value, 1, LIFETIME_MAX_S, &v);
+
+    if (err == ERR_OK)
+        *ret = (uint32_t)v * unit;
+    return err;
+}
+
+static enum err set_ike_lifetime(struct config_reader *r, const char *value)
+{
+    return parse_seconds(r, "IKELifetime", value, 1000, &r->config->lifetimes.ike_ms);
+}
+
+static enum err set_esp_lifetime(struct config_reader *r, const char *value)
+{
+    return parse_seconds(r, "ESPLifetime", value, 1000, &r->config->lifetimes.child_ms);
+}
+
+static enum err set_esp_bytes(struct config_reader *r, const char *value)
+{
+    return parse_number(r, "ESPBytes", value, 65536, UINT64_MAX, &r->config->lifetimes.child_bytes);
+}
+
+static enum err set_auth_lifetime(struct config_reader *r, const char *value)
+{
+    return parse_seconds(r, "AuthLifetime", value, 1, &r->config->auth_lifetime_s);
+}
+
 const struct config_key config_gateway_keys[] = {
     {"Listen", true, set_listen},
     {"Port", false, set_port},
@@ -353,6 +400,10 @@ const struct config_key config_gateway_keys[] = {
     {"ESP", false, set_esp},
     {"MOBIKE", false, set_mobike},
     {"Cookies", false, set_cookies},
+    {"IKELifetime", false, set_ike_lifetime},
+    {"ESPLifetime", false, set_esp_lifetime},
+    {"ESPBytes", false, set_esp_bytes},
+    {"AuthLifetime", false, set_auth_lifetime},
     {NULL, false, NULL},
 };
 

@@ -98,7 +98,7 @@ static void esp_in(struct gateway *g, struct run *run, struct udp_message *m, mo
     if (c != run->client)
         deliver(g, run, now);
     if (c == NULL) {
-        gateway_drop(g, &g->drops.unknown_spi, &m->path, "ESP with an unknown SPI");
+        gateway_stray_esp(g, &m->path, esp_spi(m));
         return;
     }
     run->client = c;
@@ -199,6 +199,9 @@ static void transmit(struct gateway *g, struct run *run, mono_ms now)
     else
         g->drops.not_sent += count;
     c->traffic.last_out = now;
+    uint32_t spi_in;
+    while (tunnel_expiring(c->tunnel, &spi_in))
+        session_child_expiring(c->session, now, spi_in);
     tell_session(c, now);
 }
 

@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/ike/stray.h"
 
-enum { TUN_MTU = 1400, DROP_LOG_MS = 1000 };
+enum { TUN_MTU = 1400, DROP_LOG_MS = 1000, NOTICE_MS = 1000 };
 
 mono_ms gateway_now(const struct gateway *g)
 {
@@ -176,6 +177,44 @@ void gateway_drop(struct gateway *g, uint64_t *counter, const struct path *path,
     g->drop_log_after = now + DROP_LOG_MS;
     log_info("dropped a datagram from %s: %s (%llu so far)", endpoint_format(&path->remote, from),
              why, (unsigned long long)*counter);
+}
+
+/* May a stranger be answered now? */
+static bool notice_allowed(struct gateway *g)
+{
+    mono_ms now = gateway_now(g);
+    if (now < g->notice_after)
+        return false;
+    g->notice_after = now + NOTICE_MS;
+    return true;
+}
+
+static void send_notice(struct gateway *g, const struct path *path, struct span notice)
+{
+    uint8_t out[NON_ESP_MARKER_LEN + STRAY_MAX] = {0};
+    size_t marker = path->local.port == IKE_PORT ? 0 : NON_ESP_MARKER_LEN;
+
+    memcpy(out + marker, notice.data, notice.len);
+    gateway_send_ike(g, path, span_make(out, marker + notice.len));
+}
+
+void gateway_stray_esp(struct gateway *g, const struct path *path, uint32_t spi)
+{
+    uint8_t out[STRAY_MAX];
+
+    gateway_drop(g, &g->drops.unknown_spi, path, "ESP with an unknown SPI");
+    if (notice_allowed(g))
+        send_notice(g, path, stray_esp_notice(spi, out));
+}
+
+void gateway_stray_ike(struct gateway *g, const struct path *path, const struct ike_header *h)
+{
+    uint8_t out[STRAY_MAX];
+    struct span answer;
+
+    gateway_drop(g, &g->drops.unowned_ike, path, "an IKE message of no session");
+    if (stray_answer(h, out, &answer) && notice_allowed(g))
+        send_notice(g, path, answer);
 }
 
 /* --- the loop --- */

@@ -62,6 +62,8 @@ static const char *state_text(enum session_state state)
         return "connecting";
     case SESSION_UP:
         return "up";
+    case SESSION_SEARCHING: /* an initiator's */
+        break;
     case SESSION_STOPPING:
         return "stopping";
     case SESSION_DOWN:
@@ -83,21 +85,25 @@ static json_t *session_json(const struct client *c)
         (void)suite_format(&s.ike, PROTOCOL_IKE, suite);
     bool known = c->peer.type != IDENTITY_NONE;
     return json_pack(
-        "{s:i, s:s, s:o, s:s, s:s, s:s, s:{s:s, s:s, s:b}, s:o, s:o, s:o, s:o}", "v", 1, "state",
-        state_text(s.state), "peer", known ? text(identity_format(&c->peer, peer)) : json_null(),
-        "spi_i", spi_i, "spi_r", spi_r, "proposal", suite, "path", "local",
-        endpoint_format(&c->path.local, local), "remote", endpoint_format(&c->path.remote, remote),
-        "nat", (int)c->behind_nat, "addresses", addresses(c), "children", children(c), "rx",
-        counters(&tunnel_counters(c->tunnel)->in), "tx",
-        counters(&tunnel_counters(c->tunnel)->out));
+        "{s:i, s:s, s:o, s:s, s:s, s:s, s:{s:s, s:s, s:b}, s:o, s:o, s:o, s:o, s:I}", "v", 1,
+        "state", state_text(s.state), "peer",
+        known ? text(identity_format(&c->peer, peer)) : json_null(), "spi_i", spi_i, "spi_r", spi_r,
+        "proposal", suite, "path", "local", endpoint_format(&c->path.local, local), "remote",
+        endpoint_format(&c->path.remote, remote), "nat", (int)c->behind_nat, "addresses",
+        addresses(c), "children", children(c), "rx", counters(&tunnel_counters(c->tunnel)->in),
+        "tx", counters(&tunnel_counters(c->tunnel)->out), "rekeys", (json_int_t)c->rekeys);
 }
 
 static json_t *totals_json(const struct gateway *g)
 {
     const struct gateway_drops *d = &g->drops;
 
+    size_t sessions = 0;
+
+    for (size_t i = 0; i < g->client_count; i++)
+        sessions += g->clients[i]->down ? 0 : 1;
     return json_pack("{s:i, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}}", "v", 1, "sessions",
-                     (json_int_t)g->client_count, "half_open", (json_int_t)g->half_open, "dropped",
+                     (json_int_t)sessions, "half_open", (json_int_t)g->half_open, "dropped",
                      "unowned_ike", (json_int_t)d->unowned_ike, "unknown_spi",
                      (json_int_t)d->unknown_spi, "bad", (json_int_t)d->bad, "full",
                      (json_int_t)d->full, "no_client", (json_int_t)d->no_client, "not_sent",
@@ -116,8 +122,10 @@ static void print_line(json_t *object)
 
 void inspect_print(const struct gateway *g)
 {
-    for (size_t i = 0; i < g->client_count; i++)
-        print_line(session_json(g->clients[i]));
+    for (size_t i = 0; i < g->client_count; i++) {
+        if (!g->clients[i]->down)
+            print_line(session_json(g->clients[i]));
+    }
     print_line(totals_json(g));
     fflush(stdout);
 }

@@ -28,6 +28,7 @@ enum {
     HALF_OPEN_COOKIES = 32,    /* from here on Cookies=auto asks for them */
     HALF_OPEN_MS = 30000,      /* to get from IKE_SA_INIT to an established IKE SA */
     COOKIE_SECRET_MS = 120000, /* how long one secret makes cookies */
+    LINGER_MS = 10000,         /* how long an ended session repeats its last answer */
     STOP_MS = 3000,            /* to delete all SAs at the clients before we leave anyway */
     SOCKETS_MAX = 2 * GATEWAY_LISTEN_MAX,
     SPI_BUCKETS = 2048,
@@ -67,12 +68,14 @@ struct client {
     struct gateway_socket *socket; /* NULL: none has that local address */
     bool behind_nat;
 
+    uint64_t rekeys; /* of both kinds, by either side */
     struct session_traffic traffic;
     uint64_t authentic;      /* of the tunnel's counters, when traffic was last told */
     mono_ms half_open_until; /* MONO_NEVER once up */
     mono_ms deadline;        /* the session's next, or that one */
     bool replaced;           /* the same identity has a newer session: to be stopped */
-    bool down;
+    bool down;               /* ended; stays until linger_until to repeat its last answer */
+    mono_ms linger_until;
 };
 
 /* What was not delivered, by reason; for SIGUSR1. */
@@ -108,6 +111,7 @@ struct gateway {
 
     struct gateway_drops drops;
     mono_ms drop_log_after;
+    mono_ms notice_after; /* one notice in the clear a second (RFC 7296 2.21.4) */
 };
 
 /* --- gateway.c --- */
@@ -120,6 +124,10 @@ void gateway_send_ike(struct gateway *g, const struct path *path, struct span by
 void gateway_wake_at(struct gateway *g, mono_ms deadline);
 /* A datagram that is nobody's: counted in *counter, and told at most once a second. */
 void gateway_drop(struct gateway *g, uint64_t *counter, const struct path *path, const char *why);
+/* ESP with an SPI of no session. */
+void gateway_stray_esp(struct gateway *g, const struct path *path, uint32_t spi);
+/* An IKE message of no session. */
+void gateway_stray_ike(struct gateway *g, const struct path *path, const struct ike_header *h);
 /* The loop ends at once: by fault, or where f->code is ERR_OK because all is done. */
 void gateway_leave(struct gateway *g);
 

@@ -1,0 +1,105 @@
+/* Is the peer still there, and does the NAT in front of us remember us? Asks only when silence
+ * follows traffic (RFC 7296 2.4), sends a keepalive only when nothing else was sent (RFC 3948 4);
+ * an idle connection without a NAT has no deadline at all. */
+#include "common/ike/session_state.h"
+
+#include "common/base/log.h"
+
+enum { SUSPECT_PAUSE_MS = 2000 }; /* hints cost at most one question in that time */
+
+static mono_ms later(mono_ms a, mono_ms b)
+{
+    if (a == MONO_NEVER)
+        return b;
+    return b == MONO_NEVER || a > b ? a : b;
+}
+
+static mono_ms latest_in(const struct session *s)
+{
+    return later(s->traffic.last_in, s->current != NULL ? s->current->last_in : MONO_NEVER);
+}
+
+static mono_ms latest_out(const struct session *s)
+{
+    return later(s->traffic.last_out, s->last_sent);
+}
+
+/* The IKE SA that questions go to; NULL while it is busy with one. */
+static const struct ike_sa *listener(const struct session *s)
+{
+    const struct ike_sa *sa = s->current;
+    return sa != NULL && sa_alive(sa) && !sa->window.request.active ? sa : NULL;
+}
+
+void session_traffic(struct session *s, mono_ms now, const struct session_traffic *report)
+{
+    (void)now;
+    s->traffic = *report;
+    mono_ms in = latest_in(s);
+    if (s->unanswered_since != MONO_NEVER && in != MONO_NEVER && in >= s->unanswered_since)
+        s->unanswered_since = MONO_NEVER;
+    if (s->unanswered_since == MONO_NEVER && report->last_out != MONO_NEVER &&
+        (in == MONO_NEVER || report->last_out > in))
+        s->unanswered_since = report->last_out;
+}
+
+void session_suspect(struct session *s, mono_ms now)
+{
+    if (s->current == NULL || now < s->suspect_after)
+        return;
+    log_info("somebody says that the peer does not know us any more: asking it");
+    s->suspect = s->hinted = true;
+    s->suspect_after = now + SUSPECT_PAUSE_MS;
+    lifecycle_settle(s, now);
+}
+
+bool session_hinted(const struct session *s)
+{
+    return s->hinted;
+}
+
+/* When silence has to be answered; only while nothing else is being asked. */
+static mono_ms probe_at(const struct session *s)
+{
+    if (listener(s) == NULL)
+        return MONO_NEVER;
+    if (s->suspect)
+        return 0;
+    if (s->config.dpd_ms == 0 || s->unanswered_since == MONO_NEVER)
+        return MONO_NEVER;
+    return s->unanswered_since + (mono_ms)s->config.dpd_ms;
+}
+
+bool session_wants_probe(const struct session *s, mono_ms now)
+{
+    return now >= probe_at(s);
+}
+
+void session_probed(struct session *s, mono_ms now)
+{
+    s->suspect = false;
+    s->unanswered_since = now; /* and again, should the answer not be the end of it */
+}
+
+static mono_ms keepalive_at(const struct session *s)
+{
+    mono_ms out = latest_out(s);
+    if (s->current == NULL || !sa_alive(s->current) || s->config.keepalive_ms == 0 ||
+        !s->current->nat_local || out == MONO_NEVER)
+        return MONO_NEVER;
+    return out + (mono_ms)s->config.keepalive_ms;
+}
+
+mono_ms liveness_next_timeout(const struct session *s)
+{
+    return mono_earlier(probe_at(s), keepalive_at(s));
+}
+
+void liveness_handle_timeout(struct session *s, mono_ms now)
+{
+    static const uint8_t keepalive[] = {0xff};
+    if (now < keepalive_at(s))
+        return;
+    s->last_sent = now;
+    session_queue(s, &s->current->path, SPAN_OF(keepalive));
+}
