@@ -20,7 +20,7 @@ enum {
 };
 
 /* Payload types 33..53 as bits. */
-#define P(type)  (1u << ((type)-PAYLOAD_SA))
+#define P(type)  ((uint32_t)(1ull << (type) >> PAYLOAD_SA))
 #define S(state) (1u << (state))
 
 enum direction { REQUEST, RESPONSE };

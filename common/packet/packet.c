@@ -204,8 +204,9 @@ static void lower_mss(uint8_t *tcp, size_t option_at, uint16_t mss)
         return;
     write_u16(tcp + option_at + 2, mss);
     bool odd = option_at % 2 != 0;
+    uint16_t gone = odd ? swap_u16(old) : old;
     uint32_t sum = (uint16_t)~read_u16(tcp + TCP_CHECKSUM_AT);
-    sum += (uint16_t) ~(odd ? swap_u16(old) : old);
+    sum += (uint16_t)~gone;
     sum += odd ? swap_u16(mss) : mss;
     write_u16(tcp + TCP_CHECKSUM_AT, checksum_finish(sum));
 }

@@ -3,6 +3,7 @@ routes, rules, addresses and resolver are compared before and after from outside
 
 import os
 import pathlib
+import pwd
 import sys
 
 import pytest
@@ -33,6 +34,12 @@ def pytest_configure(config):
     os.environ["TERN_BUILD"] = str(pathlib.Path(config.getoption("--build")).resolve())
     if lab_module.inside():
         return
+    # Everybody is root inside; pytest names its directory below /tmp after the user, who shall not
+    # meet there what belongs to the machine's root or to another user.
+    try:
+        os.environ["LOGNAME"] = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        os.environ["LOGNAME"] = str(os.getuid())
     capture = config.pluginmanager.getplugin("capturemanager")
     if capture:
         capture.suspend_global_capture(in_=True)

@@ -91,7 +91,7 @@ class Pki:
         key = KINDS[kind]()
         subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "tern tests"),
                              x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        now = datetime.datetime.utcnow()
+        now = datetime.datetime.now(datetime.timezone.utc)
         signer = issuer.key if issuer else key
         builder = (
             x509.CertificateBuilder()

@@ -311,8 +311,10 @@ def test_valgrind_has_nothing_to_say(lab, tern, strongswan, pki):
     assert child.wait(60) == 0, report.read_text()
     text = report.read_text()
     assert "ERROR SUMMARY: 0 errors" in text, text
+    # Some versions of valgrind count their own report, others do not.
+    assert "FILE DESCRIPTORS: " in text
     still_open = re.findall(r"Open file descriptor \d+: (.*)", text)
-    assert still_open == [str(report)], text
+    assert set(still_open) <= {str(report)}, text
 
 
 # --- the same against tern-gateway ---

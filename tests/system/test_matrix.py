@@ -112,7 +112,7 @@ def test_the_gateway_wants_another_group_first(lab, strongswan, tern):
 
 def test_the_gateway_asks_for_a_cookie(lab, strongswan, tern):
     """RFC 7296 2.6: with another exchange half open, strongSwan wants ours back with a cookie."""
-    strongswan.load(swan.connection())
+    strongswan.load(swan.connection(proposals=swan.GUESSED))
     profile = tern.profile()
     request = "isakmp.exchangetype == 34 and ip.src == 192.0.2.10"
     with lab.client.capture("up0") as capture:

@@ -48,7 +48,7 @@ def whole_connection(lab, tern, profile):
 
 @pytest.mark.parametrize("family", [0, 1], ids=["ipv4-outside", "ipv6-outside"])
 def test_pre_shared_key(lab, tern, strongswan, family):
-    strongswan.load(connection())
+    strongswan.load(connection(proposals=swan.GUESSED))
     capture = whole_connection(lab, tern,
                                tern.profile(gateway={"Address": lab.GATEWAY[family]}))
     assert_well_formed(capture)
