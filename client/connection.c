@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/control.h"
 #include "client/presentation.h"
@@ -730,14 +731,51 @@ static void start_handles(struct connection *c)
     uv_timer_start(&c->patience, on_timeout, c->options->timeout_ms, 0);
 }
 
-static void close_all(struct connection *c)
+static bool looking_up(const struct connection *c)
 {
+    if (c->redirect.active)
+        return true;
+    for (size_t i = 0; i < PROFILE_LIST_MAX; i++) {
+        if (c->names[i].active)
+            return true;
+    }
+    return false;
+}
+
+static void see_handle(uv_handle_t *handle, void *seen)
+{
+    (void)handle;
+    *(bool *)seen = true;
+}
+
+/* A look-up that a thread has begun cannot be cancelled and may take minutes: the handles are
+ * closed without it, and then the loop stays open for the thread. */
+static void close_loop(struct connection *c)
+{
+    bool left;
     for (size_t i = 0; i < PROFILE_LIST_MAX; i++) {
         if (c->names[i].active)
             uv_cancel((uv_req_t *)&c->names[i].request);
     }
     if (c->redirect.active)
         uv_cancel((uv_req_t *)&c->redirect.request);
+    do { /* a stop that was asked for before ends the first run at once */
+        uv_run(&c->loop, looking_up(c) ? UV_RUN_NOWAIT : UV_RUN_DEFAULT);
+        left = false;
+        uv_walk(&c->loop, see_handle, &left);
+    } while (left || (!looking_up(c) && uv_loop_close(&c->loop) == UV_EBUSY));
+}
+
+/* As exit() does, but without libuv's destructor, which joins the thread. */
+static void leave(int status, void *ctx)
+{
+    (void)ctx;
+    fflush(NULL);
+    _exit(status);
+}
+
+static void close_all(struct connection *c)
+{
     if (c->datapath != NULL)
         datapath_stop(c->datapath);
     system_undo(c->system);
@@ -749,9 +787,7 @@ static void close_all(struct connection *c)
     uv_close((uv_handle_t *)&c->hold, NULL);
     uv_close((uv_handle_t *)&c->on_int, NULL);
     uv_close((uv_handle_t *)&c->on_term, NULL);
-    do /* a stop that was asked for before ends the first run at once */
-        uv_run(&c->loop, UV_RUN_DEFAULT);
-    while (uv_loop_close(&c->loop) == UV_EBUSY);
+    close_loop(c);
     while (c->child_count > 0)
         free(c->children[--c->child_count]);
     tunnel_free(c->tunnel);
@@ -781,6 +817,10 @@ enum exit_code connection_run(const struct connection_options *o, struct fault *
     close_all(c);
     enum exit_code code = c->code;
     *f = c->fault;
+    if (looking_up(c)) { /* the thread writes to it until the process ends */
+        (void)on_exit(leave, NULL);
+        return code;
+    }
     wipe(c, sizeof(*c));
     free(c);
     return code;
