@@ -35,8 +35,9 @@ struct system_plan {
  * gateway's own, ...). */
 CHECKED enum err system_check(const struct system_plan *plan, struct fault *f);
 
-/* All or nothing; on failure everything is as before, and *ret_code is 25 or 26. Missing DNS
- * managers are a warning in the log, not a failure. */
+/* All or nothing; on failure everything is as before, and *ret_code is 25 or 26. DNS servers
+ * that nobody here takes are a failure (26) unless the profile says DNS = off: names would go
+ * beside the tunnel, or not be found. */
 CHECKED enum err system_apply(const struct system_plan *plan, struct runtime_lock *lock,
                               struct system **ret, enum exit_code *ret_code, struct fault *f);
 void system_undo(struct system *s); /* NULL is fine */

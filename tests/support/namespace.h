@@ -1,0 +1,9 @@
+/* A network of the test's own. */
+#ifndef TERN_TESTS_NAMESPACE_H
+#define TERN_TESTS_NAMESPACE_H
+
+/* Into a fresh network namespace, as root of a user namespace (nobody needs to be root outside),
+ * with the loopback up. Fails the test where namespaces cannot be had. */
+void support_enter_namespace(void);
+
+#endif
