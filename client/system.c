@@ -123,6 +123,8 @@ static enum err set_up_dns(const struct system_plan *plan, struct runtime_lock *
     const struct configuration *c = plan->config;
     s->dns_count = c->dns_count;
     memcpy(s->dns, c->dns, sizeof(c->dns[0]) * c->dns_count);
+    s->domain_count = c->domain_count;
+    memcpy(s->domains, c->domains, sizeof(c->domains[0]) * c->domain_count);
     if (!plan->profile->dns || c->dns_count == 0)
         return ERR_OK;
     struct dns_plan *dns = calloc(1, sizeof(*dns));

@@ -20,6 +20,8 @@ struct system {
     size_t address_count;
     struct ip dns[CP_DNS_MAX]; /* the gateway's, whether the system uses them or not */
     size_t dns_count;
+    char domains[CP_DOMAINS_MAX][CP_DOMAIN_MAX]; /* so are these */
+    size_t domain_count;
     struct prefix into[ROUTES_MAX];
     size_t into_count;
 };
