@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include <linux/capability.h>
 
 #include "tests/support/support.h"
 
@@ -40,4 +43,14 @@ void support_enter_namespace(void)
     inside = true;
     ck_assert_msg(unshare(CLONE_NEWNET) == 0, "no network namespaces here");
     ck_assert_int_eq(system("ip link set lo up"), 0);
+}
+
+void support_capability(int capability, bool effective)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+    ck_assert_int_eq(syscall(SYS_capget, &header, data), 0);
+    __u32 *set = &data[CAP_TO_INDEX(capability)].effective;
+    *set = effective ? *set | CAP_TO_MASK(capability) : *set & ~CAP_TO_MASK(capability);
+    ck_assert_int_eq(syscall(SYS_capset, &header, data), 0);
 }

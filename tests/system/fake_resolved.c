@@ -72,9 +72,9 @@ static int on_domains(sd_bus_message *m, void *ctx, sd_bus_error *error)
         r = sd_bus_message_enter_container(m, 'a', "(sb)");
     while (r >= 0 && (r = sd_bus_message_read(m, "(sb)", &domain, &routing)) > 0) {
         printf(" %s%s", routing ? "~" : "", domain);
-        if (domain[0] == '\0' || strlen(domain) > 253 || strstr(domain, "..") != NULL)
+        if (strlen(domain) > 253 || strstr(domain, "..") != NULL)
             r = sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Invalid domain %s", domain);
-        else if (strcmp(domain, ".") == 0 && !routing)
+        else if (!routing && (domain[0] == '\0' || strcmp(domain, ".") == 0))
             r = sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "Root as search domain");
     }
     return end(m, r);
