@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "client/control.h"
+#include "client/dns_keeper.h"
 #include "client/presentation.h"
 #include "common/base/log.h"
 #include "platform/network.h"
@@ -43,6 +44,7 @@ struct connection {
     struct session_child *children[TUNNEL_CHILDREN_MAX]; /* keys wiped; oldest first */
     size_t child_count;
     bool up, searching, ended;
+    struct dns_keeper *dns_keeper;
     bool stopping; /* down was asked for */
     bool started;  /* the session has been */
     struct resolution redirect;
@@ -185,11 +187,14 @@ static void install_child(struct connection *c, const struct session_child *chil
 
 static bool same_addresses(const struct configuration *a, const struct configuration *b)
 {
-    bool same = a->address_count == b->address_count && a->dns_count == b->dns_count;
+    bool same = a->address_count == b->address_count && a->dns_count == b->dns_count &&
+                a->domain_count == b->domain_count;
     for (size_t i = 0; same && i < a->address_count; i++)
         same = ip_equal(&a->addresses[i].ip, &b->addresses[i].ip);
     for (size_t i = 0; same && i < a->dns_count; i++)
         same = ip_equal(&a->dns[i], &b->dns[i]);
+    for (size_t i = 0; same && i < a->domain_count; i++)
+        same = strcmp(a->domains[i], b->domains[i]) == 0;
     return same;
 }
 
@@ -213,6 +218,8 @@ static bool apply(struct connection *c)
     if (e == ERR_OK && c->system != NULL) {
         log_warn("the gateway assigned other addresses: the interface is set up anew");
         datapath_drop_tun(c->datapath);
+        dns_keeper_stop(c->dns_keeper);
+        c->dns_keeper = NULL;
         system_undo(c->system);
         c->system = NULL;
     }
@@ -223,6 +230,7 @@ static bool apply(struct connection *c)
         return false;
     }
     c->applied = c->config;
+    c->dns_keeper = dns_keeper_start(&c->loop, c->system);
     return true;
 }
 
@@ -778,6 +786,7 @@ static void close_all(struct connection *c)
 {
     if (c->datapath != NULL)
         datapath_stop(c->datapath);
+    dns_keeper_stop(c->dns_keeper);
     system_undo(c->system);
     c->system = NULL;
     datapath_close(c->datapath);

@@ -130,6 +130,7 @@ static enum err set_up_dns(const struct system_plan *plan, struct runtime_lock *
     struct dns_plan *dns = calloc(1, sizeof(*dns));
     if (dns == NULL)
         return fault_set(f, ERR_MEMORY, "no memory for DNS");
+    s->dns_plan = dns;
     dns->interface_name = tun_name(s->tun);
     dns->interface = tun_index(s->tun);
     for (size_t i = 0; i < c->dns_count && dns->server_count < DNS_SERVERS_MAX; i++)
@@ -143,8 +144,12 @@ static enum err set_up_dns(const struct system_plan *plan, struct runtime_lock *
     enum err e = runtime_write(lock, &s->state, f);
     if (e == ERR_OK)
         e = dns_apply(dns, &s->dns_backend, f);
-    free(dns);
     return e;
+}
+
+enum err system_repeat_dns(struct system *s, struct fault *f)
+{
+    return dns_apply(s->dns_plan, &s->dns_backend, f);
 }
 
 enum err system_apply(const struct system_plan *plan, struct runtime_lock *lock,
@@ -190,5 +195,6 @@ void system_undo(struct system *s)
         dns_revert(s->dns_backend, s->state.interface, s->state.interface_index);
     routes_remove(s->routes);
     tun_close(s->tun);
+    free(s->dns_plan);
     free(s);
 }

@@ -14,6 +14,7 @@ struct system {
     struct tun *tun;
     struct routes *routes;
     enum dns_backend dns_backend;
+    struct dns_plan *dns_plan; /* NULL: none */
     struct runtime_state state;
     uint16_t mtu;
     struct prefix addresses[CP_ADDRESSES_MAX];
@@ -42,6 +43,8 @@ CHECKED enum err system_check(const struct system_plan *plan, struct fault *f);
  * beside the tunnel, or not be found. */
 CHECKED enum err system_apply(const struct system_plan *plan, struct runtime_lock *lock,
                               struct system **ret, enum exit_code *ret_code, struct fault *f);
+/* resolved has come back with nothing in mind: tell it again. */
+CHECKED enum err system_repeat_dns(struct system *s, struct fault *f);
 void system_undo(struct system *s); /* NULL is fine */
 
 #endif

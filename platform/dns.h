@@ -35,4 +35,12 @@ CHECKED enum err dns_apply(const struct dns_plan *plan, enum dns_backend *ret_ba
 /* Undo; also right for what a killed process left. Unknown interfaces are fine. */
 void dns_revert(enum dns_backend backend, const char *interface_name, uint32_t interface);
 
+/* Tells when resolved has come back: then it has to be told again. */
+struct dns_watch;
+CHECKED enum err dns_watch_open(struct dns_watch **ret, struct fault *f);
+void dns_watch_close(struct dns_watch *w); /* NULL is fine */
+int dns_watch_fd(const struct dns_watch *w);
+/* Drain; ERR_SYSTEM where the bus is gone. */
+CHECKED enum err dns_watch_read(struct dns_watch *w, bool *ret_came_back);
+
 #endif

@@ -181,6 +181,65 @@ static void resolved_revert(const char *interface_name, uint32_t interface)
     sd_bus_flush_close_unref(bus);
 }
 
+/* --- does it come back --- */
+
+struct dns_watch {
+    sd_bus *bus;
+    bool came_back;
+};
+
+static int on_owner_changed(sd_bus_message *m, void *ctx, sd_bus_error *error)
+{
+    struct dns_watch *w = ctx;
+    const char *name, *before, *now;
+    (void)error;
+    if (sd_bus_message_read(m, "sss", &name, &before, &now) >= 0 && now[0] != '\0')
+        w->came_back = true;
+    return 0;
+}
+
+enum err dns_watch_open(struct dns_watch **ret, struct fault *f)
+{
+    static const char match[] = "type='signal',sender='org.freedesktop.DBus',"
+                                "interface='org.freedesktop.DBus',member='NameOwnerChanged',"
+                                "arg0='org.freedesktop.resolve1'";
+    struct dns_watch *w = calloc(1, sizeof(*w));
+    if (w == NULL)
+        return fault_set(f, ERR_MEMORY, "no memory to watch systemd-resolved");
+    int r = bus_open(&w->bus);
+    if (r >= 0)
+        r = sd_bus_add_match(w->bus, NULL, match, on_owner_changed, w);
+    if (r < 0) {
+        dns_watch_close(w);
+        return fault_set(f, ERR_SYSTEM, "cannot watch systemd-resolved: %s", strerror(-r));
+    }
+    *ret = w;
+    return ERR_OK;
+}
+
+void dns_watch_close(struct dns_watch *w)
+{
+    if (w == NULL)
+        return;
+    sd_bus_flush_close_unref(w->bus);
+    free(w);
+}
+
+int dns_watch_fd(const struct dns_watch *w)
+{
+    return sd_bus_get_fd(w->bus);
+}
+
+enum err dns_watch_read(struct dns_watch *w, bool *ret_came_back)
+{
+    int r;
+    while ((r = sd_bus_process(w->bus, NULL)) > 0) {
+    }
+    *ret_came_back = w->came_back;
+    w->came_back = false;
+    return r < 0 ? ERR_SYSTEM : ERR_OK;
+}
+
 /* --- resolvconf --- */
 
 static bool resolvconf_present(void)

@@ -25,7 +25,7 @@ class Resolved:
         self.directory = machine.directory / "resolved"
         self.told = self.directory / "told.log"
         self.stack = contextlib.ExitStack()
-        self.child = None
+        self.bus = self.child = None
 
     def __enter__(self):
         self.directory.mkdir()
@@ -33,7 +33,8 @@ class Resolved:
         conf.write_text(BUS.format(socket=SOCKET))
         self.machine.run("mkdir", "-p", pathlib.Path(SOCKET).parent)
         log = self.stack.enter_context(open(self.directory / "bus.log", "ab"))
-        self.machine.spawn("dbus-daemon", f"--config-file={conf}", "--nofork", stderr=log)
+        self.bus = self.machine.spawn("dbus-daemon", f"--config-file={conf}", "--nofork",
+                                      stderr=log)
         wait_until(lambda: self.machine.run("test", "-S", SOCKET, check=False).returncode == 0, 10,
                    "the bus")
         return self

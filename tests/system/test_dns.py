@@ -5,7 +5,7 @@ import re
 import pytest
 
 from client import assert_failure
-from lab import RESOLV_CONF
+from lab import RESOLV_CONF, wait_until
 from resolved import Resolved
 from strongswan import connection
 
@@ -126,3 +126,32 @@ def test_neither_resolved_nor_resolvconf(lab, tern, strongswan):
     assert_failure(result, "neither systemd-resolved nor resolvconf", "DNS = off")
     assert lab.client.interfaces() == ["lo", "up0"]
     strongswan.wait_for_sas(0)
+
+
+def test_resolved_is_restarted(tern, strongswan, resolved):
+    """A new one, which knows nothing, is told the same again; and goes without it do no harm."""
+    resolved.start()
+    strongswan.load(gateway_with_domains())
+    profile = tern.profile(tunnel={"DNS": "auto"})
+    tern.up(profile)
+    first = resolved.lines()
+    for round_ in (1, 2):
+        resolved.stop()
+        assert tern.status(profile)["state"] == "up"
+        resolved.start()
+        wait_until(lambda: len(resolved.lines()) == 3 * (round_ + 1), 10, "the same again")
+        assert [line.replace(" up ", " down ") for line in resolved.lines()[-3:]] == first
+    tern.down(profile)
+    assert resolved.lines()[-1].startswith("RevertLink tern")
+
+
+def test_the_bus_goes_away(lab, tern, strongswan, resolved):
+    """The tunnel stays, and its end is as clean as it can be."""
+    resolved.start()
+    strongswan.load(connection())
+    profile = tern.profile(tunnel={"DNS": "auto"})
+    tern.up(profile)
+    resolved.bus.kill()
+    wait_until(lambda: "the system bus is gone" in tern.log.read_text(), 10, "the client to see it")
+    assert lab.client.ping(lab.INTRANET[0]) == 1
+    tern.down(profile)

@@ -4,6 +4,7 @@
 
 #include <libgen.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -287,6 +288,46 @@ START_TEST(resolved_cannot_be_started)
 }
 END_TEST
 
+static bool came_back(struct dns_watch *w)
+{
+    struct pollfd ready = {.fd = dns_watch_fd(w), .events = POLLIN};
+    bool yes = false;
+    ck_assert_int_eq(poll(&ready, 1, 5000), 1);
+    ck_ok(dns_watch_read(w, &yes));
+    return yes;
+}
+
+START_TEST(watched)
+{
+    struct fault f = {0};
+    struct dns_watch *w = NULL;
+    bool yes;
+    ck_err(dns_watch_open(&w, &f), ERR_SYSTEM); /* no bus */
+    ck_assert_ptr_null(w);
+    dns_watch_close(NULL);
+    start_resolved(NULL);
+    ck_assert_msg(dns_watch_open(&w, &f) == ERR_OK, "%s", f.text);
+    ck_ok(dns_watch_read(w, &yes));
+    ck_assert(!yes); /* it is there all the time */
+    for (int i = 0; i < 2; i++) {
+        stop(&resolved);
+        ck_assert(!came_back(w)); /* it went */
+        resolved = start(fake, NULL, NULL);
+        expect(&resolved, "ready");
+        ck_assert(came_back(w));
+    }
+    stop(&resolved);
+    stop(&bus);
+    struct pollfd ready = {.fd = dns_watch_fd(w), .events = POLLIN};
+    ck_assert_int_eq(poll(&ready, 1, 5000), 1);
+    enum err e = ERR_OK;
+    for (int i = 0; e == ERR_OK && i < 10; i++) /* what is buffered comes first */
+        e = dns_watch_read(w, &yes);
+    ck_err(e, ERR_SYSTEM);
+    dns_watch_close(w);
+}
+END_TEST
+
 /* --- resolvconf, and neither --- */
 
 START_TEST(told_to_resolvconf)
@@ -353,6 +394,7 @@ int main(void)
     tcase_add_loop_test(t, refused_and_reverted, 0, 3);
     tcase_add_test(t, reverting_what_is_gone);
     tcase_add_test(t, resolved_is_started);
+    tcase_add_test(t, watched);
     tcase_add_test(t, resolved_cannot_be_started);
     tcase_add_test(t, told_to_resolvconf);
     tcase_add_test(t, resolvconf_fails);

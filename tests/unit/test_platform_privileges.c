@@ -138,7 +138,7 @@ START_TEST(without_the_device)
 {
     support_enter_namespace();
     ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
-    ck_assert_int_eq(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    ck_assert_int_eq(mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL), 0);
     ck_assert_int_eq(mount("none", "/dev/net", "tmpfs", 0, NULL), 0);
     enum err e = privileges_check(&f);
     ck_assert_int_eq(umount("/dev/net"), 0);
