@@ -81,7 +81,8 @@ static const char *in_directory(const char *name)
     return path;
 }
 
-static void write_file(const char *name, mode_t mode, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void write_file(const char *name, mode_t mode,
+                                                             const char *format, ...)
 {
     va_list args;
     FILE *out = fopen(in_directory(name), "w");
