@@ -7,8 +7,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/control.h"
+#include "client/dns_keeper.h"
 #include "client/presentation.h"
 #include "common/base/log.h"
 #include "platform/network.h"
@@ -42,6 +44,7 @@ struct connection {
     struct session_child *children[TUNNEL_CHILDREN_MAX]; /* keys wiped; oldest first */
     size_t child_count;
     bool up, searching, ended;
+    struct dns_keeper *dns_keeper;
     bool stopping; /* down was asked for */
     bool started;  /* the session has been */
     struct resolution redirect;
@@ -184,11 +187,14 @@ static void install_child(struct connection *c, const struct session_child *chil
 
 static bool same_addresses(const struct configuration *a, const struct configuration *b)
 {
-    bool same = a->address_count == b->address_count && a->dns_count == b->dns_count;
+    bool same = a->address_count == b->address_count && a->dns_count == b->dns_count &&
+                a->domain_count == b->domain_count;
     for (size_t i = 0; same && i < a->address_count; i++)
         same = ip_equal(&a->addresses[i].ip, &b->addresses[i].ip);
     for (size_t i = 0; same && i < a->dns_count; i++)
         same = ip_equal(&a->dns[i], &b->dns[i]);
+    for (size_t i = 0; same && i < a->domain_count; i++)
+        same = strcmp(a->domains[i], b->domains[i]) == 0;
     return same;
 }
 
@@ -212,6 +218,8 @@ static bool apply(struct connection *c)
     if (e == ERR_OK && c->system != NULL) {
         log_warn("the gateway assigned other addresses: the interface is set up anew");
         datapath_drop_tun(c->datapath);
+        dns_keeper_stop(c->dns_keeper);
+        c->dns_keeper = NULL;
         system_undo(c->system);
         c->system = NULL;
     }
@@ -222,6 +230,7 @@ static bool apply(struct connection *c)
         return false;
     }
     c->applied = c->config;
+    c->dns_keeper = dns_keeper_start(&c->loop, c->system);
     return true;
 }
 
@@ -730,16 +739,54 @@ static void start_handles(struct connection *c)
     uv_timer_start(&c->patience, on_timeout, c->options->timeout_ms, 0);
 }
 
-static void close_all(struct connection *c)
+static bool looking_up(const struct connection *c)
 {
+    if (c->redirect.active)
+        return true;
+    for (size_t i = 0; i < PROFILE_LIST_MAX; i++) {
+        if (c->names[i].active)
+            return true;
+    }
+    return false;
+}
+
+static void see_handle(uv_handle_t *handle, void *seen)
+{
+    (void)handle;
+    *(bool *)seen = true;
+}
+
+/* A look-up that a thread has begun cannot be cancelled and may take minutes: the handles are
+ * closed without it, and then the loop stays open for the thread. */
+static void close_loop(struct connection *c)
+{
+    bool left;
     for (size_t i = 0; i < PROFILE_LIST_MAX; i++) {
         if (c->names[i].active)
             uv_cancel((uv_req_t *)&c->names[i].request);
     }
     if (c->redirect.active)
         uv_cancel((uv_req_t *)&c->redirect.request);
+    do { /* a stop that was asked for before ends the first run at once */
+        uv_run(&c->loop, looking_up(c) ? UV_RUN_NOWAIT : UV_RUN_DEFAULT);
+        left = false;
+        uv_walk(&c->loop, see_handle, &left);
+    } while (left || (!looking_up(c) && uv_loop_close(&c->loop) == UV_EBUSY));
+}
+
+/* As exit() does, but without libuv's destructor, which joins the thread. */
+static void leave(int status, void *ctx)
+{
+    (void)ctx;
+    fflush(NULL);
+    _exit(status);
+}
+
+static void close_all(struct connection *c)
+{
     if (c->datapath != NULL)
         datapath_stop(c->datapath);
+    dns_keeper_stop(c->dns_keeper);
     system_undo(c->system);
     c->system = NULL;
     datapath_close(c->datapath);
@@ -749,9 +796,7 @@ static void close_all(struct connection *c)
     uv_close((uv_handle_t *)&c->hold, NULL);
     uv_close((uv_handle_t *)&c->on_int, NULL);
     uv_close((uv_handle_t *)&c->on_term, NULL);
-    do /* a stop that was asked for before ends the first run at once */
-        uv_run(&c->loop, UV_RUN_DEFAULT);
-    while (uv_loop_close(&c->loop) == UV_EBUSY);
+    close_loop(c);
     while (c->child_count > 0)
         free(c->children[--c->child_count]);
     tunnel_free(c->tunnel);
@@ -781,6 +826,10 @@ enum exit_code connection_run(const struct connection_options *o, struct fault *
     close_all(c);
     enum exit_code code = c->code;
     *f = c->fault;
+    if (looking_up(c)) { /* the thread writes to it until the process ends */
+        (void)on_exit(leave, NULL);
+        return code;
+    }
     wipe(c, sizeof(*c));
     free(c);
     return code;

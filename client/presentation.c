@@ -153,6 +153,14 @@ static json_t *addresses(const struct ip *list, size_t count)
     return array;
 }
 
+static json_t *domains(const struct system *s)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < s->domain_count; i++)
+        json_array_append_new(array, json_string(s->domains[i]));
+    return array;
+}
+
 json_t *presentation_status(const struct connection_view *v)
 {
     static const struct system nothing;
@@ -168,7 +176,7 @@ json_t *presentation_status(const struct connection_view *v)
     json_object_set_new(o, "path", path_object(v));
     json_object_set_new(o, "addresses", prefixes(s->addresses, s->address_count));
     json_object_set_new(o, "dns", addresses(s->dns, s->dns_count));
-    json_object_set_new(o, "domains", json_array());
+    json_object_set_new(o, "domains", domains(s));
     json_object_set_new(o, "routes", prefixes(s->into, s->into_count));
     json_object_set_new(o, "mtu", number_or_null(s->mtu));
     json_object_set_new(o, "ike", ike_object(v));

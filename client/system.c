@@ -7,8 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/base/log.h"
-
 /* --- what the gateway assigned --- */
 
 static enum err check_address(const struct prefix *p, const struct ip *gateway, struct fault *f)
@@ -63,16 +61,22 @@ static enum err collect_routes(const struct system_plan *plan, struct system *s,
 
 /* --- the parts --- */
 
-static enum err set_up_interface(const struct system_plan *plan, struct system *s, struct fault *f)
+/* Made, not yet up. */
+static enum err make_interface(const struct system_plan *plan, struct system *s, struct fault *f)
 {
     const char *name = plan->profile->interface[0] != '\0' ? plan->profile->interface : NULL;
     enum err e = tun_open(name, &s->tun, f);
     if (e != ERR_OK)
         return e;
     s->mtu = plan->profile->mtu != PROFILE_MTU_AUTO ? plan->profile->mtu : MTU_DEFAULT;
-    e = tun_set_mtu(s->tun, s->mtu, f);
-    if (e == ERR_OK)
-        e = tun_up(s->tun, f);
+    snprintf(s->state.interface, sizeof(s->state.interface), "%s", tun_name(s->tun));
+    s->state.interface_index = tun_index(s->tun);
+    return tun_set_mtu(s->tun, s->mtu, f);
+}
+
+static enum err raise_interface(struct system *s, struct fault *f)
+{
+    enum err e = tun_up(s->tun, f);
     for (size_t i = 0; e == ERR_OK && i < s->address_count; i++)
         e = tun_add_address(s->tun, &s->addresses[i], f);
     return e;
@@ -103,33 +107,49 @@ static enum err set_up_routes(const struct system_plan *plan, struct runtime_loc
     return e;
 }
 
+static bool takes_everything(const struct system *s)
+{
+    for (size_t i = 0; i < s->into_count; i++) {
+        if (s->into[i].bits == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Split DNS where the tunnel is not for everything and the gateway said which names are inside. */
 static enum err set_up_dns(const struct system_plan *plan, struct runtime_lock *lock,
                            struct system *s, struct fault *f)
 {
     const struct configuration *c = plan->config;
     s->dns_count = c->dns_count;
     memcpy(s->dns, c->dns, sizeof(c->dns[0]) * c->dns_count);
+    s->domain_count = c->domain_count;
+    memcpy(s->domains, c->domains, sizeof(c->domains[0]) * c->domain_count);
     if (!plan->profile->dns || c->dns_count == 0)
         return ERR_OK;
     struct dns_plan *dns = calloc(1, sizeof(*dns));
     if (dns == NULL)
         return fault_set(f, ERR_MEMORY, "no memory for DNS");
+    s->dns_plan = dns;
     dns->interface_name = tun_name(s->tun);
     dns->interface = tun_index(s->tun);
     for (size_t i = 0; i < c->dns_count && dns->server_count < DNS_SERVERS_MAX; i++)
         dns->servers[dns->server_count++] = c->dns[i];
+    dns->all_names = c->domain_count == 0 || takes_everything(s);
+    dns->networks = s->into;
+    dns->network_count = s->into_count;
     for (size_t i = 0; i < c->domain_count && dns->domain_count < DNS_DOMAINS_MAX; i++)
         memcpy(dns->domains[dns->domain_count++], c->domains[i], DNS_DOMAIN_TEXT_MAX);
     s->state.dns = dns_backend_present();
     enum err e = runtime_write(lock, &s->state, f);
     if (e == ERR_OK)
         e = dns_apply(dns, &s->dns_backend, f);
-    if (e == ERR_NOT_FOUND) {
-        log_warn("%s; %s", f->text, f->hint);
-        e = ERR_OK;
-    }
-    free(dns);
     return e;
+}
+
+enum err system_repeat_dns(struct system *s, struct fault *f)
+{
+    return dns_apply(s->dns_plan, &s->dns_backend, f);
 }
 
 enum err system_apply(const struct system_plan *plan, struct runtime_lock *lock,
@@ -145,16 +165,20 @@ enum err system_apply(const struct system_plan *plan, struct runtime_lock *lock,
     enum err e = collect_routes(plan, s, f);
     if (e == ERR_OK) {
         *ret_code = EXIT_CODE_PRIVILEGE;
-        e = set_up_interface(plan, s, f);
+        e = make_interface(plan, s, f);
     }
     if (e == ERR_OK) {
         *ret_code = EXIT_CODE_ROUTES_DNS;
-        snprintf(s->state.interface, sizeof(s->state.interface), "%s", tun_name(s->tun));
-        s->state.interface_index = tun_index(s->tun);
+        e = set_up_dns(plan, lock, s, f);
+    }
+    if (e == ERR_OK) {
+        *ret_code = EXIT_CODE_PRIVILEGE;
+        e = raise_interface(s, f);
+    }
+    if (e == ERR_OK) {
+        *ret_code = EXIT_CODE_ROUTES_DNS;
         e = set_up_routes(plan, lock, s, f);
     }
-    if (e == ERR_OK)
-        e = set_up_dns(plan, lock, s, f);
     if (e != ERR_OK) {
         system_undo(s);
         return e;
@@ -171,5 +195,6 @@ void system_undo(struct system *s)
         dns_revert(s->dns_backend, s->state.interface, s->state.interface_index);
     routes_remove(s->routes);
     tun_close(s->tun);
+    free(s->dns_plan);
     free(s);
 }

@@ -14,12 +14,15 @@ struct system {
     struct tun *tun;
     struct routes *routes;
     enum dns_backend dns_backend;
+    struct dns_plan *dns_plan; /* NULL: none */
     struct runtime_state state;
     uint16_t mtu;
     struct prefix addresses[CP_ADDRESSES_MAX];
     size_t address_count;
     struct ip dns[CP_DNS_MAX]; /* the gateway's, whether the system uses them or not */
     size_t dns_count;
+    char domains[CP_DOMAINS_MAX][CP_DOMAIN_MAX]; /* so are these */
+    size_t domain_count;
     struct prefix into[ROUTES_MAX];
     size_t into_count;
 };
@@ -35,10 +38,13 @@ struct system_plan {
  * gateway's own, ...). */
 CHECKED enum err system_check(const struct system_plan *plan, struct fault *f);
 
-/* All or nothing; on failure everything is as before, and *ret_code is 25 or 26. Missing DNS
- * managers are a warning in the log, not a failure. */
+/* All or nothing; on failure everything is as before, and *ret_code is 25 or 26. DNS servers
+ * that nobody here takes are a failure (26) unless the profile says DNS = off: names would go
+ * beside the tunnel, or not be found. */
 CHECKED enum err system_apply(const struct system_plan *plan, struct runtime_lock *lock,
                               struct system **ret, enum exit_code *ret_code, struct fault *f);
+/* resolved has come back with nothing in mind: tell it again. */
+CHECKED enum err system_repeat_dns(struct system *s, struct fault *f);
 void system_undo(struct system *s); /* NULL is fine */
 
 #endif

@@ -81,6 +81,8 @@ static void write_configuration_request(const struct ike_sa *sa, struct message_
         if (c->request_dns)
             request.dns[request.dns_count++] = (struct ip){.family = IP_V6};
     }
+    if (c->request_dns) /* RFC 8598 3.1: an empty one asks for whatever names are inside */
+        request.domain_count = 1;
     cp_payload_write(m, &request);
 }
 

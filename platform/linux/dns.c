@@ -6,6 +6,7 @@
 #include "platform/dns.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -19,7 +20,7 @@
 
 #include <systemd/sd-bus.h>
 
-enum { PATIENCE_US = 5 * 1000 * 1000, RESOLV_TEXT_MAX = 8192 };
+enum { PATIENCE_US = 5 * 1000 * 1000, RESOLV_TEXT_MAX = 8192, ZONES_MAX = 64, ZONE_TEXT_MAX = 80 };
 
 extern char **environ;
 
@@ -29,11 +30,6 @@ static const char resolved_interface[] = "org.freedesktop.resolve1.Manager";
 
 /* --- systemd-resolved --- */
 
-static enum err bus_fault(struct fault *f, const char *what, int r)
-{
-    return fault_set(f, ERR_SYSTEM, "systemd-resolved: %s: %s", what, strerror(-r));
-}
-
 static int bus_open(sd_bus **ret)
 {
     int r = sd_bus_open_system(ret);
@@ -42,40 +38,71 @@ static int bus_open(sd_bus **ret)
     return r;
 }
 
+/* It runs, or the bus could start it now. That its name is one to activate says too little:
+ * Debian's package brings that even where the service is off. */
 static bool resolved_present(void)
 {
     sd_bus *bus = NULL;
-    sd_bus_creds *creds = NULL;
-    char **names = NULL, **activatable = NULL;
     bool present = false;
-    if (bus_open(&bus) >= 0) {
-        present = sd_bus_get_name_creds(bus, resolved_name, 0, &creds) >= 0;
-        if (!present && sd_bus_list_names(bus, &names, &activatable) >= 0) {
-            for (char **n = activatable; n != NULL && *n != NULL; n++)
-                present |= strcmp(*n, resolved_name) == 0;
-        }
-    }
-    for (char **n = names; n != NULL && *n != NULL; n++)
-        free(*n);
-    for (char **n = activatable; n != NULL && *n != NULL; n++)
-        free(*n);
-    free(names);
-    free(activatable);
-    sd_bus_creds_unref(creds);
+    if (bus_open(&bus) >= 0)
+        present = sd_bus_get_name_creds(bus, resolved_name, 0, NULL) >= 0 ||
+                  sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                     "org.freedesktop.DBus", "StartServiceByName", NULL, NULL, "su",
+                                     resolved_name, 0) >= 0;
     sd_bus_flush_close_unref(bus);
     return present;
 }
 
-/* Routing domains: the plan's, or "." for every name. */
+/* The zone of the first `labels` octets (IPv4) or nibbles (IPv6) of an address. */
+static void zone_format(const struct ip *ip, unsigned labels, char out[ZONE_TEXT_MAX])
+{
+    size_t at = 0;
+    for (unsigned i = labels; i-- > 0;) {
+        unsigned nibble = (unsigned)ip->bytes[i / 2] >> (i % 2 == 0 ? 4 : 0) & 15;
+        if (ip->family == IP_V4)
+            at += (size_t)snprintf(out + at, ZONE_TEXT_MAX - at, "%u.", ip->bytes[i]);
+        else
+            at += (size_t)snprintf(out + at, ZONE_TEXT_MAX - at, "%x.", nibble);
+    }
+    snprintf(out + at, ZONE_TEXT_MAX - at, "%s", ip->family == IP_V4 ? "in-addr.arpa" : "ip6.arpa");
+}
+
+/* A prefix that ends within a label is several zones. Where these are more than are left to have,
+ * they are left out: their names go where they went before. */
+static int put_zones(sd_bus_message *m, const struct prefix *network, unsigned *left)
+{
+    unsigned bits_each = network->ip.family == IP_V4 ? 8 : 4;
+    unsigned labels = (network->bits + bits_each - 1) / bits_each;
+    unsigned count = 1u << (labels * bits_each - network->bits);
+    if (count > *left)
+        return 0;
+    *left -= count;
+    struct ip ip = network->ip;
+    bool high = network->ip.family == IP_V6 && labels % 2 == 1; /* the last label's half */
+    size_t last = labels == 0 ? 0 : (labels - 1) / (8 / bits_each);
+    int r = 0;
+    for (unsigned i = 0; r >= 0 && i < count; i++) {
+        char zone[ZONE_TEXT_MAX];
+        ip.bytes[last] = (uint8_t)(network->ip.bytes[last] | i << (high ? 4 : 0));
+        zone_format(&ip, labels, zone);
+        r = sd_bus_message_append(m, "(sb)", zone, 1);
+    }
+    return r;
+}
+
+/* Routing domains, all of them; "." is every name. */
 static int put_domains(sd_bus_message *m, const struct dns_plan *plan)
 {
+    unsigned zones_left = plan->all_names ? 0 : ZONES_MAX;
     int r = sd_bus_message_append(m, "i", (int)plan->interface);
     if (r >= 0)
         r = sd_bus_message_open_container(m, 'a', "(sb)");
-    if (r >= 0 && plan->domain_count == 0)
+    if (r >= 0 && plan->all_names)
         r = sd_bus_message_append(m, "(sb)", ".", 1);
     for (size_t i = 0; r >= 0 && i < plan->domain_count; i++)
         r = sd_bus_message_append(m, "(sb)", plan->domains[i], 1);
+    for (size_t i = 0; r >= 0 && i < plan->network_count; i++)
+        r = put_zones(m, &plan->networks[i], &zones_left);
     return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -99,21 +126,7 @@ static int put_servers(sd_bus_message *m, const struct dns_plan *plan)
 
 static int put_default_route(sd_bus_message *m, const struct dns_plan *plan)
 {
-    return sd_bus_message_append(m, "ib", (int)plan->interface, plan->domain_count == 0);
-}
-
-static int call(sd_bus *bus, const char *method, const struct dns_plan *plan,
-                int (*put)(sd_bus_message *m, const struct dns_plan *plan))
-{
-    sd_bus_message *m = NULL;
-    int r = sd_bus_message_new_method_call(bus, &m, resolved_name, resolved_path,
-                                           resolved_interface, method);
-    if (r >= 0)
-        r = put(m, plan);
-    if (r >= 0)
-        r = sd_bus_call(bus, m, PATIENCE_US, NULL, NULL);
-    sd_bus_message_unref(m);
-    return r;
+    return sd_bus_message_append(m, "ib", (int)plan->interface, plan->all_names);
 }
 
 static int put_interface(sd_bus_message *m, const struct dns_plan *plan)
@@ -121,34 +134,110 @@ static int put_interface(sd_bus_message *m, const struct dns_plan *plan)
     return sd_bus_message_append(m, "i", (int)plan->interface);
 }
 
+static enum err call(sd_bus *bus, const char *method, const struct dns_plan *plan,
+                     int (*put)(sd_bus_message *m, const struct dns_plan *plan), struct fault *f)
+{
+    sd_bus_message *m = NULL;
+    sd_bus_error error = SD_BUS_ERROR_NULL;
+    int r = sd_bus_message_new_method_call(bus, &m, resolved_name, resolved_path,
+                                           resolved_interface, method);
+    if (r >= 0)
+        r = put(m, plan);
+    if (r >= 0)
+        r = sd_bus_call(bus, m, PATIENCE_US, &error, NULL);
+    enum err e = ERR_OK;
+    if (r < 0)
+        e = fault_set(f, ERR_SYSTEM, "systemd-resolved: %s: %s", method,
+                      error.message != NULL ? error.message : strerror(-r));
+    sd_bus_error_free(&error);
+    sd_bus_message_unref(m);
+    return e;
+}
+
 static enum err resolved_apply(const struct dns_plan *plan, struct fault *f)
 {
     sd_bus *bus = NULL;
     int r = bus_open(&bus);
-    const char *what = "the system bus";
-    if (r >= 0) {
-        what = "SetLinkDomains";
-        r = call(bus, what, plan, put_domains);
-    }
-    if (r >= 0) {
-        what = "SetLinkDefaultRoute";
-        r = call(bus, what, plan, put_default_route);
-    }
-    if (r >= 0) {
-        what = "SetLinkDNS";
-        r = call(bus, what, plan, put_servers);
-    }
+    if (r < 0)
+        return fault_set(f, ERR_SYSTEM, "the system bus: %s", strerror(-r));
+    enum err e = call(bus, "SetLinkDomains", plan, put_domains, f);
+    if (e == ERR_OK)
+        e = call(bus, "SetLinkDefaultRoute", plan, put_default_route, f);
+    if (e == ERR_OK)
+        e = call(bus, "SetLinkDNS", plan, put_servers, f);
     sd_bus_flush_close_unref(bus);
-    return r < 0 ? bus_fault(f, what, r) : ERR_OK;
+    return e;
 }
 
-static void resolved_revert(uint32_t interface)
+static void resolved_revert(const char *interface_name, uint32_t interface)
 {
     const struct dns_plan plan = {.interface = interface};
+    char name[IF_NAMESIZE];
     sd_bus *bus = NULL;
-    if (bus_open(&bus) >= 0)
-        (void)call(bus, "RevertLink", &plan, put_interface); /* unknown link: nothing to undo */
+    if (if_indextoname(interface, name) != NULL && strcmp(name, interface_name) != 0)
+        return;              /* the number is somebody else's by now */
+    if (bus_open(&bus) >= 0) /* a link that is gone resolved has forgotten by itself */
+        (void)call(bus, "RevertLink", &plan, put_interface, NULL);
     sd_bus_flush_close_unref(bus);
+}
+
+/* --- does it come back --- */
+
+struct dns_watch {
+    sd_bus *bus;
+    bool came_back;
+};
+
+static int on_owner_changed(sd_bus_message *m, void *ctx, sd_bus_error *error)
+{
+    struct dns_watch *w = ctx;
+    const char *name, *before, *now;
+    (void)error;
+    if (sd_bus_message_read(m, "sss", &name, &before, &now) >= 0 && now[0] != '\0')
+        w->came_back = true;
+    return 0;
+}
+
+enum err dns_watch_open(struct dns_watch **ret, struct fault *f)
+{
+    static const char match[] = "type='signal',sender='org.freedesktop.DBus',"
+                                "interface='org.freedesktop.DBus',member='NameOwnerChanged',"
+                                "arg0='org.freedesktop.resolve1'";
+    struct dns_watch *w = calloc(1, sizeof(*w));
+    if (w == NULL)
+        return fault_set(f, ERR_MEMORY, "no memory to watch systemd-resolved");
+    int r = bus_open(&w->bus);
+    if (r >= 0)
+        r = sd_bus_add_match(w->bus, NULL, match, on_owner_changed, w);
+    if (r < 0) {
+        dns_watch_close(w);
+        return fault_set(f, ERR_SYSTEM, "cannot watch systemd-resolved: %s", strerror(-r));
+    }
+    *ret = w;
+    return ERR_OK;
+}
+
+void dns_watch_close(struct dns_watch *w)
+{
+    if (w == NULL)
+        return;
+    sd_bus_flush_close_unref(w->bus);
+    free(w);
+}
+
+int dns_watch_fd(const struct dns_watch *w)
+{
+    return sd_bus_get_fd(w->bus);
+}
+
+enum err dns_watch_read(struct dns_watch *w, bool *ret_came_back)
+{
+    int r;
+    while ((r = sd_bus_process(w->bus, NULL)) > 0) {
+    }
+    *ret_came_back = w->came_back;
+    w->came_back = false;
+    return r < 0 ? ERR_SYSTEM : ERR_OK;
 }
 
 /* --- resolvconf --- */
@@ -298,7 +387,7 @@ void dns_revert(enum dns_backend backend, const char *interface_name, uint32_t i
 {
     char name[64], option[] = "-d";
     if (backend == DNS_RESOLVED) {
-        resolved_revert(interface);
+        resolved_revert(interface_name, interface);
     } else if (backend == DNS_RESOLVCONF) {
         resolvconf_name(interface_name, name);
         (void)resolvconf_run(option, name, "");

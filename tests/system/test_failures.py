@@ -1,6 +1,7 @@
 """What goes wrong ends with the right exit code and with words that say what was seen."""
 
 import re
+import signal
 import time
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import client
 import strongswan as swan
 from client import assert_failure
+from lab import RESOLV_CONF, wait_until
 from strongswan import connection
 
 pytestmark = pytest.mark.sanitize
@@ -306,3 +308,58 @@ def test_not_running(tern):
     assert_failure(tern.down(profile, code=RUNNING), "office")
     assert_failure(tern.down(code=RUNNING))
     assert_failure(tern.run("status", profile, code=RUNNING), "office")
+
+
+# --- a resolver that does not answer ---
+
+@pytest.fixture
+def silent_resolver(lab):
+    """The client's name server is there and says nothing; the client's patience with it is minutes."""
+    lab.gateway.nft("""
+        table inet resolver { chain in { type filter hook input priority 0
+            udp dport 53 drop
+        }
+        }""")
+    lab.client.run("sh", "-c", "cat > /etc/resolv.conf", input=(
+        f"nameserver {lab.GATEWAY[0]}\noptions timeout:30 attempts:5\n"))
+    yield
+    lab.client.run("sh", "-c", "cat > /etc/resolv.conf", input=RESOLV_CONF)
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("how", ["background", "foreground"])
+def test_the_timeout_does_not_wait_for_the_resolver(lab, tern, silent_resolver, how):
+    before = lab.client.state()
+    profile = tern.profile(gateway={"Address": "vpn.example.com"})
+    more = ["--foreground"] if how == "foreground" else []
+    result = tern.run("up", profile, "--timeout", 2, *more, code=20, timeout=20)
+    assert "the name vpn.example.com was not resolved within 2 s" in result.stderr
+    assert "hint: " in result.stderr
+    assert tern.pids() == []
+    assert lab.client.state() == before
+    assert_failure(tern.run("status", profile, code=12))
+    # The lock is free: the next one gets as far.
+    tern.run("up", profile, "--timeout", 1, code=20, timeout=20)
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_does_not_wait_for_the_resolver(lab, tern, silent_resolver, how):
+    before = lab.client.state()
+    profile = tern.profile(gateway={"Address": "vpn.example.com"})
+    with lab.client.capture("up0") as capture:
+        child = tern.foreground(profile)
+        wait_until(lambda: capture.contains(b"\3vpn\7example\3com"), 10, "the question")
+        child.send_signal(how)
+        assert child.wait(20) == 1
+    assert "stopped before the connection was up" in tern.log.read_text()
+    assert lab.client.state() == before
+    assert_failure(tern.run("status", profile, code=12))
+
+
+def test_down_does_not_wait_for_the_resolver(lab, tern, silent_resolver):
+    profile = tern.profile(gateway={"Address": "vpn.example.com"})
+    child = tern.foreground(profile)
+    wait_until(lambda: tern.run("status", profile, code=None).returncode == 0, 10, "its socket")
+    tern.down(profile, timeout=20)
+    assert child.wait(20) == 1

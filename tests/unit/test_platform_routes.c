@@ -2,39 +2,16 @@
  * machine's tables are not touched. */
 #include "platform/routes.h"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "platform/network.h"
 #include "platform/tun.h"
 #include "platform/udp.h"
+#include "tests/support/namespace.h"
 #include "tests/support/support.h"
-
-static void write_file(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    ck_assert_msg(fd >= 0, "%s", path);
-    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-}
-
-static void enter_namespace(void)
-{
-    char map[64];
-    unsigned uid = geteuid(), gid = getegid();
-    ck_assert_msg(unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0, "no user namespaces here");
-    write_file("/proc/self/setgroups", "deny");
-    snprintf(map, sizeof(map), "0 %u 1", uid);
-    write_file("/proc/self/uid_map", map);
-    snprintf(map, sizeof(map), "0 %u 1", gid);
-    write_file("/proc/self/gid_map", map);
-    ck_assert_int_eq(system("ip link set lo up"), 0);
-}
 
 /* What `ip` says of rules and routes. */
 static char *tables(void)
@@ -58,7 +35,7 @@ static struct ip sources[2];
 static void setup(void)
 {
     struct fault f = {0};
-    enter_namespace();
+    support_enter_namespace();
     ck_assert_msg(tun_open("tern0", &tun, &f) == ERR_OK, "%s", f.text);
     ck_ok(tun_set_mtu(tun, 1400, &f));
     ck_ok(tun_up(tun, &f));

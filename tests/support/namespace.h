@@ -1,0 +1,14 @@
+/* A network of the test's own. */
+#ifndef TERN_TESTS_NAMESPACE_H
+#define TERN_TESTS_NAMESPACE_H
+
+#include <stdbool.h>
+
+/* Into a fresh network namespace, as root of a user namespace (nobody needs to be root outside),
+ * with the loopback up. Fails the test where namespaces cannot be had. */
+void support_enter_namespace(void);
+
+/* Let go of a capability (CAP_...), or take it up again. */
+void support_capability(int capability, bool effective);
+
+#endif

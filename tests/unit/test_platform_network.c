@@ -1,0 +1,157 @@
+/* What the network looks like, and that every change of it is told. */
+#include "platform/network.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "tests/support/namespace.h"
+#include "tests/support/support.h"
+
+static struct fault f;
+static struct network_watch *watch;
+
+/* A way out without a cable: what is sent there goes nowhere. */
+static void setup(void)
+{
+    support_enter_namespace();
+    ck_assert_int_eq(system("ip tuntap add up0 mode tun && ip link set up0 mtu 1420 up && "
+                            "ip addr add 192.0.2.10/24 dev up0 && "
+                            "ip addr add 2001:db8:1::10/64 dev up0 nodad && "
+                            "ip route add 198.51.100.0/24 dev up0 src 192.0.2.10"),
+                     0);
+    watch = NULL;
+    ck_assert_msg(network_watch_open(&watch, &f) == ERR_OK, "%s", f.text);
+}
+
+static void teardown(void)
+{
+    network_watch_close(watch);
+}
+
+static struct network_route route_to(const char *text, uint32_t mark, enum err expected)
+{
+    struct network_route route = {0};
+    struct ip remote;
+    ck_ok(ip_parse(text, &remote));
+    ck_err(network_route_to(&remote, mark, &route), expected);
+    return route;
+}
+
+static void expect_source(const struct network_route *route, const char *text)
+{
+    struct ip ip;
+    ck_ok(ip_parse(text, &ip));
+    ck_assert(ip_equal(&route->source, &ip));
+}
+
+START_TEST(the_way_to_an_address)
+{
+    struct network_route route = route_to("198.51.100.7", 0, ERR_OK);
+    ck_assert_str_eq(route.interface_name, "up0");
+    ck_assert_uint_eq(route.mtu, 1420);
+    expect_source(&route, "192.0.2.10");
+    route = route_to("2001:db8:1::77", 0, ERR_OK);
+    ck_assert_str_eq(route.interface_name, "up0");
+    expect_source(&route, "2001:db8:1::10");
+    route = route_to("127.0.0.1", 0, ERR_OK);
+    ck_assert_str_eq(route.interface_name, "lo");
+}
+END_TEST
+
+START_TEST(no_way)
+{
+    struct network_route route;
+    const struct ip none = {0};
+    (void)route_to("203.0.113.1", 0, ERR_NOT_FOUND);
+    (void)route_to("2001:db8:2::1", 0, ERR_NOT_FOUND);
+    ck_err(network_route_to(&none, 0, &route), ERR_NOT_FOUND);
+    ck_assert_int_eq(system("ip route add unreachable 203.0.113.0/24; "
+                            "ip route add blackhole 203.0.114.0/24"),
+                     0);
+    (void)route_to("203.0.113.1", 0, ERR_NOT_FOUND);
+    (void)route_to("203.0.114.1", 0, ERR_NOT_FOUND);
+}
+END_TEST
+
+/* The answer is for a packet with that mark, as rules may tell them apart. */
+START_TEST(the_mark_counts)
+{
+    ck_assert_int_eq(system("ip rule add fwmark 0x42 table 100 && "
+                            "ip route add unreachable 198.51.100.0/24 table 100"),
+                     0);
+    (void)route_to("198.51.100.7", 0x41, ERR_OK);
+    (void)route_to("198.51.100.7", 0x42, ERR_NOT_FOUND);
+}
+END_TEST
+
+static bool changed(void)
+{
+    bool yes;
+    ck_ok(network_watch_read(watch, &yes));
+    return yes;
+}
+
+START_TEST(every_change_is_told)
+{
+    static const char *const changes[] = {
+        "ip link set up0 mtu 1400",
+        "ip link set up0 down",
+        "ip link set up0 up",
+        "ip addr add 192.0.2.11/24 dev up0",
+        "ip addr del 192.0.2.11/24 dev up0",
+        "ip addr add 2001:db8:1::11/64 dev up0",
+        "ip route add default dev up0",
+        "ip -6 route add default dev up0",
+        "ip route del default dev up0",
+        "ip rule add fwmark 1 table 100",
+        "ip -6 rule add fwmark 1 table 100",
+        "ip link del up0",
+    };
+    struct pollfd ready = {.fd = network_watch_fd(watch), .events = POLLIN};
+    ck_assert_int_ne(fcntl(ready.fd, F_GETFL) & O_NONBLOCK, 0);
+    ck_assert_int_ne(fcntl(ready.fd, F_GETFD) & FD_CLOEXEC, 0);
+    (void)changed(); /* what the fixture did */
+    ck_assert(!changed());
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        ck_assert_int_eq(system(changes[i]), 0);
+        ck_assert_msg(poll(&ready, 1, 5000) == 1, "%s", changes[i]);
+        ck_assert_msg(changed(), "%s", changes[i]);
+    }
+}
+END_TEST
+
+/* More than the socket holds: that something was missed is a change as well, and no error. */
+START_TEST(an_overrun_is_a_change)
+{
+    int least = 1;
+    struct pollfd ready = {.fd = network_watch_fd(watch), .events = POLLIN};
+    ck_assert_int_eq(setsockopt(ready.fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least)), 0);
+    (void)changed();
+    ck_assert_int_eq(system("for i in 1 2 3 4 5 6 7 8 9; do ip addr add 192.0.2.10$i/24 dev up0; "
+                            "ip addr add 2001:db8:1::10$i/64 dev up0; done"),
+                     0);
+    ck_assert_int_eq(poll(&ready, 1, 5000), 1);
+    ck_assert(changed());
+    ck_assert_int_eq(system("ip link set up0 down"), 0); /* and it goes on after that */
+    ck_assert_int_eq(poll(&ready, 1, 5000), 1);
+    ck_assert(changed());
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("platform network");
+    TCase *t = tcase_create("network");
+    tcase_set_timeout(t, 60);
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, the_way_to_an_address);
+    tcase_add_test(t, no_way);
+    tcase_add_test(t, the_mark_counts);
+    tcase_add_test(t, every_change_is_told);
+    tcase_add_test(t, an_overrun_is_a_change);
+    suite_add_tcase(suite, t);
+    return support_run(suite);
+}

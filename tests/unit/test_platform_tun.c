@@ -1,0 +1,248 @@
+/* TUN interfaces in a namespace: names, addresses, packets each way, and what is left: nothing. */
+#include "platform/tun.h"
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/capability.h>
+
+#include "tests/support/namespace.h"
+#include "tests/support/support.h"
+
+static struct fault f;
+static struct tun *tun;
+
+static struct tun *open_tun(const char *name)
+{
+    struct tun *t = NULL;
+    ck_assert_msg(tun_open(name, &t, &f) == ERR_OK, "%s", f.text);
+    return t;
+}
+
+static void setup(void)
+{
+    support_enter_namespace();
+    f = (struct fault){0};
+    tun = open_tun(NULL);
+}
+
+static void teardown(void)
+{
+    tun_close(tun);
+}
+
+/* The first lines of what a command prints. */
+static const char *output(const char *command)
+{
+    static char text[4096];
+    FILE *out = popen(command, "r");
+    ck_assert_ptr_nonnull(out);
+    text[fread(text, 1, sizeof(text) - 1, out)] = '\0';
+    ck_assert_int_eq(pclose(out), 0);
+    return text;
+}
+
+static struct prefix prefix(const char *text)
+{
+    struct prefix p;
+    ck_ok(prefix_parse(text, &p));
+    return p;
+}
+
+START_TEST(the_first_free_name)
+{
+    struct tun *second = open_tun(NULL);
+    ck_assert_str_eq(tun_name(tun), "tern0");
+    ck_assert_str_eq(tun_name(second), "tern1");
+    ck_assert_uint_eq(tun_index(second), if_nametoindex("tern1"));
+    ck_assert_int_ne(fcntl(tun_fd(tun), F_GETFL) & O_NONBLOCK, 0);
+    ck_assert_int_ne(fcntl(tun_fd(tun), F_GETFD) & FD_CLOEXEC, 0);
+    ck_assert_ptr_null(strstr(output("ip link show tern1"), "UP"));
+    ck_assert_str_eq(output("ip -o addr show dev tern1"), "");
+    tun_close(second);
+    ck_assert_uint_eq(if_nametoindex("tern1"), 0);
+    tun_close(NULL);
+}
+END_TEST
+
+START_TEST(a_given_name)
+{
+    struct tun *t = open_tun("office-15-chars");
+    ck_assert_str_eq(tun_name(t), "office-15-chars");
+    tun_close(t);
+}
+END_TEST
+
+START_TEST(names_that_cannot_be)
+{
+    static const char *const names[] = {"",       ".",   "..",   "a/b",      "a:b",
+                                        "tern%d", "a b", "\x7f", "\xc3\xa4", "sixteen-letters-"};
+    struct tun *t = NULL;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        ck_err(tun_open(names[i], &t, &f), ERR_REFUSED);
+        ck_assert_ptr_null(t);
+    }
+}
+END_TEST
+
+/* Also where it is a TUN device that somebody made to stay: it is not ours to take over. */
+START_TEST(names_that_are_taken)
+{
+    struct tun *t = NULL;
+    ck_assert_int_eq(system("ip tuntap add tern7 mode tun"), 0);
+    ck_err(tun_open("tern7", &t, &f), ERR_REFUSED);
+    ck_assert_ptr_nonnull(strstr(f.text, "tern7 is taken"));
+    ck_err(tun_open("lo", &t, &f), ERR_REFUSED);
+    ck_err(tun_open("tern0", &t, &f), ERR_REFUSED);
+    ck_assert_ptr_null(t);
+}
+END_TEST
+
+START_TEST(without_the_capability)
+{
+    struct tun *t = NULL;
+    support_capability(CAP_NET_ADMIN, false);
+    enum err e = tun_open(NULL, &t, &f);
+    struct fault mtu = {0};
+    enum err change = tun_set_mtu(tun, 1300, &mtu);
+    support_capability(CAP_NET_ADMIN, true);
+    ck_err(e, ERR_SYSTEM);
+    ck_assert_ptr_nonnull(strstr(f.hint, "setcap cap_net_admin+ep"));
+    ck_err(change, ERR_SYSTEM);
+    ck_assert_ptr_nonnull(strstr(mtu.text, "MTU 1300 on tern0"));
+    ck_assert_ptr_nonnull(strstr(mtu.hint, "setcap cap_net_admin+ep"));
+    ck_assert_uint_eq(if_nametoindex("tern1"), 0);
+}
+END_TEST
+
+/* Nothing but what was asked for: no link-local address, no route that comes with an address. */
+START_TEST(addresses)
+{
+    const struct prefix v4 = prefix("10.7.0.1/24"), v6 = prefix("fd07::1/64");
+    ck_ok(tun_set_mtu(tun, 1380, &f));
+    ck_ok(tun_up(tun, &f));
+    ck_ok(tun_add_address(tun, &v4, &f));
+    ck_ok(tun_add_address(tun, &v6, &f));
+    ck_ok(tun_add_address(tun, &v6, &f)); /* again is no harm */
+    ck_assert_ptr_nonnull(strstr(output("ip link show tern0"), "mtu 1380"));
+    ck_assert_str_eq(output("ip -o addr show dev tern0 | awk '{print $4}'"),
+                     "10.7.0.1/24\nfd07::1/64\n");
+    ck_assert_str_eq(output("ip -o addr show dev tern0 tentative"), "");
+    ck_assert_str_eq(output("ip -4 route; ip -6 route show table main dev tern0"), "");
+    ck_ok(tun_remove_address(tun, &v4, &f));
+    ck_ok(tun_remove_address(tun, &v4, &f)); /* it is so already */
+    ck_ok(tun_remove_address(tun, &v6, &f));
+    ck_assert_str_eq(output("ip -o addr show dev tern0"), "");
+}
+END_TEST
+
+/* The administrator turned IPv6 off by default; an address of ours turns it on where it is. */
+START_TEST(an_ipv6_address_where_ipv6_is_off)
+{
+    const struct prefix v6 = prefix("fd07::1/128");
+    ck_assert_int_eq(system("echo 1 > /proc/sys/net/ipv6/conf/tern0/disable_ipv6"), 0);
+    ck_ok(tun_up(tun, &f));
+    ck_ok(tun_add_address(tun, &v6, &f));
+    ck_assert_ptr_nonnull(strstr(output("ip -o addr show dev tern0"), "fd07::1/128"));
+}
+END_TEST
+
+START_TEST(changes_that_fail)
+{
+    const struct prefix v4 = prefix("224.0.0.1/32"); /* multicast: no interface has it */
+    ck_assert_int_eq(system("ip link delete tern0"), 0);
+    ck_err(tun_add_address(tun, &v4, &f), ERR_SYSTEM);
+    ck_assert_ptr_nonnull(strstr(f.text, "address 224.0.0.1/32 on tern0"));
+    ck_err(tun_up(tun, &f), ERR_SYSTEM);
+    ck_assert_ptr_nonnull(strstr(f.text, "tern0"));
+}
+END_TEST
+
+static void exchange(uint8_t *octets, size_t i, size_t j, size_t len)
+{
+    uint8_t kept[4];
+    memcpy(kept, octets + i, len);
+    memcpy(octets + i, octets + j, len);
+    memcpy(octets + j, kept, len);
+}
+
+/* A datagram out, and the same one back with its ends exchanged (which changes no checksum). */
+START_TEST(packets_each_way)
+{
+    const struct prefix v4 = prefix("10.7.0.1/32");
+    uint8_t packet[2048];
+    char got[8] = "";
+    size_t len = 0;
+    ck_ok(tun_up(tun, &f));
+    ck_ok(tun_add_address(tun, &v4, &f));
+    ck_err(tun_read(tun, packet, sizeof(packet), &len), ERR_AGAIN);
+    ck_assert_int_eq(system("ip route add 10.9.0.0/24 dev tern0 src 10.7.0.1"), 0);
+    const struct sockaddr_in peer = {
+        .sin_family = AF_INET, .sin_port = htons(7), .sin_addr.s_addr = htonl(0x0a090001)};
+    int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(sendto(s, "ping", 4, 0, (const struct sockaddr *)&peer, sizeof(peer)), 4);
+    struct pollfd ready = {.fd = tun_fd(tun), .events = POLLIN};
+    ck_assert_int_eq(poll(&ready, 1, 5000), 1);
+    ck_ok(tun_read(tun, packet, sizeof(packet), &len));
+    ck_assert_uint_eq(len, 20 + 8 + 4);
+    ck_assert_uint_eq(packet[0], 0x45); /* no header of the device's before it */
+    ck_assert_mem_eq(packet + 28, "ping", 4);
+    exchange(packet, 12, 16, 4);
+    exchange(packet, 20, 22, 2);
+    ck_ok(tun_write(tun, span_make(packet, len)));
+    ready.fd = s;
+    ck_assert_int_eq(poll(&ready, 1, 5000), 1);
+    ck_assert_int_eq(recv(s, got, sizeof(got), 0), 4);
+    ck_assert_mem_eq(got, "ping", 4);
+    close(s);
+}
+END_TEST
+
+START_TEST(packets_that_are_none)
+{
+    static const uint8_t zeros[40], v4[20] = {0x45};
+    ck_err(tun_write(tun, span_make(v4, 20)), ERR_REFUSED); /* the interface is down */
+    ck_ok(tun_up(tun, &f));
+    ck_err(tun_write(tun, span_make(zeros, 40)), ERR_REFUSED); /* of no IP version */
+    ck_err(tun_write(tun, span_make(v4, 0)), ERR_REFUSED);
+}
+END_TEST
+
+START_TEST(deleted_by_somebody)
+{
+    static const uint8_t v4[20] = {0x45};
+    uint8_t packet[64];
+    size_t len;
+    ck_ok(tun_up(tun, &f));
+    ck_assert_int_eq(system("ip link delete tern0"), 0);
+    ck_err(tun_read(tun, packet, sizeof(packet), &len), ERR_SYSTEM);
+    ck_err(tun_write(tun, span_make(v4, 20)), ERR_SYSTEM);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("platform tun");
+    TCase *t = tcase_create("tun");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, the_first_free_name);
+    tcase_add_test(t, a_given_name);
+    tcase_add_test(t, names_that_cannot_be);
+    tcase_add_test(t, names_that_are_taken);
+    tcase_add_test(t, without_the_capability);
+    tcase_add_test(t, addresses);
+    tcase_add_test(t, an_ipv6_address_where_ipv6_is_off);
+    tcase_add_test(t, changes_that_fail);
+    tcase_add_test(t, packets_each_way);
+    tcase_add_test(t, packets_that_are_none);
+    tcase_add_test(t, deleted_by_somebody);
+    suite_add_tcase(suite, t);
+    return support_run(suite);
+}
