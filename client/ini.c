@@ -4,7 +4,7 @@
  * does. Callers see what was written. */
 #include "client/ini.h"
 
-#include <ctype.h>
+#include <errno.h>
 #include <ini_configobj.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -94,7 +94,7 @@ static enum err read_config(char *text, size_t len, struct ini_cfgobj **ret,
         }
         if (ini_config_error_count(config) == 0) {
             ini_config_destroy(config);
-            return ERR_MEMORY;
+            return error == ENOMEM ? ERR_MEMORY : ERR_MALFORMED;
         }
         bool known = mend(text, len, config, faults);
         ini_config_destroy(config);
@@ -112,6 +112,13 @@ static void copy_name(char out[INI_NAME_MAX], const char *from, size_t len)
     out[len] = '\0';
 }
 
+static bool is_plain(const char *at, const char *end)
+{
+    while (at < end && ((*at >= ' ' && *at <= '~') || *at == '\t'))
+        at++;
+    return at == end;
+}
+
 /* "[name]" and nothing else on the line, without its blanks. */
 static bool header_name(const char *first, const char *end, struct span *ret)
 {
@@ -122,7 +129,7 @@ static bool header_name(const char *first, const char *end, struct span *ret)
     while (end > first && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
     *ret = span_make((const uint8_t *)first, (size_t)(end - first));
-    return ret->len > 0 && memchr(first, '[', ret->len) == NULL &&
+    return ret->len > 0 && is_plain(first, end) && memchr(first, '[', ret->len) == NULL &&
            memchr(first, ']', ret->len) == NULL;
 }
 
@@ -136,10 +143,7 @@ static void sift_key(const struct ini *ini, char *first, const char *end, unsign
         return; /* the library's to judge */
     while (equal > first && (equal[-1] == ' ' || equal[-1] == '\t'))
         equal--;
-    bool plain = true;
-    for (const char *at = first; at < equal; at++)
-        plain = plain && ((*at >= ' ' && *at <= '~') || *at == '\t');
-    if (!plain)
+    if (!is_plain(first, equal))
         fault_list_add(faults, line, "the key's name holds an octet that is not printable ASCII");
     else if (ini->section_count == 0)
         fault_list_add(faults, line, "key %.*s stands before the first section",

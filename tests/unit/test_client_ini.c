@@ -90,6 +90,8 @@ START_TEST(what_is_written_is_what_is_read)
         {"[A]\nk=1\n[B] x\nk=2\n", "2 A/k=1\n3 " HEADER_WORDS},
         {"[A]\nk=1\n[B] # x\nk=2\n", "2 A/k=1\n3 " HEADER_WORDS},
         {"[A]\nk=1\n[B]=2\nk=2\n", "2 A/k=1\n3 " HEADER_WORDS},
+        {"[A]\nk=1\n[B\x01]\nk=2\n", "2 A/k=1\n3 " HEADER_WORDS},
+        {"[A]\nk=1\n[\xc3\xa9]\nk=2\n", "2 A/k=1\n3 " HEADER_WORDS},
         {"[A]\nk=1\n  [\n", "2 A/k=1\n3 " HEADER_WORDS},
     };
     static char shown[SHOWN_MAX];
