@@ -103,7 +103,7 @@ END_TEST
 START_TEST(where_the_environment_says)
 {
     struct runtime other;
-    char text[300];
+    char text[600];
     memset(text, 'x', sizeof(text) - 1);
     text[sizeof(text) - 1] = '\0';
     use(text);
@@ -392,6 +392,12 @@ START_TEST(state_that_is_none)
     ck_assert_str_eq(stale.interface, "");
     ck_assert_uint_eq(stale.table, 7);
     ck_assert_int_eq(stale.dns, DNS_NONE);
+    runtime_lock_forget(&lock);
+    /* killed between writing and cutting */
+    fixture_write("run/office.state", span_text("{\"pid\":6,\"table\":8}able\":4294967295}"));
+    lock = lock_name("office", &stale);
+    ck_assert_int_eq(stale.pid, 6);
+    ck_assert_uint_eq(stale.table, 8);
     ck_ok(runtime_clean(&(struct runtime_state){.pid = 5}, &fault)); /* nothing to undo */
     runtime_unlock(&runtime, &lock);
 }
