@@ -20,6 +20,8 @@ struct system {
     size_t address_count;
     struct ip dns[CP_DNS_MAX]; /* the gateway's, whether the system uses them or not */
     size_t dns_count;
+    char domains[CP_DOMAINS_MAX][CP_DOMAIN_MAX];
+    size_t domain_count;
     struct prefix into[ROUTES_MAX];
     size_t into_count;
 };
@@ -31,8 +33,8 @@ struct system_plan {
     const struct ip *gateway; /* its outer address */
 };
 
-/* Would a fair gateway assign this? The fault says what is wrong (a multicast address, the
- * gateway's own, ...). */
+/* Would a fair gateway assign this? The fault says what is wrong (a multicast address, a network
+ * with the gateway itself in it, ...). */
 CHECKED enum err system_check(const struct system_plan *plan, struct fault *f);
 
 /* All or nothing; on failure everything is as before, and *ret_code is 25 or 26. Missing DNS
