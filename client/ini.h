@@ -10,8 +10,8 @@ enum { INI_SIZE_MAX = 65536, INI_ITEMS_MAX = 256, INI_SECTIONS_MAX = 64, INI_NAM
 
 struct ini_item {
     char section[INI_NAME_MAX];
-    char key[INI_NAME_MAX];     /* as written; longer names are cut (and so unknown) */
-    char *value;                /* trimmed; never NULL; may be a secret */
+    char key[INI_NAME_MAX]; /* as written; longer names are cut (and so unknown) */
+    char *value;            /* trimmed; never NULL; may be a secret */
     unsigned line;
 };
 
