@@ -238,6 +238,22 @@ START_TEST(one_answer_for_a_client)
 }
 END_TEST
 
+/* Also while the first answer is on its way. */
+START_TEST(no_second_request)
+{
+    char answer[ANSWER_MAX];
+    padding = HUGE;
+    int fd = client();
+    say_text(fd, "{\"n\":1}\n");
+    turn();
+    ck_assert_uint_eq(calls, 1);
+    say_text(fd, "{\"n\":2}\n");
+    turn();
+    ck_assert_uint_eq(hear(fd, answer), HUGE + strlen("{\"echo\":1,\"pad\":\"\"}\n"));
+    ck_assert_uint_eq(calls, 1);
+}
+END_TEST
+
 START_TEST(as_long_as_a_request_may_be)
 {
     char line[CONTROL_REQUEST_MAX + 1];
@@ -506,6 +522,7 @@ static Suite *suite(void)
     tcase_add_test(t, what_was_there_before_is_replaced);
     tcase_add_test(t, octet_by_octet);
     tcase_add_test(t, one_answer_for_a_client);
+    tcase_add_test(t, no_second_request);
     tcase_add_test(t, as_long_as_a_request_may_be);
     tcase_add_test(t, nonsense);
     tcase_add_test(t, nested_without_end);

@@ -29,13 +29,13 @@ static void make_files(void)
         "ca() { key $1 && openssl req -x509 -new -key $1.key -subj /CN=$1 -days 400 -out $1.pem; "
         "}\n"
         "issue() { key $1 && printf \"$3\" >ext && openssl req -new -key $1.key -subj /CN=$1 |\n"
-        "  openssl x509 -req -CA $2.pem -CAkey $2.key -set_serial 7 -days 200 -extfile ext"
+        "  openssl x509 -req -CA $2.pem -CAkey $2.key -set_serial 7 -days $4 -extfile ext"
         " -out $1.pem; }\n"
         "set -e\n"
         "ca root; ca other\n"
-        "issue inter root 'basicConstraints=critical,CA:TRUE\\n'\n"
-        "issue alice inter 'subjectAltName=email:alice@example.com\\n'\n"
-        "issue bare inter 'basicConstraints=CA:FALSE\\n'\n"
+        "issue inter root 'basicConstraints=critical,CA:TRUE\\n' 300\n"
+        "issue alice inter 'subjectAltName=email:alice@example.com\\n' 200\n"
+        "issue bare inter 'basicConstraints=CA:FALSE\\n' 200\n"
         "cat alice.pem inter.pem >chain.pem\n"
         "{ echo 'two of them'; cat root.pem; echo; cat other.pem; } >bundle.pem\n"
         "openssl pkcs8 -topk8 -in alice.key -passout pass:x -out encrypted.key\n"
@@ -105,9 +105,9 @@ START_TEST(one_key_for_both_directions)
 {
     static const char *const texts[] = {
         "[Gateway]\nAddress=a\nPresharedKeyFile=office.psk\n[Local]\nIdentity=b\n",
-        "[Gateway]\nAddress=a\nAuthentication=psk\n[Local]\nIdentity=b\nPresharedKeyFile=office."
-        "psk\n",
-        "[Gateway]\nAddress=a\nAuthentication=psk\nPresharedKey=a key;# \n[Local]\nIdentity=b\n",
+        ("[Local]\nIdentity=b\nPresharedKeyFile=office.psk\n"
+         "[Gateway]\nAuthentication=psk\nAddress=a\n"),
+        "[Gateway]\nAddress=a\nPresharedKey=a key;# \n[Local]\nIdentity=b\n",
     };
     /* In a file blanks belong to the key, the line's end does not; in a profile neither does. */
     static const char *const keys[] = {"a key;# ", "a key;# ", "a key;#"};
@@ -252,7 +252,7 @@ END_TEST
 START_TEST(out_of_its_time)
 {
     struct profile *p;
-    struct credentials *c = load_good(OURS("alice.pem", "alice.key"), &p);
+    struct credentials *c = load_good(OURS("chain.pem", "alice.key"), &p);
     int64_t first = certificate_not_before(c->chain.items[0]);
     int64_t last = certificate_not_after(c->chain.items[0]);
     const int64_t good[] = {first, last}, bad[] = {first - 1, last + 1, 0, last + 4000 * DAY};
