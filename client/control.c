@@ -30,6 +30,7 @@ struct control {
     void *ctx;
     char path[RUNTIME_SOCKET_MAX];
     bool closing;
+    bool waiting; /* somebody is at the door, and there is no room */
     unsigned handles;
     struct control_peer *peers[CONTROL_CLIENTS_MAX];
 };
@@ -39,6 +40,8 @@ static void maybe_free(struct control *c)
     if (c->closing && c->handles == 0)
         free(c);
 }
+
+static void on_connection(uv_stream_t *listener, int status);
 
 static void on_peer_closed(uv_handle_t *handle)
 {
@@ -53,6 +56,8 @@ static void on_peer_closed(uv_handle_t *handle)
     free(p->answer);
     free(p);
     c->handles--;
+    if (c->waiting && !c->closing)
+        on_connection((uv_stream_t *)&c->listener, 0);
     maybe_free(c);
 }
 
@@ -146,12 +151,14 @@ static struct control_peer **free_slot(struct control *c)
     return NULL;
 }
 
-/* With no slot left the oldest client has had its time. */
+/* With no slot left it is not accepted yet: libuv asks no more, we come back when a slot is free.
+ * So nobody is sent away for what others do, and the slow ones end by their patience. */
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct control *c = listener->data;
     struct control_peer **slot = free_slot(c);
-    struct control_peer *p = status < 0 ? NULL : calloc(1, sizeof(*p));
+    struct control_peer *p = status < 0 || slot == NULL ? NULL : calloc(1, sizeof(*p));
+    c->waiting = status == 0 && p == NULL;
     if (p == NULL)
         return;
     p->control = c;
@@ -160,9 +167,8 @@ static void on_connection(uv_stream_t *listener, int status)
     p->handles = 2;
     uv_pipe_init(listener->loop, &p->pipe, 0);
     uv_timer_init(listener->loop, &p->patience);
-    if (slot != NULL)
-        *slot = p;
-    if (uv_accept(listener, (uv_stream_t *)&p->pipe) != 0 || slot == NULL || !permitted(&p->pipe) ||
+    *slot = p;
+    if (uv_accept(listener, (uv_stream_t *)&p->pipe) != 0 || !permitted(&p->pipe) ||
         uv_timer_start(&p->patience, on_impatience, CONTROL_PATIENCE_MS, 0) != 0 ||
         uv_read_start((uv_stream_t *)&p->pipe, on_alloc, on_read) != 0)
         peer_close(p);

@@ -31,6 +31,16 @@ static bool read_file(struct loading *l, enum profile_key key, const char *name,
     return e == ERR_OK;
 }
 
+/* A lower layer's words about what a file holds, and its advice. */
+static void add_file_fault(struct loading *l, unsigned line, const char *name,
+                           const struct fault *from)
+{
+    struct fault f = {0};
+    (void)fault_set(&f, from->code, "%s: %s", name, from->text);
+    fault_hint(&f, "%s", from->hint);
+    fault_list_add_fault(l->faults, line, &f);
+}
+
 /* A key file's line end is the editor's, not the key's. */
 static void load_secret_file(struct loading *l, enum profile_key key, const char *name,
                              struct secret *out)
@@ -107,14 +117,12 @@ static void load_certificate(struct loading *l, int64_t wall_time)
     struct fault f = {0};
     if (read_file(l, KEY_LOCAL_CERTIFICATE, p->certificate, KEY_FILE_MAX, false, &bytes)) {
         if (certificate_parse_file(span_make(bytes.data, bytes.len), &c->chain, &f) != ERR_OK)
-            fault_list_add(l->faults, p->lines[KEY_LOCAL_CERTIFICATE], "%s: %s", p->certificate,
-                           f.text);
+            add_file_fault(l, p->lines[KEY_LOCAL_CERTIFICATE], p->certificate, &f);
         file_bytes_wipe(&bytes);
     }
     if (read_file(l, KEY_LOCAL_PRIVATE_KEY, p->private_key, KEY_FILE_MAX, true, &bytes)) {
         if (private_key_parse(span_make(bytes.data, bytes.len), &c->key, &f) != ERR_OK)
-            fault_list_add(l->faults, p->lines[KEY_LOCAL_PRIVATE_KEY], "%s: %s", p->private_key,
-                           f.text);
+            add_file_fault(l, p->lines[KEY_LOCAL_PRIVATE_KEY], p->private_key, &f);
         file_bytes_wipe(&bytes);
     }
     if (c->chain.count == 0)
@@ -139,13 +147,13 @@ static void load_ca(struct loading *l, const char *name)
         fault_list_add_fault(l->faults, line, &f);
         return;
     }
-    size_t added = 0;
+    size_t added = 0; /* may stay 0: all of them were there already */
     enum err e =
         trust_store_add_pem(l->c->trust, span_make(bytes.data, bytes.len), system, &added, &f);
     file_bytes_wipe(&bytes);
     if (e != ERR_OK)
-        fault_list_add(l->faults, line, "%s: %s", path, f.text);
-    else if (added == 0)
+        add_file_fault(l, line, path, &f);
+    else if (trust_store_count(l->c->trust) == 0)
         fault_list_add(l->faults, line, "%s holds no certificate", path);
 }
 

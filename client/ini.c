@@ -1,9 +1,10 @@
 /* libini_config, and what it does not tell. It keeps nothing of a file that has one bad line, so a
- * bad line is reported, made a comment, and the file is read once more; it folds the case of names
- * and merges sections, so the headers are found again in the text. Callers see what was written. */
+ * bad line is reported, made a comment, and the file is read once more; it folds the case of names,
+ * merges sections and drops keys that stand before the first, so we go through the lines before it
+ * does. Callers see what was written. */
 #include "client/ini.h"
 
-#include <ctype.h>
+#include <errno.h>
 #include <ini_configobj.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -47,32 +48,27 @@ static unsigned error_line(const char *words, const char **ret_text)
     return (unsigned)line;
 }
 
-/* Report each bad line and make it a comment. Returns the length of what may be read again: a bad
- * section header ends it, since nobody knows where the keys after it belong. */
-static size_t mend(char *text, size_t len, struct ini_cfgobj *config, struct fault_list *faults)
+/* Report each bad line and make it a comment. False where the library does not say which line. */
+static bool mend(char *text, size_t len, struct ini_cfgobj *config, struct fault_list *faults)
 {
     char **errors = NULL;
     if (ini_config_get_errors(config, &errors) != 0)
-        return 0;
-    size_t keep = len;
+        return false;
+    bool known = true;
     for (size_t i = 0; errors[i] != NULL; i++) {
         const char *words = errors[i];
         unsigned line = error_line(errors[i], &words);
         char *at = find_line(text, len, line);
         if (line == 0 || at == NULL) {
             fault_list_add(faults, line == 0 ? 1 : line, "%s", words);
-            keep = 0;
+            known = false;
             continue;
         }
-        char *first = skip_blanks(at);
-        if (*first != '#' && *first != ';') /* an indented comment is no fault to us */
-            fault_list_add(faults, line, "%s", words);
-        if (*first == '[' && (size_t)(at - text) < keep)
-            keep = (size_t)(at - text);
+        fault_list_add(faults, line, "%s", words);
         *at = '#';
     }
     ini_config_free_errors(errors);
-    return keep;
+    return known;
 }
 
 static enum err read_config(char *text, size_t len, struct ini_cfgobj **ret,
@@ -98,10 +94,12 @@ static enum err read_config(char *text, size_t len, struct ini_cfgobj **ret,
         }
         if (ini_config_error_count(config) == 0) {
             ini_config_destroy(config);
-            return ERR_MEMORY;
+            return error == ENOMEM ? ERR_MEMORY : ERR_MALFORMED;
         }
-        len = mend(text, len, config, faults);
+        bool known = mend(text, len, config, faults);
         ini_config_destroy(config);
+        if (!known)
+            return ERR_MALFORMED;
     }
     return ERR_MALFORMED;
 }
@@ -114,25 +112,82 @@ static void copy_name(char out[INI_NAME_MAX], const char *from, size_t len)
     out[len] = '\0';
 }
 
-static void find_sections(struct ini *ini, char *text, size_t len)
+static bool is_plain(const char *at, const char *end)
 {
+    while (at < end && ((*at >= ' ' && *at <= '~') || *at == '\t'))
+        at++;
+    return at == end;
+}
+
+/* "[name]" and nothing else on the line, without its blanks. */
+static bool header_name(const char *first, const char *end, struct span *ret)
+{
+    if (end == first || *first != '[' || end[-1] != ']')
+        return false;
+    for (first++, end--; first < end && (*first == ' ' || *first == '\t');)
+        first++;
+    while (end > first && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    *ret = span_make((const uint8_t *)first, (size_t)(end - first));
+    return ret->len > 0 && is_plain(first, end) && memchr(first, '[', ret->len) == NULL &&
+           memchr(first, ']', ret->len) == NULL;
+}
+
+/* What the library would lose without a word, or choke on as a whole: a key before the first
+ * section, a name that is not plain text. Such a line becomes a comment. */
+static void sift_key(const struct ini *ini, char *first, const char *end, unsigned line,
+                     struct fault_list *faults)
+{
+    const char *equal = memchr(first, '=', (size_t)(end - first));
+    if (equal == NULL || equal == first)
+        return; /* the library's to judge */
+    while (equal > first && (equal[-1] == ' ' || equal[-1] == '\t'))
+        equal--;
+    if (!is_plain(first, equal))
+        fault_list_add(faults, line, "the key's name holds an octet that is not printable ASCII");
+    else if (ini->section_count == 0)
+        fault_list_add(faults, line, "key %.*s stands before the first section",
+                       (int)(equal - first), first);
+    else
+        return;
+    memset(first, '#', (size_t)(equal - first));
+}
+
+/* Every section header, with its line, which the library does not keep. Returns the length of what
+ * may be read: it ends at a header that cannot be used. */
+static size_t sift(struct ini *ini, char *text, size_t len, struct fault_list *faults)
+{
+    static const char mark[] = "\xef\xbb\xbf"; /* some editors begin with it; so may we */
+    bool marked = len >= 3 && memcmp(text, mark, 3) == 0;
     unsigned line = 1;
-    for (char *at = text; at != NULL && at < text + len; line++) {
-        char *next = memchr(at, '\n', (size_t)(text + len - at));
-        char *end = next != NULL ? next : text + len;
+    for (char *at = text + (marked ? 3 : 0); at < text + len; line++) {
+        char *newline = memchr(at, '\n', (size_t)(text + len - at));
+        char *end = newline != NULL ? newline : text + len, *next = end + (newline != NULL);
         char *first = skip_blanks(at);
-        char *close =
-            first < end && *first == '[' ? memchr(first, ']', (size_t)(end - first)) : NULL;
-        if (close != NULL && ini->section_count < INI_SECTIONS_MAX) {
+        struct span name;
+        while (end > first && strchr(" \t\r", end[-1]) != NULL)
+            end--;
+        if (end > first && (*first == '#' || *first == ';')) {
+            *at = '#'; /* indented, it would be a key of that name */
+        } else if (end > first && *first != '[') {
+            sift_key(ini, first, end, line, faults);
+        } else if (end > first) {
+            if (!header_name(first, end, &name) || ini->section_count == INI_SECTIONS_MAX) {
+                fault_list_add(faults, line,
+                               ini->section_count == INI_SECTIONS_MAX
+                                   ? "too many sections"
+                                   : "a section's header is [Name], alone on its line");
+                return (size_t)(at - text);
+            }
             struct ini_section *s = &ini->sections[ini->section_count++];
-            first = skip_blanks(first + 1);
-            while (close > first && (close[-1] == ' ' || close[-1] == '\t'))
-                close--;
-            copy_name(s->name, first, close > first ? (size_t)(close - first) : 0);
+            copy_name(s->name, (const char *)name.data, name.len);
             s->line = line;
+            *first = ' '; /* the library wants no blanks before it */
+            *at = '[';
         }
-        at = next != NULL ? next + 1 : NULL;
+        at = next;
     }
+    return len;
 }
 
 /* The section whose header is the last one at or before the line. */
@@ -231,7 +286,7 @@ static enum err parse(char *text, size_t len, struct ini **ret, struct fault_lis
     struct ini *ini = calloc(1, sizeof(*ini));
     if (ini == NULL)
         return ERR_MEMORY;
-    find_sections(ini, text, len);
+    len = sift(ini, text, len, faults);
     struct ini_cfgobj *config = NULL;
     enum err e = read_config(text, len, &config, faults);
     if (e == ERR_OK) {

@@ -9,9 +9,9 @@
 enum { INI_SIZE_MAX = 65536, INI_ITEMS_MAX = 256, INI_SECTIONS_MAX = 64, INI_NAME_MAX = 64 };
 
 struct ini_item {
-    char section[INI_NAME_MAX]; /* empty: before the first section */
-    char key[INI_NAME_MAX];     /* as written; longer names are cut (and so unknown) */
-    char *value;                /* trimmed; never NULL; may be a secret */
+    char section[INI_NAME_MAX];
+    char key[INI_NAME_MAX]; /* as written; longer names are cut (and so unknown) */
+    char *value;            /* trimmed; never NULL; may be a secret */
     unsigned line;
 };
 
@@ -28,8 +28,8 @@ struct ini {
 };
 
 /* Lines that are no INI become faults, and what can be read of the rest is still delivered.
- * ERR_MEMORY; ERR_MALFORMED where nothing could be read. `text` is used as scratch: it comes back
- * changed. */
+ * ERR_MEMORY; ERR_MALFORMED where nothing could be read; ERR_LIMIT. `text`, which has a zero octet
+ * behind it, is used as scratch: it comes back changed. */
 CHECKED enum err ini_parse(char *text, size_t len, struct ini **ret, struct fault_list *faults);
 void ini_free(struct ini *ini); /* wipes the values; NULL is fine */
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/text.h"
+
 static bool color;
 
 void presentation_color(bool allowed)
@@ -157,7 +159,7 @@ static json_t *domains(const struct system *s)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < s->domain_count; i++)
-        json_array_append_new(array, json_string(s->domains[i]));
+        json_array_append_new(array, text_or_null(s->domains[i]));
     return array;
 }
 
@@ -190,35 +192,61 @@ json_t *presentation_status(const struct connection_view *v)
 
 /* --- text --- */
 
+/* What a line is made of comes from another process, and some of it from the gateway: whatever
+ * could drive a terminal is escaped once more. */
+static void put(FILE *out, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void put(FILE *out, const char *format, ...)
+{
+    char text[TEXT_LINE_MAX];
+    va_list args;
+    va_start(args, format);
+    text_vescape(text, sizeof(text), format, args);
+    va_end(args);
+    fputs(text, out);
+}
+
 static const char *text_of(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text != NULL ? text : "-";
 }
 
+enum { NUMBER_MAX = 24 };
+
+static const char *number_of(const json_t *object, const char *key, char out[NUMBER_MAX])
+{
+    const json_t *value = json_object_get(object, key);
+    if (json_is_integer(value))
+        snprintf(out, NUMBER_MAX, "%lld", (long long)json_integer_value(value));
+    else
+        memcpy(out, "-", 2);
+    return out;
+}
+
 static void print_list(FILE *out, const char *label, const json_t *array)
 {
     if (json_array_size(array) == 0)
         return;
-    fprintf(out, "  %-10s", label);
-    for (size_t i = 0; i < json_array_size(array); i++)
-        fprintf(out, "%s%s", i == 0 ? "" : ", ", json_string_value(json_array_get(array, i)));
+    put(out, "  %-10s", label);
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        const char *text = json_string_value(json_array_get(array, i));
+        put(out, "%s%s", i == 0 ? "" : ", ", text != NULL ? text : "-");
+    }
     fputc('\n', out);
-}
-
-static long long integer_of(const json_t *object, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(object, key));
 }
 
 static void print_child(FILE *out, const json_t *child)
 {
     const json_t *rx = json_object_get(child, "rx"), *tx = json_object_get(child, "tx");
-    fprintf(out, "  %-10s%s, SPIs %s in, %s out\n", "esp", text_of(child, "proposal"),
-            text_of(child, "spi_in"), text_of(child, "spi_out"));
-    fprintf(out, "  %-10s%lld packets, %lld bytes in; %lld packets, %lld bytes out\n", "traffic",
-            integer_of(rx, "packets"), integer_of(rx, "bytes"), integer_of(tx, "packets"),
-            integer_of(tx, "bytes"));
+    char n[4][NUMBER_MAX];
+    put(out, "  %-10s%s, SPIs %s in, %s out", "esp", text_of(child, "proposal"),
+        text_of(child, "spi_in"), text_of(child, "spi_out"));
+    fputc('\n', out);
+    put(out, "  %-10s%s packets, %s bytes in; %s packets, %s bytes out", "traffic",
+        number_of(rx, "packets", n[0]), number_of(rx, "bytes", n[1]),
+        number_of(tx, "packets", n[2]), number_of(tx, "bytes", n[3]));
+    fputc('\n', out);
 }
 
 void presentation_print_status(const json_t *status, FILE *out)
@@ -226,19 +254,25 @@ void presentation_print_status(const json_t *status, FILE *out)
     const json_t *gateway = json_object_get(status, "gateway");
     const json_t *path = json_object_get(status, "path"), *ike = json_object_get(status, "ike");
     const json_t *list = json_object_get(status, "children");
-    fprintf(out, "%s: %s since %s\n", text_of(status, "profile"), text_of(status, "state"),
-            text_of(status, "since"));
-    fprintf(out, "  %-10s%s (%s, port %lld), identity %s\n", "gateway", text_of(gateway, "host"),
-            text_of(gateway, "address"), integer_of(gateway, "port"), text_of(gateway, "identity"));
-    fprintf(out, "  %-10s%s through %s%s\n", "path", text_of(path, "local"),
-            text_of(path, "interface"),
-            json_is_true(json_object_get(path, "nat")) ? ", behind a NAT" : "");
-    fprintf(out, "  %-10s%s, mtu %lld\n", "interface", text_of(status, "interface"),
-            integer_of(status, "mtu"));
+    char n[NUMBER_MAX];
+    put(out, "%s: %s since %s", text_of(status, "profile"), text_of(status, "state"),
+        text_of(status, "since"));
+    fputc('\n', out);
+    put(out, "  %-10s%s (%s, port %s), identity %s", "gateway", text_of(gateway, "host"),
+        text_of(gateway, "address"), number_of(gateway, "port", n), text_of(gateway, "identity"));
+    fputc('\n', out);
+    put(out, "  %-10s%s through %s%s", "path", text_of(path, "local"), text_of(path, "interface"),
+        json_is_true(json_object_get(path, "nat")) ? ", behind a NAT" : "");
+    fputc('\n', out);
+    put(out, "  %-10s%s, mtu %s", "interface", text_of(status, "interface"),
+        number_of(status, "mtu", n));
+    fputc('\n', out);
     print_list(out, "addresses", json_object_get(status, "addresses"));
     print_list(out, "routes", json_object_get(status, "routes"));
     print_list(out, "dns", json_object_get(status, "dns"));
-    fprintf(out, "  %-10s%s\n", "ike", text_of(ike, "proposal"));
+    print_list(out, "domains", json_object_get(status, "domains"));
+    put(out, "  %-10s%s", "ike", text_of(ike, "proposal"));
+    fputc('\n', out);
     for (size_t i = 0; i < json_array_size(list); i++)
         print_child(out, json_array_get(list, i));
 }

@@ -508,10 +508,6 @@ static const struct key_rule *find_rule(const struct ini_item *item)
 static void take_item(struct profile *p, const struct ini_item *item, struct fault_list *faults)
 {
     struct reading r = {.p = p, .faults = faults, .key = item->key, .line = item->line};
-    if (item->section[0] == '\0') {
-        FAULT(&r, "key %s stands before the first section", item->key);
-        return;
-    }
     if (!section_known(item->section))
         return; /* said once, at the header */
     const struct key_rule *rule = find_rule(item);
@@ -717,7 +713,7 @@ enum err profile_load(const char *path, struct profile **ret, struct fault_list 
     struct ini *ini = NULL;
     enum err e = read_text(path, &ini, faults);
     if (e != ERR_OK)
-        return e;
+        return e == ERR_NOT_FOUND || e == ERR_MEMORY ? e : ERR_MALFORMED;
     struct profile *p = calloc(1, sizeof(*p));
     if (p == NULL) {
         ini_free(ini);

@@ -8,7 +8,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,9 +18,14 @@ enum { STATE_MAX = 1024, LOCK_TRIES = 16 };
 static enum err directory_path(char out[RUNTIME_PATH_MAX], struct fault *f)
 {
     const char *given = getenv("TERN_RUNTIME_DIR"), *xdg = getenv("XDG_RUNTIME_DIR");
+    char here[RUNTIME_PATH_MAX];
     int n;
-    if (given != NULL && given[0] != '\0')
+    if (given != NULL && given[0] == '/')
         n = snprintf(out, RUNTIME_PATH_MAX, "%s", given);
+    else if (given != NULL && given[0] != '\0') /* the process in the background goes to / */
+        n = getcwd(here, sizeof(here)) == NULL
+                ? RUNTIME_PATH_MAX
+                : snprintf(out, RUNTIME_PATH_MAX, "%s/%s", here, given);
     else if (geteuid() == 0)
         n = snprintf(out, RUNTIME_PATH_MAX, "/run/tern");
     else if (xdg != NULL && xdg[0] != '\0')
@@ -96,7 +100,8 @@ static void state_read(int fd, struct runtime_state *ret)
     char text[STATE_MAX];
     *ret = (struct runtime_state){0};
     ssize_t n = pread(fd, text, sizeof(text), 0);
-    json_t *root = n > 0 ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
+    /* Behind it there may be the rest of what stood there before: see runtime_write. */
+    json_t *root = n > 0 ? json_loadb(text, (size_t)n, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
     const char *interface = json_string_value(json_object_get(root, "interface"));
     if (json_is_integer(json_object_get(root, "pid"))) {
         ret->pid = (long)json_integer_value(json_object_get(root, "pid"));
@@ -109,6 +114,20 @@ static void state_read(int fd, struct runtime_state *ret)
         ret->dns = dns == DNS_RESOLVED || dns == DNS_RESOLVCONF ? (enum dns_backend)dns : DNS_NONE;
     }
     json_decref(root);
+}
+
+/* A lock of the open file, which a child inherits, and which can be asked after without being
+ * taken: flock could not, and who asked kept others from starting. */
+static bool take_lock(int fd)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_OFD_SETLK, &whole) == 0;
+}
+
+static bool is_locked(int fd)
+{
+    struct flock whole = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
 }
 
 static bool same_file(int fd, int directory, const char *file)
@@ -127,8 +146,8 @@ static enum err open_locked(const struct runtime *r, const char *file, int *ret_
         if (fd < 0)
             return fault_set(f, ERR_SYSTEM, "cannot open %s/%s: %s", r->directory, file,
                              strerror(errno));
-        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-            enum err e = errno == EWOULDBLOCK ? ERR_STATE : ERR_SYSTEM;
+        if (!take_lock(fd)) {
+            enum err e = errno == EAGAIN || errno == EACCES ? ERR_STATE : ERR_SYSTEM;
             fault_set(f, e, "cannot lock %s/%s: %s", r->directory, file, strerror(errno));
             close(fd);
             return e;
@@ -167,7 +186,8 @@ enum err runtime_write(struct runtime_lock *l, const struct runtime_state *s, st
     json_decref(root);
     if (len == 0 || len > sizeof(text))
         return fault_set(f, ERR_MEMORY, "out of memory");
-    if (ftruncate(l->fd, 0) != 0 || pwrite(l->fd, text, len, 0) != (ssize_t)len ||
+    /* Over the old one, and cut only then: whenever we are killed, one of the two can be read. */
+    if (pwrite(l->fd, text, len, 0) != (ssize_t)len || ftruncate(l->fd, (off_t)len) != 0 ||
         fdatasync(l->fd) != 0)
         return fault_set(f, ERR_SYSTEM, "cannot write the state file of %s: %s", l->name,
                          strerror(errno));
@@ -199,8 +219,7 @@ bool runtime_running(const struct runtime *r, const char *name)
     int fd = openat(r->fd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return false;
-    /* Shared: two who ask at once do not see each other as the connection. */
-    bool running = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    bool running = is_locked(fd);
     close(fd);
     return running;
 }

@@ -1,6 +1,6 @@
 /* The runtime directory: one lock-and-state file and one control socket for each connection.
  *
- * NAME.state is locked (flock) for as long as the connection's process lives, so the kernel itself
+ * NAME.state is locked for as long as the connection's process lives, so the kernel itself
  * says whether it runs; what is written in it says what a killed process left to undo. Written
  * before the system is changed, removed after it was restored. */
 #ifndef TERN_CLIENT_RUNTIME_H

@@ -9,11 +9,18 @@
 
 /* --- what the gateway assigned --- */
 
+/* No host's address, of whatever network: none, multicast, loopback; "this network" (RFC 1122
+ * 3.2.1.3), and what IPv4 reserves above multicast, broadcast included (RFC 1112 4). */
+static bool no_host(const struct ip *a)
+{
+    bool reserved = a->family == IP_V4 && (a->bytes[0] == 0 || a->bytes[0] >= 240);
+    return ip_is_unspecified(a) || ip_is_multicast(a) || ip_is_loopback(a) || reserved;
+}
+
 static enum err check_address(const struct prefix *p, const struct ip *gateway, struct fault *f)
 {
     char text[PREFIX_TEXT_MAX];
-    if (ip_is_unspecified(&p->ip) || ip_is_multicast(&p->ip) || ip_is_loopback(&p->ip) ||
-        ip_is_link_local(&p->ip) || ip_equal(&p->ip, gateway) || p->bits == 0)
+    if (no_host(&p->ip) || ip_is_link_local(&p->ip) || prefix_contains(p, gateway) || p->bits == 0)
         return fault_set(f, ERR_REFUSED, "the gateway assigned us the address %s, which cannot be",
                          prefix_format(p, text));
     return ERR_OK;
@@ -27,8 +34,7 @@ enum err system_check(const struct system_plan *plan, struct fault *f)
         e = check_address(&c->addresses[i], plan->gateway, f);
     for (size_t i = 0; e == ERR_OK && i < c->dns_count; i++) {
         char text[IP_TEXT_MAX];
-        if (ip_is_unspecified(&c->dns[i]) || ip_is_multicast(&c->dns[i]) ||
-            ip_is_loopback(&c->dns[i]))
+        if (no_host(&c->dns[i]))
             e = fault_set(f, ERR_REFUSED, "the gateway names the DNS server %s, which cannot be",
                           ip_format(&c->dns[i], text));
     }

@@ -34,8 +34,8 @@ struct system_plan {
     const struct ip *gateway; /* its outer address */
 };
 
-/* Would a fair gateway assign this? The fault says what is wrong (a multicast address, the
- * gateway's own, ...). */
+/* Would a fair gateway assign this? The fault says what is wrong (a multicast address, a network
+ * with the gateway itself in it, ...). */
 CHECKED enum err system_check(const struct system_plan *plan, struct fault *f);
 
 /* All or nothing; on failure everything is as before, and *ret_code is 25 or 26. DNS servers
