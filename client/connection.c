@@ -39,12 +39,12 @@ struct connection {
     struct session *session;
     struct tunnel *tunnel;
     struct system *system;
+    struct dns_keeper *dns_keeper;
     struct configuration config;                         /* what the gateway assigned last */
     struct configuration applied;                        /* and what the system has */
     struct session_child *children[TUNNEL_CHILDREN_MAX]; /* keys wiped; oldest first */
     size_t child_count;
     bool up, searching, ended;
-    struct dns_keeper *dns_keeper;
     bool stopping; /* down was asked for */
     bool started;  /* the session has been */
     struct resolution redirect;
