@@ -9,21 +9,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/child_list.h"
 #include "client/control.h"
 #include "client/dns_keeper.h"
+#include "client/lookup.h"
 #include "client/presentation.h"
 #include "common/base/log.h"
 #include "platform/network.h"
 
 enum { STOP_MS = 7000, HOLD_MS = 2000 };
-
-struct resolution {
-    struct connection *connection;
-    uv_getaddrinfo_t request;
-    bool active;
-    struct ip results[SESSION_PATHS_MAX];
-    size_t count;
-};
 
 struct connection {
     const struct connection_options *options;
@@ -32,23 +26,20 @@ struct connection {
     uv_timer_t patience; /* --timeout, then the bound on stopping */
     uv_timer_t hold;     /* how long packets wait for a Child SA */
     uv_signal_t on_int, on_term;
-    struct resolution names[PROFILE_LIST_MAX];
-    size_t names_left;
+    struct lookup gateway, redirect; /* their names; `redirect`: RFC 5685 */
     struct datapath *datapath;
     struct control *control;
     struct session *session;
     struct tunnel *tunnel;
     struct system *system;
     struct dns_keeper *dns_keeper;
-    struct configuration config;                         /* what the gateway assigned last */
-    struct configuration applied;                        /* and what the system has */
-    struct session_child *children[TUNNEL_CHILDREN_MAX]; /* keys wiped; oldest first */
-    size_t child_count;
+    struct configuration config;  /* what the gateway assigned last */
+    struct configuration applied; /* and what the system has */
+    struct child_list children;
     bool up, searching, ended;
     bool stopping; /* down was asked for */
     bool started;  /* the session has been */
-    struct resolution redirect;
-    bool holding; /* no Child SA to leave by: packets wait in the TUN */
+    bool holding;  /* no Child SA to leave by: packets wait in the TUN */
     const char *host;
     struct timespec since, established;
     mono_ms phase_at;
@@ -127,60 +118,14 @@ static enum exit_code code_for(enum session_down_reason reason)
     return EXIT_CODE_INTERNAL;
 }
 
-/* Without its keys, for status. */
-static void remember_child(struct connection *c, const struct session_child *child)
-{
-    struct session_child *own = malloc(sizeof(*own));
-    if (own == NULL || c->child_count == TUNNEL_CHILDREN_MAX) {
-        free(own);
-        return;
-    }
-    *own = *child;
-    secret_wipe(&own->enc_in);
-    secret_wipe(&own->integ_in);
-    secret_wipe(&own->enc_out);
-    secret_wipe(&own->integ_out);
-    c->children[c->child_count++] = own;
-}
-
-static void forget_child(struct connection *c, uint32_t spi_in)
-{
-    for (size_t i = 0; i < c->child_count; i++) {
-        if (c->children[i]->spi_in != spi_in)
-            continue;
-        free(c->children[i]);
-        c->child_count--;
-        memmove(&c->children[i], &c->children[i + 1],
-                (c->child_count - i) * sizeof(c->children[0]));
-        return;
-    }
-}
-
 static void install_child(struct connection *c, const struct session_child *child)
 {
-    struct tunnel_child_parameters p = {
-        .in = {child->spi_in, child->suite.cipher, child->enc_in, child->integ_in,
-               child->suite.esn},
-        .out = {child->spi_out, child->suite.cipher, child->enc_out, child->integ_out,
-                child->suite.esn},
-        .local = child->local,
-        .remote = child->remote,
-        .replaces_spi_in = child->replaces_spi_in,
-        .outbound_waits = child->outbound_waits,
-        .soft_bytes = child->soft_bytes,
-        .hard_bytes = child->hard_bytes,
-        .soft_packets = child->soft_packets,
-        .hard_packets = child->hard_packets,
-    };
-    enum err e = tunnel_add_child(c->tunnel, &p);
-    wipe(&p, sizeof(p));
-    if (e != ERR_OK) {
-        struct fault f = {0};
-        (void)fault_set(&f, e, "the Child SA's keys could not be installed: %s", err_text(e));
-        fail(c, EXIT_CODE_INTERNAL, &f);
+    enum err e = child_list_install(&c->children, c->tunnel, child);
+    if (e == ERR_OK)
         return;
-    }
-    remember_child(c, child);
+    struct fault f = {0};
+    (void)fault_set(&f, e, "the Child SA's keys could not be installed: %s", err_text(e));
+    fail(c, EXIT_CODE_INTERNAL, &f);
 }
 
 /* --- up, held, up again --- */
@@ -204,7 +149,7 @@ static bool apply(struct connection *c)
 {
     struct session_status status;
     session_status(c->session, &status);
-    const struct session_child *child = c->children[c->child_count - 1];
+    const struct session_child *child = child_list_newest(&c->children);
     const struct system_plan plan = {.profile = c->options->profile,
                                      .config = &c->config,
                                      .local = &child->local,
@@ -238,7 +183,7 @@ static void come_up(struct connection *c)
 {
     struct session_status status;
     bool first = !c->up;
-    if (c->stopping || c->child_count == 0 || !apply(c))
+    if (c->stopping || c->children.count == 0 || !apply(c))
         return;
     session_status(c->session, &status);
     datapath_carry(c->datapath, c->system->tun, c->tunnel, &status.path);
@@ -264,8 +209,7 @@ static void on_searching(struct connection *c, const struct session_event *e)
     c->searching = true;
     c->fault = e->searching.fault;
     log_warn("%s; connecting anew", e->searching.fault.text);
-    if (c->names_left == 0)
-        resolve(c);
+    resolve(c);
 }
 
 /* Stopped by the user: as it should be once it was up, else `up` has not done what it was asked to.
@@ -300,14 +244,10 @@ static void on_event(struct connection *c, const struct session_event *e)
         install_child(c, &e->child);
         break;
     case SESSION_EVENT_CHILD_DRAIN:
-        if (tunnel_drain_child(c->tunnel, e->child_down_spi_in) != ERR_OK)
-            log_debug("a Child SA that was not installed is drained");
-        forget_child(c, e->child_down_spi_in);
+        child_list_drain(&c->children, c->tunnel, e->child_down_spi_in);
         break;
     case SESSION_EVENT_CHILD_DOWN:
-        if (tunnel_remove_child(c->tunnel, e->child_down_spi_in) != ERR_OK)
-            log_debug("a Child SA that was not installed is gone");
-        forget_child(c, e->child_down_spi_in);
+        child_list_remove(&c->children, c->tunnel, e->child_down_spi_in);
         break;
     case SESSION_EVENT_UP:
         come_up(c);
@@ -449,7 +389,7 @@ static void on_timeout(uv_timer_t *timer)
     struct fault f = {0};
     session_status(c->session, &status);
     endpoint_format(&status.path.remote, remote);
-    if (c->names_left > 0) {
+    if (lookup_active(&c->gateway)) {
         (void)fault_set(&f, ERR_NOT_FOUND, "the name %s was not resolved within %" PRIu32 " s",
                         c->host, c->options->timeout_ms / 1000);
         fault_hint(&f, "check that this machine's DNS works, or give an address");
@@ -489,23 +429,16 @@ static bool way_to(const struct connection *c, const struct ip *ip, uint16_t por
     return true;
 }
 
-/* What the names resolved to, in the profile's order. */
-static size_t ways(const struct connection *c, struct path paths[SESSION_PATHS_MAX],
-                   const struct ip **ret_unreachable)
+/* The ways to those of them that there is one to. */
+static size_t ways(const struct connection *c, const struct ip *found, size_t count,
+                   struct path paths[SESSION_PATHS_MAX])
 {
-    const struct profile *p = c->options->profile;
-    size_t count = 0;
-    *ret_unreachable = NULL;
-    for (size_t i = 0; i < p->addresses.count; i++) {
-        for (size_t j = 0; j < c->names[i].count && count < SESSION_PATHS_MAX; j++) {
-            const struct ip *ip = &c->names[i].results[j];
-            if (way_to(c, ip, p->port, &paths[count]))
-                count++;
-            else
-                *ret_unreachable = ip;
-        }
+    size_t kept = 0;
+    for (size_t i = 0; i < count && kept < SESSION_PATHS_MAX; i++) {
+        if (way_to(c, &found[i], c->options->profile->port, &paths[kept]))
+            kept++;
     }
-    return count;
+    return kept;
 }
 
 static void start(struct connection *c, const struct path *paths, size_t count)
@@ -522,110 +455,57 @@ static void start(struct connection *c, const struct path *paths, size_t count)
     end(c, EXIT_CODE_INTERNAL, &f);
 }
 
-/* All names are resolved. */
-static void begin(struct connection *c)
+static void on_gateway_found(void *ctx, const struct ip *found, size_t found_count)
 {
+    struct connection *c = ctx;
     struct path paths[SESSION_PATHS_MAX];
-    const struct ip *unreachable;
     char text[512], address[IP_TEXT_MAX];
-    size_t count = ways(c, paths, &unreachable);
+    size_t count = ways(c, found, found_count, paths);
+    if (c->ended || c->stopping)
+        return;
     if (count > 0 && !c->started) {
         start(c, paths, count);
     } else if (count > 0) {
         session_networks_changed(c->session, datapath_now(), paths, count);
     } else if (c->started) {
         log_info("no way to %s at the moment", c->host); /* the next attempt looks again */
-    } else if (unreachable == NULL) {
+    } else if (found_count == 0) {
         snprintf(text, sizeof(text), "the name %s cannot be resolved", c->host);
         no_way(c, text, "check Address in [Gateway] and this machine's DNS");
     } else {
-        snprintf(text, sizeof(text), "no route to %s", ip_format(unreachable, address));
+        snprintf(text, sizeof(text), "no route to %s", ip_format(&found[0], address));
         no_way(c, text, "check that this machine is connected to a network");
     }
     if (!c->ended)
         settle(c);
 }
 
-/* The gateway sent us to another one (RFC 5685); its identity has to be the same. */
-static void begin_redirected(struct connection *c)
-{
-    const struct resolution *r = &c->redirect;
-    struct path paths[SESSION_PATHS_MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < r->count; i++) {
-        if (way_to(c, &r->results[i], c->options->profile->port, &paths[count]))
-            count++;
-    }
-    session_redirected(c->session, datapath_now(), paths, count);
-    settle(c);
-}
-
-static struct ip ip_from_sockaddr(const struct sockaddr *s)
-{
-    if (s->sa_family == AF_INET)
-        return ip_from_span(span_make(&((const struct sockaddr_in *)s)->sin_addr, 4));
-    if (s->sa_family == AF_INET6)
-        return ip_from_span(span_make(&((const struct sockaddr_in6 *)s)->sin6_addr, 16));
-    return (struct ip){0};
-}
-
-static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *list)
-{
-    struct resolution *r = request->data;
-    struct connection *c = r->connection;
-    r->active = false;
-    for (const struct addrinfo *a = list; status == 0 && a != NULL && r->count < SESSION_PATHS_MAX;
-         a = a->ai_next) {
-        struct ip ip = ip_from_sockaddr(a->ai_addr);
-        if (ip.family != IP_NONE)
-            r->results[r->count++] = ip;
-    }
-    uv_freeaddrinfo(list);
-    if (status != 0 && status != UV_ECANCELED)
-        log_warn("a gateway address is not resolved: %s", uv_strerror(status));
-    bool last = r == &c->redirect || --c->names_left == 0;
-    if (!last || c->ended || c->stopping)
-        return;
-    if (r == &c->redirect)
-        begin_redirected(c);
-    else
-        begin(c);
-}
-
-/* False where it has its results already, or will have none. */
-static bool look_up(struct connection *c, struct resolution *r, const char *name)
-{
-    static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
-    r->connection = c;
-    r->count = 0;
-    r->request.data = r;
-    if (ip_parse(name, &r->results[0]) == ERR_OK) {
-        r->count = 1;
-        return false;
-    }
-    r->active = uv_getaddrinfo(&c->loop, &r->request, on_resolved, name, NULL, &hints) == 0;
-    return r->active;
-}
-
 static void resolve(struct connection *c)
 {
-    const struct profile *p = c->options->profile;
-    for (size_t i = 0; i < p->addresses.count; i++) {
-        if (look_up(c, &c->names[i], p->addresses.items[i]))
-            c->names_left++;
-    }
-    if (c->names_left == 0)
-        begin(c);
+    const struct profile_list *addresses = &c->options->profile->addresses;
+    const char *names[PROFILE_LIST_MAX];
+    for (size_t i = 0; i < addresses->count; i++)
+        names[i] = addresses->items[i];
+    lookup_begin(&c->gateway, names, addresses->count);
+}
+
+/* The gateway sent us to another one (RFC 5685); its identity has to be the same. */
+static void on_redirect_found(void *ctx, const struct ip *found, size_t found_count)
+{
+    struct connection *c = ctx;
+    struct path paths[SESSION_PATHS_MAX];
+    if (c->ended || c->stopping)
+        return;
+    session_redirected(c->session, datapath_now(), paths, ways(c, found, found_count, paths));
+    settle(c);
 }
 
 static void on_redirect(struct connection *c, const struct redirect_target *to)
 {
-    struct resolution *r = &c->redirect;
     char address[IP_TEXT_MAX];
     const char *where = to->ip.family != IP_NONE ? ip_format(&to->ip, address) : to->name;
     log_info("the gateway sends us to %s", where);
-    if (!r->active && !look_up(c, r, where))
-        begin_redirected(c);
+    lookup_begin(&c->redirect, &where, 1);
 }
 
 /* --- the control socket --- */
@@ -648,7 +528,7 @@ static json_t *status_reply(struct connection *c)
         .established = c->established,
         .host = c->host,
         .system = c->system,
-        .child_count = c->child_count,
+        .child_count = c->children.count,
         .last_error = c->fault.text,
     };
     struct network_route route;
@@ -658,9 +538,9 @@ static json_t *status_reply(struct connection *c)
         v.path_interface = route.interface_name;
         v.path_mtu = route.mtu;
     }
-    for (size_t i = 0; i < c->child_count; i++) {
+    for (size_t i = 0; i < c->children.count; i++) {
         struct connection_child *child = &v.children[i];
-        child->child = c->children[i];
+        child->child = c->children.items[i];
         child->rekeys = session_child_rekeys(c->session, child->child->spi_in);
         if (tunnel_child_status(c->tunnel, child->child->spi_in, &child->counters) != ERR_OK)
             log_debug("a Child SA without counters");
@@ -741,13 +621,7 @@ static void start_handles(struct connection *c)
 
 static bool looking_up(const struct connection *c)
 {
-    if (c->redirect.active)
-        return true;
-    for (size_t i = 0; i < PROFILE_LIST_MAX; i++) {
-        if (c->names[i].active)
-            return true;
-    }
-    return false;
+    return lookup_active(&c->gateway) || lookup_active(&c->redirect);
 }
 
 static void see_handle(uv_handle_t *handle, void *seen)
@@ -761,12 +635,8 @@ static void see_handle(uv_handle_t *handle, void *seen)
 static void close_loop(struct connection *c)
 {
     bool left;
-    for (size_t i = 0; i < PROFILE_LIST_MAX; i++) {
-        if (c->names[i].active)
-            uv_cancel((uv_req_t *)&c->names[i].request);
-    }
-    if (c->redirect.active)
-        uv_cancel((uv_req_t *)&c->redirect.request);
+    lookup_cancel(&c->gateway);
+    lookup_cancel(&c->redirect);
     do { /* a stop that was asked for before ends the first run at once */
         uv_run(&c->loop, looking_up(c) ? UV_RUN_NOWAIT : UV_RUN_DEFAULT);
         left = false;
@@ -797,8 +667,7 @@ static void close_all(struct connection *c)
     uv_close((uv_handle_t *)&c->on_int, NULL);
     uv_close((uv_handle_t *)&c->on_term, NULL);
     close_loop(c);
-    while (c->child_count > 0)
-        free(c->children[--c->child_count]);
+    child_list_wipe(&c->children);
     tunnel_free(c->tunnel);
     session_free(c->session);
 }
@@ -815,6 +684,8 @@ enum exit_code connection_run(const struct connection_options *o, struct fault *
     c->host = o->profile->addresses.items[0];
     c->since = wall_now();
     c->phase_at = datapath_now();
+    lookup_init(&c->gateway, &c->loop, on_gateway_found, c);
+    lookup_init(&c->redirect, &c->loop, on_redirect_found, c);
     start_handles(c);
     struct fault open_fault = {0};
     if (open_parts(c, &open_fault) == ERR_OK)
