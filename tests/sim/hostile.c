@@ -31,7 +31,7 @@ static void send(struct world *w, const struct datagram *like, struct span bytes
     struct rng *r = &w->hostile.random;
     struct datagram *d =
         datagram_new(like->to_gateway, like->client, &like->from, &like->to, bytes);
-    d->genuine = genuine;
+    d->genuine = d->sealed = genuine;
     /* What the NAT shows is known to the hostile; a capture has the addresses before it. */
     if (w->plan.nat) {
         uint16_t port = like->to_gateway ? like->to.port : like->from.port;
@@ -180,9 +180,12 @@ static void intruder_start(struct world *w)
     };
     o->intruder = e;
     session_networks_changed(e->session, end_clock(e), &path, 1);
-    if (session_start(e->session, end_clock(e)) != ERR_OK)
-        e->down = true;
+    bool begun = session_start(e->session, end_clock(e)) == ERR_OK;
     end_settle(e);
+    if (!begun) {
+        end_free(e);
+        o->intruder = NULL;
+    }
 }
 
 /* It knows how to believe: the first question, which is how to check the client, gets the true

@@ -10,7 +10,7 @@
 
 #include "common/base/log.h"
 
-enum { JOBS_MAX = 64, SEED_SECONDS_MAX = 60, FAILURES_SHOWN = 20 };
+enum { JOBS_MAX = 64, SEED_SECONDS_MAX = 60, SHOWN_OF_A_KIND = 3, KINDS_MAX = 64 };
 
 struct options {
     uint64_t first, count;
@@ -23,11 +23,13 @@ struct worker {
     pid_t pid;
     uint64_t next; /* seed that it is at, or comes next */
     uint64_t done, failed, virtual_ms, steps;
+    uint64_t kinds[KINDS_MAX]; /* failures by invariant */
 };
 
 static const char usage[] = "usage: tools/sim --seeds N [--first S] [--jobs J]\n"
                             "       tools/sim --seed S [--transcript]\n"
                             "       tools/sim --list\n"
+                            "--allow NAME (may be repeated) looks past failures of that kind.\n"
                             "Runs simulated clients and a gateway; the same seed is the same run. "
                             "--list: what is checked.\n";
 
@@ -49,6 +51,10 @@ static bool parse(int argc, char **argv, struct options *o)
         const char *value = argv[i + 1]; /* argv ends with NULL */
         if (strcmp(argv[i], "--transcript") == 0) {
             o->transcript = true;
+            continue;
+        }
+        if (strcmp(argv[i], "--allow") == 0 && value != NULL && check_index(value) >= 0) {
+            check_allow(check_index(argv[++i]));
             continue;
         }
         if (strcmp(argv[i], "--list") == 0) {
@@ -105,6 +111,14 @@ static int run_one(const struct options *o)
 
 /* --- many --- */
 
+static void count_failure(struct worker *w, const struct violation *v)
+{
+    int kind = check_index(v->name);
+    w->failed++;
+    if (++w->kinds[kind] <= SHOWN_OF_A_KIND)
+        report(w->next, v);
+}
+
 static _Noreturn void work(struct worker *me, uint64_t end, unsigned stride)
 {
     while (me->next < end) {
@@ -112,9 +126,7 @@ static _Noreturn void work(struct worker *me, uint64_t end, unsigned stride)
         alarm(SEED_SECONDS_MAX);
         world_run(me->next, NULL, &result);
         if (result.violation.set) {
-            me->failed++;
-            if (me->failed <= FAILURES_SHOWN)
-                report(me->next, &result.violation);
+            count_failure(me, &result.violation);
         }
         me->virtual_ms += (uint64_t)result.virtual_ms;
         me->steps += result.steps;
@@ -157,8 +169,7 @@ static bool worker_died(struct worker *w, int status)
         snprintf(v.text, sizeof(v.text), "%s", strsignal(WTERMSIG(status)));
     else
         snprintf(v.text, sizeof(v.text), "exit status %d", WEXITSTATUS(status));
-    report(w->next, &v);
-    w->failed++;
+    count_failure(w, &v);
     w->done++;
     return true;
 }
@@ -193,6 +204,13 @@ static int run_many(const struct options *o)
         failed += workers[i].failed;
         virtual_ms += workers[i].virtual_ms;
         steps += workers[i].steps;
+    }
+    for (int kind = 0; check_name(kind) != NULL; kind++) {
+        uint64_t of_kind = 0;
+        for (unsigned i = 0; i < o->jobs; i++)
+            of_kind += workers[i].kinds[kind];
+        if (of_kind > 0)
+            printf("%8" PRIu64 " %s\n", of_kind, check_name(kind));
     }
     double seconds =
         (double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) / 1e9 + 1e-9;

@@ -119,11 +119,16 @@ static mono_ms delay(struct world *w)
 static void corrupt(struct world *w, struct datagram *d)
 {
     struct rng *r = &w->network.random;
-    unsigned bits = (unsigned)rng_between(r, 1, 3);
-    for (unsigned i = 0; i < bits && d->len > 0; i++)
-        d->bytes[rng_below(r, d->len)] ^= (uint8_t)(1u << rng_below(r, 8));
-    d->genuine = d->sealed =
-        false; /* should the same bit flip twice, it is still treated as a forgery */
+    if (d->len == 0)
+        return;
+    size_t first = rng_below(r, d->len);
+    d->bytes[first] ^= (uint8_t)(1u << rng_below(r, 8));
+    if (rng_chance(r, 300)) { /* and further on */
+        size_t at = rng_below(r, d->len);
+        if (at != first)
+            d->bytes[at] ^= (uint8_t)(1u << rng_below(r, 8));
+    }
+    d->genuine = d->sealed = false;
 }
 
 /* What the network does to one copy. */

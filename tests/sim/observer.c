@@ -141,7 +141,7 @@ static void ike_sent(struct end *from, struct span message)
     if (h.exchange != EXCHANGE_IKE_SA_INIT && !is_protected(&h))
         violate(w, "unprotected", "%s sends %s in the clear", end_name(from, name),
                 exchange_name(h.exchange));
-    if (h.exchange == EXCHANGE_IKE_SA_INIT && !response)
+    if (h.exchange == EXCHANGE_IKE_SA_INIT && (!response || h.spi_r == 0))
         return; /* begins anew with the same numbers for a COOKIE and another group */
     uint64_t key = message_key(&h, message), print = print_of(message);
     uint64_t before = map_get(&w->observer.messages, key);

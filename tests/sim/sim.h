@@ -327,6 +327,10 @@ uint64_t print_of(struct span bytes); /* a 64-bit hash */
 /* --- check.c: the invariants by name, and what is looked at in the whole --- */
 void violate(struct world *w, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
 void check_list(FILE *out);
+/* Index of an invariant, -1 for none of that name; and back. */
+int check_index(const char *name);
+const char *check_name(int index); /* NULL beyond the last */
+void check_allow(int index);       /* told in the transcript, but no failure */
 /* What an end looks like to its driver; nothing unauthenticated may change it. */
 uint64_t check_print(const struct end *e);
 /* After each input. */
