@@ -260,7 +260,7 @@ void end_esp_in(struct end *e, const struct path *path, struct span bytes)
     end_settle(e);
 }
 
-void end_esp_out(struct end *e, uint64_t id, struct span inner)
+void end_esp_out(struct end *e, struct span inner, bool outside, bool lax)
 {
     uint8_t buffer[ESP_HEADROOM + INNER_MAX_LEN + ESP_TAILROOM];
     struct tunnel_result result;
@@ -268,10 +268,12 @@ void end_esp_out(struct end *e, uint64_t id, struct span inner)
     memcpy(buffer + ESP_HEADROOM, inner.data, inner.len);
     struct packet p = {
         .data = buffer, .cap = sizeof(buffer), .start = ESP_HEADROOM, .len = inner.len};
+    memory_lax_selectors(lax);
     tunnel_seal(e->tunnel, &p, &result, 1);
+    memory_lax_selectors(false);
     if (result.err != ERR_OK)
         return;
-    if (id == UINT64_MAX) {
+    if (outside && !lax) {
         violate(e->world, "outside-selectors", "a packet outside the selectors was sealed");
         return;
     }

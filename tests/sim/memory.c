@@ -23,6 +23,10 @@ enum err __real_aead_seal(const struct aead *a, uint8_t *packet, size_t aad_len,
 enum err __real_kex_shared(const struct kex *k, struct span peer, struct secret *ret);
 enum err __real_ike_keys_derive(const struct suite *suite, const struct ike_keys_input *in,
                                 struct ike_keys *ret);
+bool __real_selector_list_match(const struct selector_list *l, const struct ip *address,
+                                uint8_t protocol, uint16_t port, bool later_fragment);
+bool __wrap_selector_list_match(const struct selector_list *l, const struct ip *address,
+                                uint8_t protocol, uint16_t port, bool later_fragment);
 void *__wrap_malloc(size_t len);
 void *__wrap_calloc(size_t n, size_t len);
 void *__wrap_realloc(void *p, size_t len);
@@ -49,6 +53,7 @@ static struct {
     size_t blocks;
     unsigned fail_in, fail_run;
     bool failed;
+    bool lax_selectors;
     struct map ciphers; /* object to its key's print */
     struct map keys;    /* key's print to how many objects have it */
     struct map ivs;     /* key and IV, used */
@@ -276,6 +281,18 @@ enum err __wrap_aead_seal(const struct aead *a, uint8_t *packet, size_t aad_len,
         map_set(&memory.ivs, key, 1);
     }
     return __real_aead_seal(a, packet, aad_len, text_len, esn_high);
+}
+
+void memory_lax_selectors(bool on)
+{
+    memory.lax_selectors = on;
+}
+
+bool __wrap_selector_list_match(const struct selector_list *l, const struct ip *address,
+                                uint8_t protocol, uint16_t port, bool later_fragment)
+{
+    return memory.lax_selectors ||
+           __real_selector_list_match(l, address, protocol, port, later_fragment);
 }
 
 bool memory_open(uint8_t *message, size_t len, uint8_t *ret_first, struct span *ret_inner)

@@ -261,7 +261,8 @@ mono_ms end_deadline(const struct end *e);
 void end_timeout(struct end *e);
 /* A sealed packet that arrived; an inner one to send. */
 void end_esp_in(struct end *e, const struct path *path, struct span bytes);
-void end_esp_out(struct end *e, uint64_t id, struct span inner);
+/* lax: as a peer that breaks the rules, without a look at the selectors. */
+void end_esp_out(struct end *e, struct span inner, bool outside, bool lax);
 const char *end_name(const struct end *e, char out[24]);
 
 /* --- client.c --- */
@@ -353,6 +354,8 @@ size_t memory_blocks(void);
 /* The n-th allocation from now on fails, `run` of them in a row; 0: none any more. */
 void memory_fail(unsigned n, unsigned run);
 bool memory_failed(void); /* has one failed since memory_begin? */
+/* A peer that does not look at selectors when it sends: all match while this is on. */
+void memory_lax_selectors(bool on);
 /* Open a protected message with any key that was made in this run, in place. */
 bool memory_open(uint8_t *message, size_t len, uint8_t *ret_first, struct span *ret_inner);
 

@@ -52,12 +52,13 @@ static size_t draw_len(struct world *w)
                                rng_chance(&w->random, 800) ? 200 : (int64_t)max);
 }
 
-/* A packet that the selectors do not cover: it must not leave. */
+/* A packet that the selectors do not cover must not leave; and where the sender breaks the rules,
+ * it must not enter. */
 static void try_outside(struct end *e, const struct ip *from, const struct ip *to)
 {
     uint8_t packet[INNER_MIN];
     build(UINT64_MAX, from, to, packet, sizeof(packet));
-    end_esp_out(e, UINT64_MAX, SPAN_OF(packet));
+    end_esp_out(e, SPAN_OF(packet), true, rng_chance(&e->world->random, 500));
 }
 
 void traffic_from_client(struct world *w, size_t i)
@@ -66,13 +67,15 @@ void traffic_from_client(struct world *w, size_t i)
     if (e == NULL || w->clients[i].paused || e->child_count == 0)
         return;
     const struct ip to = server(), stranger = ip_v4(172, 16, 0, 1);
-    if (rng_chance(&w->random, 20))
-        try_outside(e, rng_chance(&w->random, 500) ? &stranger : &e->inner, &stranger);
+    if (rng_chance(&w->random, 30)) {
+        bool source = rng_chance(&w->random, 500);
+        try_outside(e, source ? &stranger : &e->inner, source ? &to : &stranger);
+    }
     uint8_t packet[INNER_MAX_LEN];
     size_t len = draw_len(w);
     uint64_t id = enter(w, false, i, len);
     build(id, &e->inner, &to, packet, len);
-    end_esp_out(e, id, span_make(packet, len));
+    end_esp_out(e, span_make(packet, len), false, false);
     client_settled(w, i);
 }
 
@@ -88,13 +91,15 @@ void traffic_from_gateway(struct world *w, size_t i)
     if (e == NULL || w->gateway.paused || e->child_count == 0 || gateway_end_for(w, &e->inner) != e)
         return;
     const struct ip from = server(), stranger = ip_v4(172, 16, 0, 1);
-    if (rng_chance(&w->random, 20))
-        try_outside(e, &from, &stranger);
+    if (rng_chance(&w->random, 30)) {
+        bool source = rng_chance(&w->random, 500);
+        try_outside(e, source ? &stranger : &from, source ? &e->inner : &stranger);
+    }
     uint8_t packet[INNER_MAX_LEN];
     size_t len = draw_len(w);
     uint64_t id = enter(w, true, i, len);
     build(id, &from, &e->inner, packet, len);
-    end_esp_out(e, id, span_make(packet, len));
+    end_esp_out(e, span_make(packet, len), false, false);
 }
 
 void traffic_arrived(struct end *e, struct span inner)
@@ -108,6 +113,10 @@ void traffic_arrived(struct end *e, struct span inner)
     wire_reader_init(&r, inner);
     wire_skip(&r, 28 + CANARY_LEN);
     uint64_t id = wire_read_u64(&r);
+    if (!r.failed && id == UINT64_MAX) {
+        violate(w, "outside-selectors", "%s delivered a packet outside its selectors", name);
+        return;
+    }
     if (r.failed || id >= w->ledger_count || e->kind == END_INTRUDER || e->kind == END_IMPOSTOR) {
         violate(w, "not-sent", "%s delivered %zu octets that nobody sent", name, inner.len);
         return;
