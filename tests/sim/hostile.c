@@ -169,6 +169,7 @@ static void intruder_start(struct world *w)
     struct session_config config = w->plan.client;
     ASSERT(identity_parse("client1.example.com", &config.local_id) == ERR_OK);
     config.local_psk.data[0] ^= 1;
+    certificates_use(&config, CERTIFIED_INTRUDER);
     config.random = (struct random_source){rng_fill, &o->random};
     struct end *e = end_new(w, END_INTRUDER, &config);
     if (e == NULL)
@@ -216,9 +217,12 @@ static enum err impostor_assign(void *ctx, const struct identity *peer,
 static void impostor_new(struct world *w)
 {
     struct session_config config = w->plan.gateway;
+    certificates_use(&config, CERTIFIED_IMPOSTOR);
     config.random = (struct random_source){rng_fill, &w->hostile.random};
     config.policy = (struct session_policy){NULL, impostor_psk, impostor_assign};
     w->hostile.impostor = end_new(w, END_IMPOSTOR, &config);
+    if (w->hostile.impostor != NULL && config.remote_auth == SESSION_AUTH_CERTIFICATE)
+        w->hostile.impostor->leased = true; /* the first question is about its own key */
 }
 
 void hostile_impostor(struct world *w)

@@ -110,8 +110,17 @@ static void configure(struct plan *p, struct rng *r, const struct secret *psk)
     identity("gw.example.com", &g->local_id);
     c->remote_id = g->local_id;
     c->send_remote_id = rng_chance(r, 500);
-    c->local_auth = g->local_auth = SESSION_AUTH_PSK;
-    c->remote_auth = g->remote_auth = SESSION_AUTH_PSK;
+    bool certificates = rng_chance(r, 120); /* slower; one side alone, or both */
+    c->local_auth =
+        certificates && rng_chance(r, 600) ? SESSION_AUTH_CERTIFICATE : SESSION_AUTH_PSK;
+    g->local_auth =
+        certificates && rng_chance(r, 600) ? SESSION_AUTH_CERTIFICATE : SESSION_AUTH_PSK;
+    c->remote_auth = g->local_auth;
+    g->remote_auth = c->local_auth;
+    if (certificates) {
+        certificates_use(c, CERTIFIED_CLIENT1);
+        certificates_use(g, CERTIFIED_GATEWAY);
+    }
     c->local_psk = *psk;
     c->remote_psk = g->local_psk = *psk;
     c->remote_selectors.items[0] = selector_from_prefix(&served);
@@ -177,15 +186,19 @@ const char *plan_text(const struct plan *p, char *out, size_t cap)
         if ((p->faults & (1u << i)) != 0)
             len += (size_t)snprintf(names + len, sizeof(names) - len, " %s", fault_names[i]);
     }
+    bool c_psk = p->client.local_auth == SESSION_AUTH_PSK;
+    bool g_psk = p->gateway.local_auth == SESSION_AUTH_PSK;
     snprintf(
         out, cap,
         "%zu client%s, %" PRId64 " s faulty:%s; loss %u duplication %u corruption %u per mille, "
-        "delay %" PRId64 "-%" PRId64 " ms, mtu %zu%s; %s; %s; dpd %u ms, first retransmission "
+        "delay %" PRId64 "-%" PRId64
+        " ms, mtu %zu%s; %s against %s; %s; %s; dpd %u ms, first retransmission "
         "%u ms, %u tries; traffic every %" PRId64 " ms; clocks from %" PRId64 ", %" PRId64,
         p->clients, p->clients == 1 ? "" : "s", p->faulty_ms / 1000, len > 0 ? names : " nothing",
         p->loss, p->duplication, p->corruption, p->delay_min, p->delay_max, p->mtu,
-        p->nat ? ", NAT" : "", proposal_list_format(&p->client.ike, suite),
-        proposal_list_format(&p->client.esp, esp), p->client.dpd_ms, p->client.retransmit.first_ms,
-        p->client.retransmit.tries, p->traffic_ms, p->epoch_client, p->epoch_gateway);
+        p->nat ? ", NAT" : "", c_psk ? "psk" : "certificate", g_psk ? "psk" : "certificate",
+        proposal_list_format(&p->client.ike, suite), proposal_list_format(&p->client.esp, esp),
+        p->client.dpd_ms, p->client.retransmit.first_ms, p->client.retransmit.tries, p->traffic_ms,
+        p->epoch_client, p->epoch_gateway);
     return out;
 }

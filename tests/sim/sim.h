@@ -229,6 +229,18 @@ struct world {
     struct secret psk;
 };
 
+/* --- certificates.c --- */
+enum certified {
+    CERTIFIED_GATEWAY,
+    CERTIFIED_CLIENT1,
+    CERTIFIED_CLIENT2,
+    CERTIFIED_IMPOSTOR,
+    CERTIFIED_INTRUDER,
+    CERTIFIED_COUNT
+};
+/* Trust, and where it proves itself by certificate, whose. */
+void certificates_use(struct session_config *c, enum certified who);
+
 /* --- plan.c --- */
 void plan_draw(struct plan *plan, uint64_t seed, const struct secret *psk);
 const char *plan_text(const struct plan *plan, char *out, size_t cap);

@@ -169,6 +169,8 @@ static void strike(struct world *w, enum fault_kind f)
         break;
     case FAULT_WALL_CLOCK:
         w->wall_seconds += rng_between(&w->random, -TEN_YEARS_S, TEN_YEARS_S);
+        if (w->wall_seconds < 0)
+            w->wall_seconds = 0;
         break;
     case FAULT_IMPOSTOR:
         hostile_impostor(w);
