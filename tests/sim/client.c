@@ -3,10 +3,14 @@
 
 enum { START_AGAIN_MIN_MS = 100, START_AGAIN_MAX_MS = 1000 };
 
+/* A patient user: the pauses grow, in long runs to a two-hundredth of them. */
 static void start_later(struct world *w, size_t i)
 {
-    world_at(w, rng_between(&w->random, START_AGAIN_MIN_MS, START_AGAIN_MAX_MS), DUE_CLIENT_START,
-             (unsigned)i, NULL);
+    mono_ms pause = rng_between(&w->random, START_AGAIN_MIN_MS, START_AGAIN_MAX_MS);
+    mono_ms most = w->healed ? START_AGAIN_MAX_MS : w->plan.faulty_ms / 200 + START_AGAIN_MAX_MS;
+    unsigned doublings = w->clients[i].attempts < 20 ? w->clients[i].attempts : 20;
+    w->clients[i].attempts++;
+    world_at(w, mono_earlier(pause << doublings, most), DUE_CLIENT_START, (unsigned)i, NULL);
 }
 
 void client_start(struct world *w, size_t i)
@@ -52,6 +56,8 @@ void client_settled(struct world *w, size_t i)
     if (c->end == NULL || !c->end->down)
         return;
     check_reason(c->end);
+    if (c->end->was_up)
+        c->attempts = 0;
     end_free(c->end);
     c->end = NULL;
     if (c->wanted)

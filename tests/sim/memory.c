@@ -168,6 +168,8 @@ static void look_for_keys(const uint8_t *p, size_t len)
     for (size_t i = 0; i + 8 <= len; i++) {
         uint64_t v;
         memcpy(&v, p + i, 8);
+        if (v == 0)
+            continue;
         unsigned bit = filter_bit(v);
         if ((memory.filter[bit / 64] >> (bit % 64) & 1) == 0)
             continue;

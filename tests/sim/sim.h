@@ -107,8 +107,9 @@ struct end {
 };
 
 struct client {
-    struct end *end; /* NULL: not running */
-    bool wanted;     /* the user wants it up */
+    struct end *end;   /* NULL: not running */
+    bool wanted;       /* the user wants it up */
+    unsigned attempts; /* since it was up last */
     bool paused;
     struct ip outer;
     struct rng random;
