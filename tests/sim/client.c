@@ -106,10 +106,23 @@ void client_command(struct world *w, size_t i)
         start_later(w, i);
         return;
     }
-    transcript_note(w, "client", "command: stop");
-    c->wanted = rng_chance(&w->random, 700); /* and up again at once, or with a later command */
-    c->end->stopping = true;
-    session_stop(c->end->session, client_clock(w));
+    struct session *s = c->end->session;
+    enum err err = ERR_OK;
+    if (rng_chance(&w->random, 500)) {
+        enum session_rekey what = (enum session_rekey)rng_below(&w->random, 3);
+        transcript_note(w, "client", "command: rekey %d", (int)what);
+        err = session_rekey(s, client_clock(w), what);
+    } else if (rng_chance(&w->random, 500)) {
+        transcript_note(w, "client", "command: reconnect");
+        err = session_reconnect(s, client_clock(w));
+    } else {
+        transcript_note(w, "client", "command: stop");
+        c->wanted = rng_chance(&w->random, 700); /* and up again, or with a later command */
+        c->end->stopping = true;
+        session_stop(s, client_clock(w));
+    }
+    if (err != ERR_OK && err != ERR_STATE && err != ERR_MEMORY)
+        violate(w, "unexpected-error", "a command at the client: %s", err_text(err));
     end_settle(c->end);
     client_settled(w, i);
 }

@@ -92,6 +92,12 @@ static void child_up(struct end *e, const struct session_child *c)
         .out = {c->spi_out, c->suite.cipher, c->enc_out, c->integ_out, c->suite.esn},
         .local = c->local,
         .remote = c->remote,
+        .replaces_spi_in = c->replaces_spi_in,
+        .outbound_waits = c->outbound_waits,
+        .soft_bytes = c->soft_bytes,
+        .hard_bytes = c->hard_bytes,
+        .soft_packets = c->soft_packets,
+        .hard_packets = c->hard_packets,
     };
     enum err err = tunnel_add_child(e->tunnel, &p);
     wipe(&p, sizeof(p));
@@ -126,6 +132,27 @@ static void child_down(struct end *e, uint32_t spi_in)
     }
 }
 
+static void child_drain(struct end *e, uint32_t spi_in)
+{
+    for (size_t i = 0; i < e->child_count; i++) {
+        if (e->children[i].spi_in != spi_in)
+            continue;
+        e->children[i].drained = true;
+        if (tunnel_drain_child(e->tunnel, spi_in) != ERR_OK)
+            violate(e->world, "unexpected-error", "tunnel_drain_child does not know %08x",
+                    (unsigned)spi_in);
+        return;
+    }
+}
+
+size_t end_children(const struct end *e)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < e->child_count; i++)
+        count += e->children[i].drained ? 0 : 1;
+    return count;
+}
+
 static void refresh(struct end *e)
 {
     struct session_status status;
@@ -149,6 +176,9 @@ static void take_event(struct end *e, const struct session_event *event)
         child_up(e, &event->child);
         refresh(e);
         break;
+    case SESSION_EVENT_CHILD_DRAIN:
+        child_drain(e, event->child_down_spi_in);
+        break;
     case SESSION_EVENT_CHILD_DOWN:
         child_down(e, event->child_down_spi_in);
         break;
@@ -162,8 +192,18 @@ static void take_event(struct end *e, const struct session_event *event)
     case SESSION_EVENT_PATH:
         e->path = event->path;
         break;
+    case SESSION_EVENT_SEARCHING:
+        e->up = false;
+        break;
+    case SESSION_EVENT_REDIRECT: {
+        const struct path path = {
+            .local = e->path.local, .remote = {event->redirect.ip, IKE_NAT_PORT}, .interface = 2};
+        session_redirected(e->session, end_clock(e), &path, 1);
+        break;
+    }
     case SESSION_EVENT_DOWN:
         e->down = true;
+        e->linger_until = end_clock(e) + LINGER_MS;
         e->up = false;
         e->reason = event->down.reason;
         break;
@@ -183,8 +223,6 @@ void end_settle(struct end *e)
         struct session_event event;
         more = false;
         while (session_output(e->session, end_clock(e), &out)) {
-            if (e->down)
-                violate(w, "after-down", "%s sends after DOWN", end_name(e, name));
             network_send(w, e, &out.path, out.bytes);
             more = true;
             outputs++;
@@ -214,6 +252,8 @@ void end_input(struct end *e, const struct path *path, struct span message)
 mono_ms end_deadline(const struct end *e)
 {
     mono_ms next = mono_earlier(session_next_timeout(e->session), e->half_open_until);
+    if (e->down && e->kind == END_GATEWAY)
+        next = e->linger_until;
     if (next == MONO_NEVER)
         return MONO_NEVER;
     return next - (end_clock(e) - e->world->now);
@@ -271,8 +311,13 @@ void end_esp_out(struct end *e, struct span inner, bool outside, bool lax)
     memory_lax_selectors(lax);
     tunnel_seal(e->tunnel, &p, &result, 1);
     memory_lax_selectors(false);
-    if (result.err != ERR_OK)
+    uint32_t spi_in;
+    while (tunnel_expiring(e->tunnel, &spi_in))
+        session_child_expiring(e->session, end_clock(e), spi_in);
+    if (result.err != ERR_OK) {
+        end_settle(e);
         return;
+    }
     if (outside && !lax) {
         violate(e->world, "outside-selectors", "a packet outside the selectors was sealed");
         return;

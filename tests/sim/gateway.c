@@ -3,6 +3,8 @@
  * sockets. */
 #include "tests/sim/sim.h"
 
+#include "common/ike/stray.h"
+
 /* --- policy --- */
 
 static enum err find_psk(void *ctx, const struct identity *peer, struct secret *ret)
@@ -97,6 +99,10 @@ void gateway_close(struct world *w)
 static struct end *accept_end(struct world *w)
 {
     struct gateway *g = &w->gateway;
+    for (size_t i = 0; g->count == GATEWAY_ENDS_MAX && i < g->count; i++) {
+        if (g->ends[i]->down)
+            remove_end(w, g->ends[i]);
+    }
     if (g->count == GATEWAY_ENDS_MAX || g->half_open == HALF_OPEN_MAX)
         return NULL;
     struct session_config config = w->plan.gateway;
@@ -125,8 +131,22 @@ static void settled(struct world *w, struct end *e)
         }
         replace_older(e);
     }
-    if (e->down)
+    if (!e->down)
+        return;
+    release(e);
+    if (e->half_open_until != MONO_NEVER)
+        g->half_open--;
+    e->half_open_until = MONO_NEVER;
+    if (e->linger_until <= gateway_clock(w))
         remove_end(w, e);
+}
+
+size_t gateway_sessions(const struct world *w)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < w->gateway.count; i++)
+        count += w->gateway.ends[i]->down ? 0 : 1;
+    return count;
 }
 
 static void stop_replaced(struct world *w)
@@ -150,6 +170,18 @@ void gateway_stop_end(struct world *w, struct end *e)
 }
 
 /* --- messages --- */
+
+/* To a stranger, in the clear, and not often. */
+static void notice(struct world *w, const struct path *path, struct span message)
+{
+    uint8_t out[NON_ESP_MARKER_LEN + STRAY_MAX] = {0};
+    size_t marker = path->local.port == IKE_PORT ? 0 : NON_ESP_MARKER_LEN;
+    if (gateway_clock(w) < w->gateway.notice_after)
+        return;
+    w->gateway.notice_after = gateway_clock(w) + NOTICE_MS;
+    memcpy(out + marker, message.data, message.len);
+    network_send(w, NULL, path, span_make(out, marker + message.len));
+}
 
 static bool is_init_request(const struct ike_header *h)
 {
@@ -183,8 +215,10 @@ static void begin_session(struct world *w, const struct path *path, struct span 
     end_input(e, path, message);
     struct session_status status;
     session_status(e->session, &status);
-    if (status.state == SESSION_IDLE)
-        e->down = true; /* not even answered */
+    if (status.state == SESSION_IDLE || status.state == SESSION_DOWN) {
+        e->down = true; /* turned away in the clear, or not even answered */
+        e->linger_until = gateway_clock(w);
+    }
     settled(w, e);
 }
 
@@ -210,13 +244,17 @@ static void ike_in(struct world *w, const struct path *path, struct span message
     if (ike_header_parse(message, &h) != ERR_OK)
         return;
     for (size_t i = 0; i < g->count; i++) {
-        if (!session_owns(g->ends[i]->session, h.spi_i, h.spi_r))
+        if (!session_owns(g->ends[i]->session, &h, message))
             continue;
         to_end(w, g->ends[i], path, &h, message, d);
         return;
     }
+    uint8_t out[STRAY_MAX];
+    struct span answer;
     if (is_init_request(&h))
         begin_session(w, path, message);
+    else if (stray_answer(&h, out, &answer))
+        notice(w, path, answer);
 }
 
 static void esp_in(struct world *w, const struct path *path, struct span payload)
@@ -236,6 +274,8 @@ static void esp_in(struct world *w, const struct path *path, struct span payload
             }
         }
     }
+    uint8_t out[STRAY_MAX];
+    notice(w, path, stray_esp_notice(spi, out));
 }
 
 void gateway_datagram(struct world *w, struct datagram *d)
@@ -280,10 +320,12 @@ void gateway_timeouts(struct world *w)
         struct end *e = g->ends[i];
         if (end_deadline(e) > w->now)
             continue;
-        if (e->half_open_until <= gateway_clock(w))
+        if (!e->down && e->half_open_until <= gateway_clock(w)) {
             e->down = true;
-        else
+            e->linger_until = gateway_clock(w);
+        } else if (!e->down) {
             end_timeout(e);
+        }
         settled(w, e);
     }
 }
@@ -295,8 +337,24 @@ void gateway_command(struct world *w)
     if (!g->alive || g->paused || g->count == 0)
         return;
     struct end *e = g->ends[rng_below(&w->random, g->count)];
-    if (!e->up)
+    if (!e->up || e->down)
         return;
-    transcript_note(w, "gateway", "command: delete the IKE SA");
-    gateway_stop_end(w, e);
+    enum err err = ERR_OK;
+    if (rng_chance(&w->random, 700)) {
+        enum session_rekey what = (enum session_rekey)rng_below(&w->random, 3);
+        transcript_note(w, "gateway", "command: rekey %d", (int)what);
+        err = session_rekey(e->session, gateway_clock(w), what);
+    } else if (rng_chance(&w->random, 200)) {
+        const struct redirect_target to = {.ip = gateway_outer()};
+        transcript_note(w, "gateway", "command: redirect");
+        err = session_redirect(e->session, gateway_clock(w), &to);
+    } else {
+        transcript_note(w, "gateway", "command: delete the IKE SA");
+        e->stopping = true;
+        session_stop(e->session, gateway_clock(w));
+    }
+    if (err != ERR_OK && err != ERR_STATE && err != ERR_MEMORY)
+        violate(w, "unexpected-error", "a command at the gateway: %s", err_text(err));
+    end_settle(e);
+    settled(w, e);
 }

@@ -256,7 +256,7 @@ static bool to_impostor(struct world *w, const struct datagram *d)
     if (!is_ike(d, &h, &message))
         return true; /* ESP vanishes */
     if (h.exchange == EXCHANGE_IKE_SA_INIT && h.spi_r == 0 &&
-        (o->impostor == NULL || !session_owns(o->impostor->session, h.spi_i, 0))) {
+        (o->impostor == NULL || !session_owns(o->impostor->session, &h, message))) {
         end_free(o->impostor);
         impostor_new(w);
     }

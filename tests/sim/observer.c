@@ -145,6 +145,8 @@ static void ike_sent(struct end *from, struct span message)
         return; /* begins anew with the same numbers for a COOKIE and another group */
     uint64_t key = message_key(&h, message), print = print_of(message);
     uint64_t before = map_get(&w->observer.messages, key);
+    if (before == 0 && from->down)
+        violate(w, "after-down", "%s sends something new after DOWN", end_name(from, name));
     if (before != 0 && before != print)
         violate(w, "retransmission", "%s: %s %" PRIu32 " is sent again with other octets",
                 end_name(from, name), response ? "response" : "request", h.message_id);
@@ -163,7 +165,7 @@ bool observe_delivered(struct end *to, const struct ike_header *h, struct span m
 {
     struct observer *o = &to->world->observer;
     bool by_initiator = (h->flags & IKE_FLAG_INITIATOR) != 0;
-    if (!session_owns(to->session, h->spi_i, h->spi_r))
+    if (!session_owns(to->session, h, message))
         return false;
     if (genuine && h->exchange == EXCHANGE_IKE_AUTH)
         to->authenticated = true;
@@ -193,7 +195,7 @@ static void esp_sent(struct end *from, struct span packet)
     uint32_t spi = wire_read_u32(&r), sequence = wire_read_u32(&r);
     bool known = false;
     for (size_t i = 0; i < from->child_count; i++)
-        known = known || from->children[i].spi_out == spi;
+        known = known || (from->children[i].spi_out == spi && !from->children[i].drained);
     if (r.failed || !known) {
         violate(w, "unknown-sa", "%s sends ESP with SPI %08" PRIx32 ", which it does not have",
                 end_name(from, name), spi);

@@ -90,6 +90,26 @@ static void draw_times(struct session_config *c, struct rng *r)
     c->dpd_ms = (uint32_t)rng_between(r, 1, 10) * 1000;
 }
 
+/* Seconds in short runs, so that a run has several generations of everything. */
+static void draw_lifetimes(struct plan *p, struct rng *r)
+{
+    struct session_config *sides[] = {&p->client, &p->gateway};
+    for (size_t i = 0; i < 2; i++) {
+        struct session_lifetimes *l = &sides[i]->lifetimes;
+        int64_t unit = p->faulty_ms / 20;
+        if (rng_chance(r, 400))
+            l->child_ms = (uint32_t)rng_between(r, 3000 + unit, 6000 + 10 * unit);
+        if (rng_chance(r, 400))
+            l->ike_ms = (uint32_t)rng_between(r, 4000 + unit, 8000 + 15 * unit);
+        if (rng_chance(r, 150))
+            l->child_bytes = (uint64_t)rng_between(r, 8000, 60000);
+        if (rng_chance(r, 150))
+            l->child_packets = (uint64_t)rng_between(r, 20, 200);
+    }
+    if (rng_chance(r, 100))
+        p->gateway.auth_lifetime_s = (uint32_t)(rng_between(r, 10000, 60000) / 1000);
+}
+
 static void identity(const char *text, struct identity *ret)
 {
     ASSERT(identity_parse(text, ret) == ERR_OK);
@@ -128,6 +148,15 @@ static void configure(struct plan *p, struct rng *r, const struct secret *psk)
     g->remote_selectors = c->remote_selectors;
     c->request_ipv4 = true;
     c->request_dns = rng_chance(r, 500);
+    c->rebuild_first_ms = (uint32_t)rng_between(r, 100, 1000);
+    c->rebuild_max_ms = (uint32_t)rng_between(r, 1000, 4000);
+    c->childless = rng_chance(r, 150);
+    draw_lifetimes(p, r);
+    c->fragment_mtu = g->fragment_mtu = 0;
+    if (rng_chance(r, 700)) {
+        c->fragment_mtu = (uint16_t)rng_between(r, 576, 1500);
+        g->fragment_mtu = (uint16_t)rng_between(r, 576, 1500);
+    }
 }
 
 /* A clock that was just started, one near the end of 32 bits, or any. */
@@ -175,7 +204,7 @@ mono_ms plan_recovery_ms(const struct plan *p)
             interval = t->max_ms;
     }
     /* a packet of the user's that goes unanswered begins it, at most that long after */
-    return sum + 3000 + 1000;
+    return sum + (mono_ms)p->client.rebuild_max_ms + 3000 + 1000;
 }
 
 const char *plan_text(const struct plan *p, char *out, size_t cap)

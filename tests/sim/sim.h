@@ -19,9 +19,11 @@
 
 enum {
     CLIENTS_MAX = 2,
-    GATEWAY_ENDS_MAX = 24,
+    GATEWAY_ENDS_MAX = 40,
     HALF_OPEN_MAX = 12,
     HALF_OPEN_MS = 10000,
+    LINGER_MS = 10000,
+    NOTICE_MS = 1000,
     COOKIES_FROM = 4, /* half-open sessions */
     CAPTURES_MAX = 32,
     DATAGRAM_MAX = 17000
@@ -73,6 +75,7 @@ struct violation {
 struct end_child {
     uint32_t spi_in, spi_out;
     uint64_t key_in, key_out; /* prints of the keys */
+    bool drained;
 };
 
 enum end_kind { END_CLIENT, END_GATEWAY, END_INTRUDER, END_IMPOSTOR };
@@ -98,6 +101,7 @@ struct end {
     bool stopping; /* we asked for it */
     enum session_down_reason reason;
     mono_ms half_open_until; /* gateway, local clock; MONO_NEVER: not half open */
+    mono_ms linger_until;    /* gateway, after the end: repeats its last answer till then */
     bool replaced;
     struct identity peer;
     struct ip inner; /* the client's inner address */
@@ -122,6 +126,7 @@ struct gateway {
     size_t count, half_open;
     struct pool *pool;
     struct cookie_jar jar;
+    mono_ms notice_after; /* no stranger is answered before */
     bool alive, paused;
     struct rng random;
 };
@@ -272,6 +277,7 @@ void end_settle(struct end *e);
 /* Absolute, in the world's time. */
 mono_ms end_deadline(const struct end *e);
 void end_timeout(struct end *e);
+size_t end_children(const struct end *e); /* that are not drained */
 /* A sealed packet that arrived; an inner one to send. */
 void end_esp_in(struct end *e, const struct path *path, struct span bytes);
 /* lax: as a peer that breaks the rules, without a look at the selectors. */
@@ -292,6 +298,7 @@ void gateway_timeouts(struct world *w);
 mono_ms gateway_deadline(const struct world *w);
 void gateway_command(struct world *w);
 void gateway_stop_end(struct world *w, struct end *e);
+size_t gateway_sessions(const struct world *w); /* that have not ended */
 struct end *gateway_end_for(const struct world *w, const struct ip *inner);
 enum err gateway_assign(struct end *e, const struct identity *peer,
                         const struct configuration *request, struct configuration *ret_reply);

@@ -165,11 +165,23 @@ static void event_text(struct text *t, const struct session_event *event)
         add(t, "CONFIG");
         break;
     case SESSION_EVENT_CHILD_UP:
-        add(t, "CHILD_UP in %08" PRIx32 " out %08" PRIx32, event->child.spi_in,
-            event->child.spi_out);
+        add(t, "CHILD_UP in %08" PRIx32 " out %08" PRIx32 "%s", event->child.spi_in,
+            event->child.spi_out, event->child.outbound_waits ? ", waits" : "");
         break;
     case SESSION_EVENT_CHILD_DOWN:
         add(t, "CHILD_DOWN in %08" PRIx32, event->child_down_spi_in);
+        break;
+    case SESSION_EVENT_CHILD_DRAIN:
+        add(t, "CHILD_DRAIN in %08" PRIx32, event->child_down_spi_in);
+        break;
+    case SESSION_EVENT_SEARCHING:
+        add(t, "SEARCHING %d: %s", (int)event->searching.reason, event->searching.fault.text);
+        break;
+    case SESSION_EVENT_REKEYED:
+        add(t, event->rekeyed.ike ? "REKEYED IKE" : "REKEYED child");
+        break;
+    case SESSION_EVENT_REDIRECT:
+        add(t, "REDIRECT");
         break;
     case SESSION_EVENT_UP:
         add(t, "UP");
