@@ -5,6 +5,7 @@
     rules      every test that tests/rules names is there; and that the check finds planted faults
     format     clang-format; skipped where another version than Debian 12's disagrees
     unit       unit tests, built with ASan and UBSan
+    sim        the simulator: 10,000 seeds, and some under ASan and UBSan
     valgrind   unit tests of parsing and state, under valgrind
     demo       tools/demo
     system     pytest in namespaces: strongSwan and tern-gateway as the gateway
@@ -130,6 +131,13 @@ def part_valgrind(tally, _):
                       env={"CK_FORK": "no", "CK_DEFAULT_TIMEOUT": "300"}) == 0)
 
 
+def part_sim(tally, args):
+    for name, seeds in (("release", 10000), ("sanitize", 400)):
+        print(f"sim: {seeds} seeds, build/{name}", flush=True)
+        tally.one(run(ROOT / "tools/sim", "--seeds", seeds, *args,
+                      env={"TERN_BUILD": str(BUILD / name)}) == 0)
+
+
 def part_demo(tally, _):
     tally.one(run(ROOT / "tools/demo", env={"TERN_BUILD": str(BUILD / "release")}) == 0)
 
@@ -158,6 +166,7 @@ PARTS = {
     "rules": (part_rules, ()),
     "format": (part_format, ()),
     "unit": (part_unit, ("sanitize",)),
+    "sim": (part_sim, ("release", "sanitize")),
     "valgrind": (part_valgrind, ("release",)),
     "demo": (part_demo, ("release",)),
     "system": (part_system, ("release",)),

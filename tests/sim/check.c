@@ -1,0 +1,255 @@
+/* The invariants by name, and those that look at the whole: what an end shows to its driver, and
+ * whether both sides agree once the network is well again. */
+#include "tests/sim/sim.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+
+static const struct {
+    const char *name, *text;
+} invariants[] = {
+    {"after-down", "no event follows DOWN, and nothing is sent but what was sent before"},
+    {"altered", "an inner packet comes out as it went in"},
+    {"crash", "nothing aborts or hangs, whatever happens"},
+    {"deadline-in-past", "a deadline that was handled moves on"},
+    {"deadline-never", "who waits for the peer has a deadline, and it is not absurdly far"},
+    {"delivered-twice", "no inner packet comes out twice"},
+    {"down-unheard", "a session that ended says so"},
+    {"esp-sequence", "no ESP sequence number is used twice"},
+    {"forgery-believed", "an unauthenticated or repeated datagram changes no established state"},
+    {"gave-up", "a connection that was up is rebuilt, however long it takes"},
+    {"iv-reuse", "no IV is used twice with one key"},
+    {"key-left", "memory that is given back holds no key"},
+    {"key-reuse", "no two SAs have the same key"},
+    {"leak", "when all is closed, no memory is held"},
+    {"leftover-sa", "after a settle time each client has one IKE SA and one Child SA"},
+    {"malformed", "what is sent is well formed"},
+    {"memory-bound", "memory in use stays bounded"},
+    {"message-id", "message IDs go up by one"},
+    {"misdelivered", "an inner packet comes out at whom it was for"},
+    {"no-recovery", "once the network is well, the connection is back in time"},
+    {"no-traffic", "and packets pass both ways"},
+    {"not-sent", "nothing comes out that no user sent"},
+    {"not-stopped", "a stopped client leaves nothing behind at either side"},
+    {"outside-selectors", "nothing outside the selectors goes in or comes out"},
+    {"plaintext", "no inner packet is readable outside"},
+    {"retransmission", "a message that is sent again is the same to the octet"},
+    {"sa-count", "an IKE SA has few Child SAs"},
+    {"sa-mismatch", "both sides hold the same SAs with the same keys"},
+    {"unasked-response", "only requests that came are answered"},
+    {"unexpected-error", "calls of the driver fail for want of memory alone"},
+    {"unknown-sa", "packets are sent in SAs that stand"},
+    {"unprotected", "all but IKE_SA_INIT is encrypted"},
+    {"up-before-auth", "no SA before the peer has proven itself"},
+    {"window", "one request at a time"},
+    {"work-bound", "one input causes a bounded number of datagrams and events"},
+    {"wrong-reason", "the reason for an end fits what was wrong"},
+};
+
+enum { INVARIANTS = sizeof(invariants) / sizeof(invariants[0]) };
+
+static bool allowed[INVARIANTS];
+
+void check_list(FILE *out)
+{
+    for (size_t i = 0; i < INVARIANTS; i++)
+        fprintf(out, "%-20s %s\n", invariants[i].name, invariants[i].text);
+}
+
+int check_index(const char *name)
+{
+    for (int i = 0; i < INVARIANTS; i++) {
+        if (strcmp(invariants[i].name, name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+const char *check_name(int index)
+{
+    return index < INVARIANTS ? invariants[index].name : NULL;
+}
+
+void check_allow(int index)
+{
+    allowed[index] = true;
+}
+
+void violate(struct world *w, const char *name, const char *format, ...)
+{
+    int index = check_index(name);
+    ASSERT(index >= 0);
+    if (w->violation.set)
+        return; /* the first one counts */
+    w->violation.set = !allowed[index];
+    w->violation.at = w->now;
+    snprintf(w->violation.name, sizeof(w->violation.name), "%s", name);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(w->violation.text, sizeof(w->violation.text), format, args);
+    va_end(args);
+    transcript_note(w, "check", "VIOLATION %s: %s", name, w->violation.text);
+}
+
+uint64_t check_print(const struct end *e)
+{
+    struct session_status s;
+    session_status(e->session, &s);
+    uint64_t seen[16 + 2 * TUNNEL_CHILDREN_MAX] = {
+        s.spi_i,
+        s.spi_r,
+        (uint64_t)s.state,
+        (uint64_t)s.established,
+        print_of(ip_span(&s.path.local.ip)),
+        print_of(ip_span(&s.path.remote.ip)),
+        (uint64_t)s.path.local.port << 16 | s.path.remote.port,
+        (uint64_t)s.nat_local << 1 | s.nat_remote,
+        e->down,
+        e->child_count,
+    };
+    for (size_t i = 0; i < e->child_count; i++) {
+        seen[16 + 2 * i] = (uint64_t)e->children[i].spi_in << 32 | e->children[i].spi_out;
+        seen[17 + 2 * i] = e->children[i].key_in;
+    }
+    return print_of(span_make(seen, sizeof(seen)));
+}
+
+enum { CHILDREN_BOUND = 10, BLOCKS_BOUND = 6000 };
+
+void check_end(struct end *e)
+{
+    struct world *w = e->world;
+    struct session_status s;
+    char name[24];
+    if (w->violation.set)
+        return;
+    end_name(e, name);
+    session_status(e->session, &s);
+    mono_ms next = session_next_timeout(e->session);
+    const mono_ms century = (mono_ms)100 * 366 * 86400 * 1000;
+    if (s.state == SESSION_DOWN && !e->down)
+        violate(w, "down-unheard", "%s is down, and no event said so", name);
+    else if (next != MONO_NEVER && next - end_clock(e) > century)
+        violate(w, "deadline-never", "%s has a deadline in more than a century", name);
+    else if (next == MONO_NEVER && e->kind != END_GATEWAY && e->kind != END_IMPOSTOR &&
+             s.state != SESSION_DOWN && s.state != SESSION_UP && s.state != SESSION_IDLE)
+        violate(w, "deadline-never", "%s waits for the peer without a deadline (state %d)", name,
+                (int)s.state);
+    else if (e->child_count > CHILDREN_BOUND || tunnel_children(e->tunnel) != e->child_count)
+        violate(w, "sa-count", "%s has %zu Child SAs, %zu of them in the tunnel", name,
+                e->child_count, tunnel_children(e->tunnel));
+    if (memory_blocks() > BLOCKS_BOUND)
+        violate(w, "memory-bound", "%zu blocks in use", memory_blocks());
+}
+
+void check_reason(struct end *e)
+{
+    const unsigned disturbed = FAULT_CORRUPT | FAULT_FORGERY | FAULT_IMPOSTOR | FAULT_MEMORY;
+    struct world *w = e->world;
+    if (e->reason == SESSION_DOWN_REQUESTED && !e->stopping)
+        violate(w, "wrong-reason", "client%zu ended as requested, and nobody had asked",
+                e->client + 1);
+    if (e->was_up && (e->reason == SESSION_DOWN_UNREACHABLE || e->reason == SESSION_DOWN_BY_PEER))
+        violate(w, "gave-up", "client%zu was up, and ended for reason %d", e->client + 1,
+                (int)e->reason);
+    if ((w->plan.faults & disturbed) != 0 || e->reason == SESSION_DOWN_REQUESTED ||
+        e->reason == SESSION_DOWN_UNREACHABLE || e->reason == SESSION_DOWN_BY_PEER)
+        return;
+    violate(w, "wrong-reason", "client%zu ended for reason %d, and nobody lied", e->client + 1,
+            (int)e->reason);
+}
+
+/* --- after healing --- */
+
+static const struct end_child *living_child(const struct end *e)
+{
+    const struct end_child *c = e->children;
+    while (c->drained)
+        c++;
+    return c;
+}
+
+static const char *settled_pair(struct world *w, size_t i, const struct end *g, char *text,
+                                size_t cap)
+{
+    const struct end *c = w->clients[i].end;
+    struct session_status ours, theirs;
+    session_status(c->session, &ours);
+    session_status(g->session, &theirs);
+    if (ours.spi_i != theirs.spi_i || ours.spi_r != theirs.spi_r) {
+        snprintf(text, cap, "client%zu and its gateway session have different IKE SPIs", i + 1);
+        return "sa-mismatch";
+    }
+    if (end_children(c) != 1 || end_children(g) != 1) {
+        snprintf(text, cap, "client%zu has %zu Child SAs, the gateway %zu", i + 1, end_children(c),
+                 end_children(g));
+        return "leftover-sa";
+    }
+    const struct end_child *a = living_child(c), *b = living_child(g);
+    if (a->spi_in != b->spi_out || a->spi_out != b->spi_in || a->key_in != b->key_out ||
+        a->key_out != b->key_in) {
+        snprintf(text, cap, "client%zu has Child SA %08x/%08x, the gateway %08x/%08x", i + 1,
+                 (unsigned)a->spi_in, (unsigned)a->spi_out, (unsigned)b->spi_out,
+                 (unsigned)b->spi_in);
+        return "sa-mismatch";
+    }
+    return NULL;
+}
+
+const char *check_recovered(struct world *w, char *text, size_t cap)
+{
+    enum { PACKETS = 3 };
+    for (size_t i = 0; i < w->plan.clients; i++) {
+        const struct client *c = &w->clients[i];
+        if (c->end == NULL || !c->end->up) {
+            snprintf(text, cap, "client%zu is not up", i + 1);
+            return "no-recovery";
+        }
+        if (c->delivered < PACKETS || c->delivered_in < PACKETS) {
+            snprintf(text, cap, "client%zu: %" PRIu64 " packets came through, %" PRIu64 " back",
+                     i + 1, c->delivered, c->delivered_in);
+            return "no-traffic";
+        }
+    }
+    return NULL;
+}
+
+const char *check_settled(struct world *w, char *text, size_t cap)
+{
+    const char *bad = check_recovered(w, text, cap);
+    if (bad != NULL)
+        return bad;
+    if (gateway_sessions(w) != w->plan.clients) {
+        snprintf(text, cap, "the gateway has %zu sessions for %zu clients", gateway_sessions(w),
+                 w->plan.clients);
+        return "leftover-sa";
+    }
+    for (size_t i = 0; i < w->plan.clients && bad == NULL; i++) {
+        const struct end *g = NULL;
+        for (size_t j = 0; j < w->gateway.count; j++) {
+            if (w->gateway.ends[j]->client == i && w->gateway.ends[j]->up)
+                g = w->gateway.ends[j];
+        }
+        if (g == NULL) {
+            snprintf(text, cap, "the gateway has no session of client%zu", i + 1);
+            return "leftover-sa";
+        }
+        bad = settled_pair(w, i, g, text, cap);
+    }
+    return bad;
+}
+
+const char *check_stopped(struct world *w, char *text, size_t cap)
+{
+    for (size_t i = 0; i < w->plan.clients; i++) {
+        if (w->clients[i].end != NULL) {
+            snprintf(text, cap, "client%zu has not ended", i + 1);
+            return "not-stopped";
+        }
+    }
+    if (gateway_sessions(w) != 0) {
+        snprintf(text, cap, "the gateway still has %zu sessions", gateway_sessions(w));
+        return "not-stopped";
+    }
+    return NULL;
+}
