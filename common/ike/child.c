@@ -316,7 +316,7 @@ mono_ms children_next_timeout(const struct ike_sa *sa)
 static void child_expired(struct child_sa *c, mono_ms now)
 {
     c->expires_at = MONO_NEVER;
-    if (c->state == CHILD_LINGERING || !sa_alive(c->sa)) {
+    if (c->state == CHILD_LINGERING) {
         child_remove(c);
         return;
     }

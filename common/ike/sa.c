@@ -518,8 +518,10 @@ static void handle(struct ike_sa *sa, struct sa_input *in)
     if (e == ERR_OK || sa->state == SA_DEAD)
         return;
     log_info("%s %s: %s", name, direction == REQUEST ? "request" : "response", err_text(e));
-    if (clear)
-        return; /* anybody may have sent it */
+    /* In the clear anybody may have sent it: as if it had never come. But an initiator that could
+     * not send its next request waits for nothing. */
+    if (clear && (!sa->initiator || sa->window.request.active))
+        return;
     if (e == ERR_MEMORY || e == ERR_CRYPTO || e == ERR_STATE || e == ERR_EXHAUSTED) {
         struct fault f = {0};
         (void)fault_set(&f, e, "%s failed here: %s", name, err_text(e));
