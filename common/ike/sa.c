@@ -12,6 +12,7 @@
 #include "common/crypto/kex.h"
 
 enum {
+    CLOSE_PACE_MS = 500,
     CLOSE_MS = 4000,       /* a Delete is worth that much patience: the user waits */
     SUSPECT_TRIES = 3,     /* transmissions without an answer before other ways are tried */
     SILENT_MS = 8000,      /* and then the pace at which the question goes on */
@@ -253,6 +254,9 @@ void sa_close(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
     sa->close_by = now + CLOSE_MS;
     sa->end_reason = reason;
     sa->end_fault = *f;
+    /* What is still being asked stands in its way, and may be asked at a pace for the long run. */
+    if (sa->window.request.active)
+        window_request_go_on(&sa->window, now, CLOSE_PACE_MS);
     if (sa->seal == NULL)
         sa_die(sa, reason, f);
 }
@@ -518,8 +522,10 @@ static void handle(struct ike_sa *sa, struct sa_input *in)
     if (e == ERR_OK || sa->state == SA_DEAD)
         return;
     log_info("%s %s: %s", name, direction == REQUEST ? "request" : "response", err_text(e));
-    if (clear)
-        return; /* anybody may have sent it */
+    /* In the clear anybody may have sent it: as if it had never come. But an initiator that could
+     * not send its next request waits for nothing. */
+    if (clear && (!sa->initiator || sa->window.request.active))
+        return;
     if (e == ERR_MEMORY || e == ERR_CRYPTO || e == ERR_STATE || e == ERR_EXHAUSTED) {
         struct fault f = {0};
         (void)fault_set(&f, e, "%s failed here: %s", name, err_text(e));
