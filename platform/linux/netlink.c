@@ -111,6 +111,13 @@ static int fail(struct netlink *n, int number)
     return number;
 }
 
+/* As mnl_nlmsg_ok, which takes a length beyond INT_MAX for a negative one, and so for a short one.
+ */
+static bool holds_message(const struct nlmsghdr *m, int left)
+{
+    return left >= (int)sizeof(*m) && m->nlmsg_len >= sizeof(*m) && m->nlmsg_len <= (uint32_t)left;
+}
+
 /* Answers up to the verdict; EINTR where the tables changed under a dump. */
 static int receive(struct netlink *n, netlink_visit *visit, void *ctx)
 {
@@ -123,7 +130,7 @@ static int receive(struct netlink *n, netlink_visit *visit, void *ctx)
         if (got < 0)
             return fail(n, errno);
         int left = (int)got;
-        for (const struct nlmsghdr *m = (const void *)buf; mnl_nlmsg_ok(m, left);
+        for (const struct nlmsghdr *m = (const void *)buf; holds_message(m, left);
              m = mnl_nlmsg_next(m, &left)) {
             if (m->nlmsg_seq != n->sequence || m->nlmsg_pid != mnl_socket_get_portid(n->socket))
                 continue;
