@@ -11,7 +11,7 @@
 #include <linux/netlink.h>
 
 /* A dump is read in pieces of up to this size; the kernel makes none larger. */
-enum { ANSWER_MAX = 32768, DUMP_TRIES = 4 };
+enum { ANSWER_MAX = 32768, DUMP_TRIES = 4, ERRNO_MAX = 4095 };
 
 enum err netlink_open(struct netlink *n, struct fault *f)
 {
@@ -97,6 +97,8 @@ static int verdict(struct netlink *n, const struct nlmsghdr *m)
     memcpy(&number, mnl_nlmsg_get_payload(m), sizeof number);
     if (number >= 0)
         return 0;
+    if (number < -ERRNO_MAX)
+        return EBADMSG;
     const char *words = verdict_words(m, header);
     if (words != NULL)
         (void)snprintf(n->reason, sizeof n->reason, "%s (%s)", strerror(-number), words);

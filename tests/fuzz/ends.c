@@ -8,7 +8,8 @@
 
 enum {
     PUMP_MAX = 200,       /* datagrams at once; more is a conversation without end */
-    SAME_DEADLINE_MAX = 8 /* timeouts in a row without time passing */
+    SAME_DEADLINE_MAX = 8, /* timeouts in a row without time passing */
+    PIECE_MAX = 160        /* octets of a message that goes in pieces */
 };
 
 static enum err find_psk(void *ctx, const struct identity *peer, struct secret *ret)
@@ -217,7 +218,7 @@ static bool gateway_ready(struct ends *e, struct span message)
     if (ike_header_parse(message, &h) != ERR_OK)
         return false;
     if (e->gateway.session != NULL &&
-        ((e->lasting && e->gateway.up) || session_owns(e->gateway.session, h.spi_i, h.spi_r)))
+        ((e->lasting && e->gateway.up) || session_owns(e->gateway.session, &h, message)))
         return true;
     if (h.exchange != EXCHANGE_IKE_SA_INIT || h.spi_r != 0)
         return e->gateway.session != NULL;
@@ -321,18 +322,23 @@ struct ike_sa *ends_sa(const struct session *s, unsigned which)
 }
 
 void ends_seal(const struct ike_sa *sa, const struct ike_header *h, uint8_t first,
-               struct span chain, uint64_t counter, uint8_t *out, struct span *ret)
+               struct span chain, bool in_pieces, struct span *ret_train)
 {
+    static uint8_t buffer[IKE_MESSAGE_MAX], train[FRAGMENT_TRAIN_MAX];
+    static uint64_t counter = (uint64_t)1 << 40; /* no matter how often: nothing here is secret */
     struct message_writer m;
-    *ret = SPAN_EMPTY;
-    message_begin(&m, out, IKE_MESSAGE_MAX, h);
+    struct fragment_draft d;
+    *ret_train = SPAN_EMPTY;
+    message_begin(&m, buffer, sizeof(buffer), h);
     size_t at = sk_begin(&m, sa->open);
     wire_write_span(&m.w, chain);
     if (m.w.failed)
         return;
-    out[at] = first; /* the SK payload's own header names what is inside */
-    if (sk_seal(&m, at, sa->open, counter, ret) != ERR_OK)
-        *ret = SPAN_EMPTY;
+    buffer[at] = first; /* the SK payload's own header names what is inside */
+    size_t max = in_pieces ? (size_t)PIECE_MAX : SIZE_MAX;
+    if (fragment_draft_init(&d, &m, at) != ERR_OK ||
+        fragment_seal(&d, sa->open, &counter, max, train, sizeof(train), ret_train) != ERR_OK)
+        *ret_train = SPAN_EMPTY;
 }
 
 bool ends_prove(const struct ends *e, const struct ike_sa *sa, uint8_t first, uint8_t *chain,

@@ -42,7 +42,8 @@ enum ends_variant {
     ENDS_CBC = 1,       /* aes128-sha256 instead of a combined mode */
     ENDS_CHILDLESS = 2, /* the first Child SA in an exchange of its own */
     ENDS_SHORT = 4,     /* keys live for seconds */
-    ENDS_CHILD_KE = 8   /* rekeyed Child SAs with a key exchange */
+    ENDS_CHILD_KE = 8,  /* rekeyed Child SAs with a key exchange */
+    ENDS_PIECES = 16    /* for the target: what it seals goes in pieces */
 };
 void ends_init(struct ends *e, unsigned variant);
 void ends_wipe(struct ends *e);
@@ -64,10 +65,10 @@ void ends_judge(struct ends *e, struct ends_side *side);
 /* The IKE SA of a session that has keys, is alive, and is `which`-th among those; NULL for none. */
 struct ike_sa *ends_sa(const struct session *s, unsigned which);
 
-/* A message to that SA with that chain in its SK payload, sealed as its peer would. out:
- * IKE_MESSAGE_MAX octets; *ret empty where it does not fit. */
+/* A message to that SA with that chain in its SK payload, or in small pieces (fragment_train_next),
+ * sealed as its peer would. *ret_train is empty where it does not fit; good until the next call. */
 void ends_seal(const struct ike_sa *sa, const struct ike_header *h, uint8_t first,
-               struct span chain, uint64_t counter, uint8_t *out, struct span *ret);
+               struct span chain, bool in_pieces, struct span *ret_train);
 /* Put the right proof by pre-shared key into the chain's AUTH payload, where it has an ID and an
  * AUTH payload of the right size, for the peer of an SA that is waiting for it. */
 bool ends_prove(const struct ends *e, const struct ike_sa *sa, uint8_t first, uint8_t *chain,

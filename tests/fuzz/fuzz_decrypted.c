@@ -173,11 +173,11 @@ static struct ike_header header_for(const struct ike_sa *sa, uint8_t kind)
 }
 
 static void message(struct ends *e, struct ends_side *side, struct wire_reader *r, uint8_t kind,
-                    uint64_t counter)
+                    bool in_pieces)
 {
-    static uint8_t out[IKE_MESSAGE_MAX], chain[CHAIN_MAX];
+    static uint8_t chain[CHAIN_MAX];
     uint8_t first = wire_read_u8(r);
-    struct span text = fuzz_piece(r), sealed;
+    struct span text = fuzz_piece(r), train, sealed;
     const struct ike_sa *sa = ends_sa(side->session, kind & 3);
     if (sa == NULL || text.len > sizeof(chain))
         return;
@@ -187,10 +187,9 @@ static void message(struct ends *e, struct ends_side *side, struct wire_reader *
     bool waits_for_proof = sa->handshake != NULL, was_up = side->up;
     unsigned children = side->children_up, configs = side->configs;
     bool proven = ends_prove(e, sa, first, chain, text.len);
-    ends_seal(sa, &h, first, span_make(chain, text.len), counter, out, &sealed);
-    if (sealed.len == 0)
-        return;
-    ends_input(e, side, sealed);
+    ends_seal(sa, &h, first, span_make(chain, text.len), in_pieces, &train);
+    while (fragment_train_next(&train, &sealed))
+        ends_input(e, side, sealed);
     if (waits_for_proof && !proven) /* nothing is granted, and nothing used, before the proof */
         CHECK(side->children_up == children && side->configs == configs && side->up == was_up);
     CHECK(side->children_up <= children + 1);
@@ -242,12 +241,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct wire_reader r;
     wire_reader_init(&r, span_make(data, size));
     enum scene scene = wire_read_u8(&r) % SCENES;
-    ends_init(&e, wire_read_u8(&r));
+    uint8_t variant = wire_read_u8(&r);
+    ends_init(&e, variant);
     set_up(&e, scene);
     struct ends_side *side = scene < GATEWAY_INIT_ANSWERED ? &e.client : &e.gateway;
     CHECK(side->session != NULL && !side->down);
     drain(&e, side);
-    for (unsigned i = 0; wire_left(&r) > 0 && i < STEPS_MAX; i++) {
+    for (int i = 0; wire_left(&r) > 0 && i < STEPS_MAX; i++) {
         uint8_t kind = wire_read_u8(&r);
         /* bits 3 and 4: 3 a command, 2 time, else a message */
         if ((kind & 0x18) == 0x18)
@@ -255,7 +255,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         else if ((kind & 0x18) == 0x10)
             ends_wait(&e, side, (mono_ms)wire_read_u16(&r) * 4);
         else
-            message(&e, side, &r, kind, 1000000 + i);
+            message(&e, side, &r, kind, (variant & ENDS_PIECES) != 0);
         drain(&e, side);
     }
     for (int i = 0; i < SETTLE_MAX && !side->down; i++) {
