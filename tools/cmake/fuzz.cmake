@@ -4,11 +4,8 @@ if(TERN_FUZZ)
   if(NOT CMAKE_C_COMPILER_ID STREQUAL "Clang")
     message(FATAL_ERROR "TERN_FUZZ needs clang")
   endif()
-  add_library(tern_fuzz STATIC tests/fuzz/fuzz.c tests/fuzz/ends.c)
-  target_link_options(tern_fuzz PUBLIC -fsanitize=fuzzer)
-else()
-  add_library(tern_fuzz STATIC tests/fuzz/fuzz.c tests/fuzz/ends.c tests/fuzz/replay.c)
 endif()
+add_library(tern_fuzz STATIC tests/fuzz/fuzz.c tests/fuzz/ends.c)
 target_compile_definitions(tern_fuzz PRIVATE _GNU_SOURCE)
 target_link_libraries(tern_fuzz PUBLIC tern_ike tern_esp)
 
@@ -24,19 +21,18 @@ foreach(target message:ike payload:ike proposal:ike fragment:ike decrypted:ike s
                              TERN_FUZZ_DIR="${PROJECT_SOURCE_DIR}/tests/fuzz")
   target_link_libraries(fuzz_${name} PRIVATE tern_${room} tern_fuzz)
   if(TERN_FUZZ)
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
     add_test(NAME fuzz_${name} COMMAND fuzz_${name} -runs=0 -rss_limit_mb=1024
                                        ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
   else()
+    target_sources(fuzz_${name} PRIVATE tests/fuzz/replay.c)
     add_test(NAME fuzz_${name}
              COMMAND fuzz_${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
   endif()
 endforeach()
 
 # Writes the seeds: fuzz_seeds DIRECTORY
-add_executable(fuzz_seeds tests/fuzz/seeds.c)
+add_executable(fuzz_seeds tests/fuzz/seeds.c tests/fuzz/seeds_text.c tests/fuzz/seeds_packet.c)
 target_compile_definitions(fuzz_seeds PRIVATE _GNU_SOURCE
                            TERN_FUZZ_DIR="${PROJECT_SOURCE_DIR}/tests/fuzz")
 target_link_libraries(fuzz_seeds PRIVATE tern_fuzz)
-if(TERN_FUZZ)
-  target_link_options(fuzz_seeds PRIVATE -fno-sanitize=fuzzer)
-endif()
