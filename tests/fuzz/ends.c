@@ -134,7 +134,7 @@ static void judge_event(struct ends *e, struct ends_side *side, const struct ses
         side->up = true;
         break;
     case SESSION_EVENT_SEARCHING:
-        CHECK(side->is_client && side->up);
+        CHECK(side->is_client);
         break;
     case SESSION_EVENT_REDIRECT:
         CHECK(side->is_client);
@@ -211,23 +211,6 @@ static struct path turned(const struct path *path)
     return (struct path){.local = path->remote, .remote = path->local, .interface = 1};
 }
 
-/* The gateway's driver makes a session for each beginning that none owns. */
-static bool gateway_ready(struct ends *e, struct span message)
-{
-    struct ike_header h;
-    if (ike_header_parse(message, &h) != ERR_OK)
-        return false;
-    if (e->gateway.session != NULL &&
-        ((e->lasting && e->gateway.up) || session_owns(e->gateway.session, &h, message)))
-        return true;
-    if (h.exchange != EXCHANGE_IKE_SA_INIT || h.spi_r != 0)
-        return e->gateway.session != NULL;
-    session_free(e->gateway.session);
-    e->gateway = (struct ends_side){0};
-    CHECK(session_new(&e->gateway_config, &e->gateway.session) == ERR_OK);
-    return true;
-}
-
 static void input(struct ends *e, struct ends_side *side, const struct path *path,
                   struct span message)
 {
@@ -235,6 +218,40 @@ static void input(struct ends *e, struct ends_side *side, const struct path *pat
     session_input(side->session, e->now, path, span_make(copy, message.len));
     free(copy);
     ends_judge(e, side);
+}
+
+/* A beginning that is nobody's: the gateway has a session for it, and soon forgets it. */
+static void stranger(struct ends *e, const struct path *path, struct span message)
+{
+    struct ends_side side = {.is_client = false};
+    struct session_datagram d;
+    CHECK(session_new(&e->gateway_config, &side.session) == ERR_OK);
+    input(e, &side, path, message);
+    for (unsigned i = 0; ends_output(e, &side, &d); i++)
+        CHECK(i == 0); /* or we are an amplifier */
+    session_free(side.session);
+}
+
+/* The gateway's driver makes a session for each beginning that none owns. */
+static void gateway_input(struct ends *e, const struct path *path, struct span message)
+{
+    struct ends_side *side = &e->gateway;
+    struct ike_header h;
+    if (ike_header_parse(message, &h) != ERR_OK)
+        return;
+    bool begins = h.exchange == EXCHANGE_IKE_SA_INIT && h.spi_r == 0;
+    bool owned = side->session != NULL && session_owns(side->session, &h, message);
+    if (begins && !owned && e->lasting && side->session != NULL) {
+        stranger(e, path, message);
+        return;
+    }
+    if (begins && !owned) {
+        session_free(side->session);
+        *side = (struct ends_side){0};
+        CHECK(session_new(&e->gateway_config, &side->session) == ERR_OK);
+    }
+    if (side->session != NULL)
+        input(e, side, path, message);
 }
 
 void ends_input(struct ends *e, struct ends_side *side, struct span message)
@@ -257,10 +274,10 @@ void ends_deliver(struct ends *e, bool to_client, const struct path *sent_on, st
     bool marker = (to_client ? at.remote.port : at.local.port) != IKE_PORT;
     if (datagram_classify(marker, payload, &message) != DATAGRAM_IKE)
         return;
-    struct ends_side *side = to_client ? &e->client : &e->gateway;
-    if (!to_client && !gateway_ready(e, message))
-        return;
-    input(e, side, &at, message);
+    if (to_client)
+        input(e, &e->client, &at, message);
+    else
+        gateway_input(e, &at, message);
 }
 
 static bool carry(struct ends *e, struct ends_side *from)

@@ -92,8 +92,10 @@ static void text(struct span bytes, unsigned variant)
         CHECK(f.code == e && f.text[0] != '\0');
         return;
     }
-    round_trip(&l);
     CHECK(l.count > 0 && l.count <= PROPOSALS_MAX);
+    for (size_t i = 0; i < l.count; i++)
+        l.items[i].spi_len = protocol == PROTOCOL_ESP ? 4 : 0; /* which is not written in words */
+    round_trip(&l);
     for (size_t i = 0; i < l.count; i++) {
         char back[PROPOSAL_TEXT_MAX], once_more[PROPOSAL_TEXT_MAX];
         proposal_format(&l.items[i], back);

@@ -78,7 +78,10 @@ static void lie(struct ends *e, bool to_client, const struct path *sent_on, stru
 {
     const struct ends_side *side = to_client ? &e->client : &e->gateway;
     struct view before = view_of(side);
+    bool lasting = e->lasting;
+    e->lasting = true;
     ends_deliver(e, to_client, sent_on, payload);
+    e->lasting = lasting;
     check_unmoved(&before, side);
 }
 
