@@ -505,10 +505,11 @@ static void handle(struct ike_sa *sa, struct sa_input *in)
     uint32_t present = present_payloads(&in->payloads, &repeated);
     const struct transition *t =
         repeated ? NULL : find_transition(sa, header->exchange, direction, present);
-    const char *name = name_of(in);
+    const char *name = name_of(in), *kind = direction == REQUEST ? "request" : "response";
+    /* What anybody may have sent, and go on sending, must not fill a log. */
+    enum log_level level = clear ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
     if (t == NULL) {
-        log_info("%s %s was not expected here", name,
-                 direction == REQUEST ? "request" : "response");
+        log_write(level, "%s %s was not expected here", name, kind);
         if (!clear)
             syntax_failure(sa, in, direction);
         return;
@@ -517,9 +518,9 @@ static void handle(struct ike_sa *sa, struct sa_input *in)
     enum err e = t->handler(sa, in);
     if (e == ERR_OK || sa->state == SA_DEAD)
         return;
-    log_info("%s %s: %s", name, direction == REQUEST ? "request" : "response", err_text(e));
+    log_write(level, "%s %s: %s", name, kind, err_text(e));
     if (clear)
-        return; /* anybody may have sent it */
+        return;
     if (e == ERR_MEMORY || e == ERR_CRYPTO || e == ERR_STATE || e == ERR_EXHAUSTED) {
         struct fault f = {0};
         (void)fault_set(&f, e, "%s failed here: %s", name, err_text(e));
