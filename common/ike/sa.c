@@ -509,10 +509,11 @@ static void handle(struct ike_sa *sa, struct sa_input *in)
     uint32_t present = present_payloads(&in->payloads, &repeated);
     const struct transition *t =
         repeated ? NULL : find_transition(sa, header->exchange, direction, present);
-    const char *name = name_of(in);
+    const char *name = name_of(in), *kind = direction == REQUEST ? "request" : "response";
+    /* What anybody may have sent, and go on sending, must not fill a log. */
+    enum log_level level = clear ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
     if (t == NULL) {
-        log_info("%s %s was not expected here", name,
-                 direction == REQUEST ? "request" : "response");
+        log_write(level, "%s %s was not expected here", name, kind);
         if (!clear)
             syntax_failure(sa, in, direction);
         return;
@@ -521,7 +522,7 @@ static void handle(struct ike_sa *sa, struct sa_input *in)
     enum err e = t->handler(sa, in);
     if (e == ERR_OK || sa->state == SA_DEAD)
         return;
-    log_info("%s %s: %s", name, direction == REQUEST ? "request" : "response", err_text(e));
+    log_write(level, "%s %s: %s", name, kind, err_text(e));
     /* In the clear anybody may have sent it: as if it had never come. But an initiator that could
      * not send its next request waits for nothing. */
     if (clear && (!sa->initiator || sa->window.request.active))
@@ -605,7 +606,8 @@ static void no_answer(struct ike_sa *sa)
  * ways are tried. */
 static bool held(const struct ike_sa *sa)
 {
-    return sa->config->role == SESSION_INITIATOR && sa_alive(sa) && session_is_current(sa);
+    return sa->config->role == SESSION_INITIATOR && sa_alive(sa) && session_is_current(sa) &&
+           session_was_up(sa->session);
 }
 
 static void request_failed(struct ike_sa *sa, mono_ms now)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/ike/protect.h"
 #include "tests/support/pair.h"
 
@@ -436,6 +437,43 @@ END_TEST
 
 /* --- ending, and staying alive --- */
 
+static void count_line(void *ctx, enum log_level level, const char *line)
+{
+    (void)level;
+    (void)line;
+    ++*(unsigned *)ctx;
+}
+
+/* What anybody may send in the clear, as often as they like, must not fill a log: an IKE_SA_INIT
+ * message with the right SPIs and message ID that says nothing. */
+START_TEST(messages_in_the_clear_are_not_logged)
+{
+    struct session_status status;
+    unsigned lines = 0;
+    bool up = _i == 1;
+    pair_start(&pair);
+    if (up)
+        pair_pump(&pair);
+    session_status(pair.client, &status);
+    struct ike_header h = {.spi_i = status.spi_i,
+                           .spi_r = up ? status.spi_r : 1,
+                           .major = 2,
+                           .exchange = EXCHANGE_IKE_SA_INIT,
+                           .flags = up ? 0 : IKE_FLAG_RESPONSE};
+    struct message_writer m;
+    struct span message;
+    uint8_t buffer[64];
+    message_begin(&m, buffer, sizeof(buffer), &h);
+    ck_ok(message_finish(&m, &message));
+    log_to(count_line, &lines, LOG_LEVEL_INFO);
+    pair_forge_to_client(&pair, message);
+    log_to(NULL, NULL, LOG_LEVEL_ERROR);
+    ck_assert_uint_eq(lines, 0);
+    pair_pump(&pair);
+    ck_up();
+}
+END_TEST
+
 START_TEST(client_deletes)
 {
     pair_start(&pair);
@@ -654,6 +692,7 @@ int main(void)
     tcase_add_test(t, forged_group_that_was_not_offered);
     tcase_add_test(t, cookies_without_end);
     tcase_add_test(t, noise_changes_nothing);
+    tcase_add_loop_test(t, messages_in_the_clear_are_not_logged, 0, 2);
     tcase_add_test(t, client_deletes);
     tcase_add_test(t, gateway_deletes);
     tcase_add_test(t, both_delete_at_once);
