@@ -146,6 +146,7 @@ struct ike_sa {
     mono_ms retry_at;     /* after TEMPORARY_FAILURE: nothing is tried again before */
     uint32_t retries;     /* in a row */
     bool silent;          /* the outstanding request has been sent too often */
+    mono_ms hold_until;   /* and until then it goes on; MONO_NEVER */
 
     /* To be closed as soon as the window allows: with a Delete, or with this notify. */
     bool close_wanted;
