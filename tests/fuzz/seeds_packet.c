@@ -60,15 +60,43 @@ static void ipv6(uint8_t next, struct span text)
     wire_write_span(&w, text);
 }
 
-static const uint8_t syn[] = {0x12, 0x34, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x70, 2, 255, 255,
-                              0,    0,    0, 0,  1, 1, 2, 4, 5, 180, 0, 0};
+static const uint8_t syn[] = {0x12, 0x34, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0,   0x70, 2,
+                              255,  255,  0, 0,  0, 0, 1, 1, 2, 4, 5, 180, 0,    0};
 static const uint8_t udp[] = {0, 53, 0, 53, 0, 12, 0, 0, 1, 2, 3, 4};
 static const uint8_t echo[] = {8, 0, 0, 0, 0, 1, 0, 1};
 static const uint8_t unreachable[] = {3, 4, 0, 0, 0, 0, 5, 0, 0x45, 0, 0, 20};
-static const uint8_t extended[] = {IPPROTO_DSTOPTS, 0, 1, 4, 0, 0, 0, 0,
-                                   IPPROTO_FRAGMENT, 0, 0, 0, 0, 0, 0, 0,
-                                   IPPROTO_UDP, 0, 0, 1, 0, 0, 0, 9,
-                                   0, 53, 0, 53, 0, 8, 0, 0};
+static const uint8_t extended[] = {IPPROTO_DSTOPTS,
+                                   0,
+                                   1,
+                                   4,
+                                   0,
+                                   0,
+                                   0,
+                                   0,
+                                   IPPROTO_FRAGMENT,
+                                   0,
+                                   0,
+                                   0,
+                                   0,
+                                   0,
+                                   0,
+                                   0,
+                                   IPPROTO_UDP,
+                                   0,
+                                   0,
+                                   1,
+                                   0,
+                                   0,
+                                   0,
+                                   9,
+                                   0,
+                                   53,
+                                   0,
+                                   53,
+                                   0,
+                                   8,
+                                   0,
+                                   0};
 static const uint8_t later[] = {IPPROTO_UDP, 0, 0, 0x08, 0, 0, 0, 9, 1, 2, 3, 4};
 
 static void packet_with(unsigned n)
@@ -301,15 +329,19 @@ static void datagram(unsigned kind)
 
 static void netlink_seeds(void)
 {
-    static const uint8_t order[][8] = {{0, 1}, {2, 2, 2, 2}, {3, 2, 3, 0, 0, 3, 2, 3}, {0, 3},
-                                       {3},    {4, 2, 2, 2}, {5, 0, 1}};
+    static const uint8_t order[][8] = {
+        {0, 1}, {2, 2, 2, 2}, {3, 2, 3, 0, 0, 3, 2, 3}, {0, 3}, {3}, {4, 2, 2, 2}, {5, 0, 1}};
     for (uint8_t what = 0; what < 4; what++) {
         for (unsigned i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
             begin();
             wire_write_u8(&w, what);
             for (size_t j = 0; j < sizeof(order[i]) && (j == 0 || order[i][j] != 0 || i == 2); j++)
                 datagram(order[i][j]);
-            end("netlink", what == 0 ? "route" : what == 1 ? "table" : what == 2 ? "clean" : "watch",
+            end("netlink",
+                what == 0   ? "route"
+                : what == 1 ? "table"
+                : what == 2 ? "clean"
+                            : "watch",
                 i);
         }
     }
@@ -327,33 +359,32 @@ static void payload(uint8_t codec, const char *name, unsigned n, struct span bod
 
 static void payload_seeds(void)
 {
-    static const uint8_t redirect_v4[] = {0, 0, 0x40, 0x17, 1, 4, 192, 0, 2, 1, 1, 2, 3, 4,
-                                          5, 6, 7,    8,    9, 0, 1,   2, 3, 4, 5, 6};
+    static const uint8_t redirect_v4[] = {0, 0, 0x40, 0x17, 1, 4, 192, 0, 2, 1, 1, 2, 3,
+                                          4, 5, 6,    7,    8, 9, 0,   1, 2, 3, 4, 5, 6};
     static const uint8_t redirect_v6[] = {0, 0, 0x40, 0x17, 2, 16, 0x20, 1, 13, 0xb8, 0,
                                           0, 0, 0,    0,    0, 0,  0,    0, 0,  0,    1};
     static const uint8_t redirect_name[] = {0, 0, 0x40, 0x17, 3, 5, 'g', 'w', '.', 'e', 'x'};
     static const uint8_t notify_spi[] = {3, 4, 0x40, 9, 1, 2, 3, 4};
     static const uint8_t delete_esp[] = {3, 4, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8};
     static const uint8_t delete_ike[] = {1, 0, 0, 0};
-    static const uint8_t ts_v6[] = {3, 0,    0,   0,    8,  58, 0, 40, 0, 0, 255, 255, 0x20, 1, 13,
-                                    0xb8, 0, 0,    0,   0,  0,  0, 0,  0, 0, 0,   0,   1,    0x20, 1,
-                                    13, 0xb8, 0,   0,   0,  0,  0, 0,  0, 0, 0,   0,   0,    9,
-                                    7,  6,    0,   16,  0,  80, 0, 80, 10, 0, 0,  1,   10,   0, 0, 9,
-                                    99, 0,    0,   8,   1,  2,  3, 4};
-    static const uint8_t cp_all[] = {2,    0, 0, 0, 0, 1, 0, 4, 10, 7,   0,   2,   0,    2, 0, 4,
-                                     255,  255, 255, 0, 0, 3, 0, 4, 10, 9, 0, 53,  0,    13, 0, 8,
-                                     10,   9, 0, 0, 255, 255, 0, 0, 0,  25,  0,   4, 'e', 'x', '.', 'a',
-                                     0,    8, 0, 17, 0x20, 1, 13, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0,
-                                     0,    0, 0, 7, 64, 0, 10, 0, 16, 0x20, 1, 13, 0xb8, 0, 0, 0,
-                                     0,    0, 0, 0, 0, 0, 0, 0, 8, 0, 15, 0, 17, 0x20, 1, 13,
-                                     0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 48, 0, 7,
-                                     0,    1, 'x'};
+    static const uint8_t ts_v6[] = {
+        3, 0,  0, 0,  8, 58,   0,  40, 0,    0, 255, 255, 0x20, 1, 13, 0xb8, 0, 0, 0, 0, 0, 0, 0,
+        0, 0,  0, 0,  1, 0x20, 1,  13, 0xb8, 0, 0,   0,   0,    0, 0,  0,    0, 0, 0, 0, 9, 7, 6,
+        0, 16, 0, 80, 0, 80,   10, 0,  0,    1, 10,  0,   0,    9, 99, 0,    0, 8, 1, 2, 3, 4};
+    static const uint8_t cp_all[] = {
+        2, 0,  0, 0, 0,   1,   0,   4,   10, 7,  0,  2,  0,    2,    0,  4,    255,  255, 255, 0,
+        0, 3,  0, 4, 10,  9,   0,   53,  0,  13, 0,  8,  10,   9,    0,  0,    255,  255, 0,   0,
+        0, 25, 0, 4, 'e', 'x', '.', 'a', 0,  8,  0,  17, 0x20, 1,    13, 0xb8, 0,    0,   0,   0,
+        0, 0,  0, 0, 0,   0,   0,   7,   64, 0,  10, 0,  16,   0x20, 1,  13,   0xb8, 0,   0,   0,
+        0, 0,  0, 0, 0,   0,   0,   0,   8,  0,  15, 0,  17,   0x20, 1,  13,   0xb8, 0,   0,   0,
+        0, 0,  0, 0, 0,   0,   0,   0,   0,  48, 0,  7,  0,    1,    'x'};
     static const uint8_t cp_ask[] = {1, 0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 8, 0, 0, 0, 10, 0, 0};
     static const uint8_t eap_identity[] = {1, 7, 0, 6, 1, 'a'};
     static const uint8_t eap_success[] = {3, 7, 0, 4};
-    static const uint8_t id_dn[] = {9, 0, 0, 0, 0x30, 14, 0x31, 12, 0x30, 10, 6, 3,
-                                    85, 4, 3, 12, 3, 'a', 'b', 'c'};
-    static const uint8_t id_v6[] = {5, 0, 0, 0, 0x20, 1, 13, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    static const uint8_t id_dn[] = {9, 0, 0,  0, 0x30, 14, 0x31, 12,  0x30, 10,
+                                    6, 3, 85, 4, 3,    12, 3,    'a', 'b',  'c'};
+    static const uint8_t id_v6[] = {5, 0, 0, 0, 0x20, 1, 13, 0xb8, 0, 0,
+                                    0, 0, 0, 0, 0,    0, 0,  0,    0, 1};
     static const uint8_t cert[] = {4, 0x30, 0};
     payload(6, "redirect", 0, SPAN_OF(redirect_v4));
     payload(6, "redirect", 1, SPAN_OF(redirect_v6));
