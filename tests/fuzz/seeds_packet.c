@@ -1,5 +1,6 @@
 /* Seeds of what is laid out by hand: inner packets, ESP, pieces of messages, netlink answers, and
  * payloads that no exchange of ours holds. */
+#include <stddef.h>
 #include <string.h>
 
 #include <netinet/in.h>
@@ -320,6 +321,22 @@ static void datagram(unsigned kind)
     case 4:
         verdict(NLMSG_DONE, -4, "interrupted");
         break;
+    case 6: /* neither means anything to us */
+        answer_end(answer_begin(NLMSG_NOOP, 0));
+        answer_end(answer_begin(NLMSG_OVERRUN, NLM_F_DUMP_INTR));
+        break;
+    case 7: /* cut short */
+        answer_end(answer_begin(NLMSG_ERROR, 0));
+        break;
+    case 8:
+        answer_end(answer_begin(NLMSG_DONE, 0));
+        break;
+    case 9: /* our request echoed, with a length that it cannot have */
+        verdict(NLMSG_ERROR, -1, "a");
+        memset(seed + from + sizeof(struct nlmsghdr) + sizeof(int), 0, sizeof(uint32_t));
+        memset(seed + from + offsetof(struct nlmsghdr, nlmsg_flags), NLM_F_ACK_TLVS >> 8, 2);
+        seed[from + offsetof(struct nlmsghdr, nlmsg_flags)] = 0;
+        break;
     default:
         route_answer(RTM_NEWROUTE, 100);
         verdict(NLMSG_ERROR, 0, NULL);
@@ -329,12 +346,14 @@ static void datagram(unsigned kind)
 
 static void netlink_seeds(void)
 {
-    static const uint8_t order[][8] = {
-        {0, 1}, {2, 2, 2, 2}, {3, 2, 3, 0, 0, 3, 2, 3}, {0, 3}, {3}, {4, 2, 2, 2}, {5, 0, 1}};
+    static const uint8_t order[][8] = {{0, 1},       {2, 2, 2, 2}, {3, 2, 3, 0, 0, 3, 2, 3},
+                                       {0, 3},       {3},          {4, 2, 2, 2},
+                                       {5, 0, 1},    {6, 0},       {7},
+                                       {8, 8, 8, 8}, {9}};
     for (uint8_t what = 0; what < 4; what++) {
         for (unsigned i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
             begin();
-            wire_write_u8(&w, what);
+            wire_write_u8(&w, i == 5 ? what | 0x40 : what);
             for (size_t j = 0; j < sizeof(order[i]) && (j == 0 || order[i][j] != 0 || i == 2); j++)
                 datagram(order[i][j]);
             end("netlink",
@@ -402,6 +421,25 @@ static void payload_seeds(void)
     payload(2, "certificate", 0, SPAN_OF(cert));
 }
 
+/* More than fits a line for people. */
+static void many_selectors(void)
+{
+    enum { MANY = 32 };
+    begin();
+    wire_write_u8(&w, 8);
+    wire_write_u8(&w, MANY);
+    wire_write_zeros(&w, 3);
+    for (uint64_t i = 0; i < MANY; i++) {
+        wire_write_u32(&w, 0x08060028);
+        wire_write_u32(&w, 0x00010002);
+        for (int end_of = 0; end_of < 2; end_of++) {
+            wire_write_u64(&w, 0x20010db8123456ff);
+            wire_write_u64(&w, 0xabcdef0100000000 + i * 16 + (end_of ? 7u : 1u));
+        }
+    }
+    end("payload", "selectors-many", 0);
+}
+
 static void proposal_seeds(void)
 {
     static struct proposal_list l;
@@ -418,6 +456,42 @@ static void proposal_seeds(void)
     }
 }
 
+/* Notices and requests of strangers, right and nearly right. */
+static void stray_seeds(void)
+{
+    static const struct {
+        uint64_t spi_i, spi_r;
+        uint8_t next, version, exchange, flags;
+        size_t len;
+    } shapes[] = {
+        {1, 2, PAYLOAD_NOTIFY, 0x20, EXCHANGE_INFORMATIONAL, 0x20, 12},
+        {1, 2, PAYLOAD_NOTIFY, 0x20, EXCHANGE_INFORMATIONAL, 0, 300},
+        {1, 2, PAYLOAD_NOTIFY, 0x10, EXCHANGE_INFORMATIONAL, 0x20, 12},
+        {1, 2, PAYLOAD_SK, 0x20, EXCHANGE_INFORMATIONAL, 0x08, 40},
+        {0, 2, PAYLOAD_SK, 0x20, EXCHANGE_INFORMATIONAL, 0x08, 40},
+        {1, 0, PAYLOAD_SK, 0x20, EXCHANGE_INFORMATIONAL, 0x08, 40},
+        {1, 2, PAYLOAD_SK, 0x20, EXCHANGE_IKE_SA_INIT, 0x08, 40},
+        {1, 2, PAYLOAD_SK, 0x30, EXCHANGE_INFORMATIONAL, 0x08, 40},
+    };
+    for (unsigned i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        begin();
+        wire_write_u8(&w, 0);
+        wire_write_u64(&w, shapes[i].spi_i);
+        wire_write_u64(&w, shapes[i].spi_r);
+        wire_write_u8(&w, shapes[i].next);
+        wire_write_u8(&w, shapes[i].version);
+        wire_write_u8(&w, shapes[i].exchange);
+        wire_write_u8(&w, shapes[i].flags);
+        wire_write_u32(&w, 0);
+        wire_write_u32(&w, (uint32_t)(IKE_HEADER_LEN + shapes[i].len));
+        wire_write_u16(&w, 0);
+        wire_write_u16(&w, (uint16_t)shapes[i].len);
+        wire_write_u32(&w, NOTIFY_INVALID_SPI);
+        wire_write_zeros(&w, shapes[i].len - 8);
+        end("datagram", "stray", i);
+    }
+}
+
 void seeds_of_packets(void)
 {
     packet_seeds();
@@ -425,5 +499,7 @@ void seeds_of_packets(void)
     fragment_seeds();
     netlink_seeds();
     payload_seeds();
+    many_selectors();
+    stray_seeds();
     proposal_seeds();
 }

@@ -63,6 +63,11 @@ static const char *const texts[] = {
     "1.2.3.4/33",
     "999.1.1.1",
     "emailAddress=a@b, DC=example",
+    /* what would end a line, turn the text around, or is no character */
+    "\xe2\x80\xa8 \xe2\x80\xa9",
+    "\xd8\x9c\xe2\x80\x8e\xe2\x80\x8f",
+    "\xe2\x80\xaa\xe2\x80\xae\xe2\x81\xa6\xe2\x81\xa9",
+    "\xc2\x85\xf0\x9f\x98\x80\xed\xa0\x80\xff\xc0\x80",
 };
 
 static const char *const requests[] = {
