@@ -144,6 +144,32 @@ void hostile_send_sealed(struct hostile *h, const struct ike_header *header,
     hostile_send_bytes(h, span_make(bytes, len));
 }
 
+void hostile_send_inner(struct hostile *h, const struct ike_header *header, uint8_t first,
+                        struct span inner)
+{
+    static uint8_t bytes[IKE_MESSAGE_MAX];
+    struct message_writer m;
+    struct span message;
+    message_begin(&m, bytes, sizeof(bytes), header);
+    size_t at = sk_begin(&m, h->sa.seal);
+    wire_patch_u8(&m.w, at, first);
+    wire_write_span(&m.w, inner);
+    ck_ok(sk_seal(&m, at, h->sa.seal, h->sa.counter++, &message));
+    hostile_send_bytes(h, message);
+}
+
+size_t hostile_flatten(const struct hostile_chain *c, uint8_t out[IKE_MESSAGE_MAX])
+{
+    static uint8_t bytes[IKE_MESSAGE_MAX];
+    static const struct ike_header none;
+    struct message_writer m;
+    message_begin(&m, bytes, sizeof(bytes), &none);
+    write_chain(&m, c);
+    ck_assert(!m.w.failed);
+    memcpy(out, bytes + IKE_HEADER_LEN, m.w.len - IKE_HEADER_LEN);
+    return m.w.len - IKE_HEADER_LEN;
+}
+
 void hostile_send_pieces(struct hostile *h, const struct ike_header *header,
                          const struct hostile_chain *c, uint16_t total, uint32_t which)
 {
@@ -279,6 +305,8 @@ bool hostile_receive(struct hostile *h, struct hostile_message *m)
     uint8_t first = m->header.next_payload, bad;
     const struct hostile_sa *sa = sa_of(h, &m->header);
     m->sealed = first == PAYLOAD_SK || first == PAYLOAD_SKF;
+    if (m->sealed && sa->open == NULL) /* before hostile_advance has made our keys */
+        return true;
     if (first == PAYLOAD_SK)
         open_whole(m, sa->open);
     else if (first == PAYLOAD_SKF)

@@ -101,6 +101,11 @@ void hostile_send_clear(struct hostile *h, const struct ike_header *header,
                         const struct hostile_chain *c);
 void hostile_send_sealed(struct hostile *h, const struct ike_header *header,
                          const struct hostile_chain *c);
+/* Sealed, with these octets as what is inside. */
+void hostile_send_inner(struct hostile *h, const struct ike_header *header, uint8_t first,
+                        struct span inner);
+/* A chain as octets; returns their number. */
+size_t hostile_flatten(const struct hostile_chain *c, uint8_t out[IKE_MESSAGE_MAX]);
 /* Cut into that many pieces; bit i of `which` set: piece i + 1 is sent. */
 void hostile_send_pieces(struct hostile *h, const struct ike_header *header,
                          const struct hostile_chain *c, uint16_t total, uint32_t which);
@@ -120,7 +125,7 @@ void hostile_run(struct hostile *h, mono_ms until);
 /* --- what it says --- */
 
 /* The next datagram; false where there is none. Fails the test where it is no proper message. A
- * request is kept in h->request. */
+ * request is kept in h->request. What is sealed is opened once there are keys. */
 bool hostile_receive(struct hostile *h, struct hostile_message *m);
 /* There must be one, of that exchange and direction. */
 void hostile_expect(struct hostile *h, struct hostile_message *m, uint8_t exchange, bool response);
