@@ -4,13 +4,15 @@
 
 #include "tests/support/hostile.h"
 
-static const char *const inside[] = {"10.7.0.2/32", "10.9.0.0/24"}; /* the client's, the gateway's */
+static const char *const inside[] = {"10.7.0.2/32",
+                                     "10.9.0.0/24"}; /* the client's, the gateway's */
 
 /* --- chains --- */
 
 void hostile_insert(struct hostile_chain *c, size_t at, uint8_t type, struct span body)
 {
-    ck_assert(c->count < HOSTILE_PAYLOADS_MAX && body.len <= HOSTILE_BODY_MAX && at <= c->count);
+    if (c->count == HOSTILE_PAYLOADS_MAX || body.len > HOSTILE_BODY_MAX || at > c->count)
+        ck_abort_msg("a payload that does not fit");
     memmove(&c->items[at + 1], &c->items[at], (c->count - at) * sizeof(c->items[0]));
     c->count++;
     c->items[at].type = type;
@@ -143,7 +145,8 @@ static uint64_t get_spi(const struct proposal *p)
 static const struct payload *must_have(const struct hostile_message *m, uint8_t type)
 {
     const struct payload *p = payload_find(&m->payloads, type);
-    ck_assert_msg(p != NULL, "no payload of type %u", type);
+    if (p == NULL)
+        ck_abort_msg("no payload of type %u", type);
     return p;
 }
 
@@ -246,8 +249,7 @@ static void add_auth(struct hostile *h, struct hostile_chain *c)
 {
     static uint8_t octets[IKE_MESSAGE_MAX];
     const struct hostile_message *own = h->as_gateway ? &h->init_response : &h->init_request;
-    const struct hostile_payload *id =
-        hostile_find(c, h->as_gateway ? PAYLOAD_ID_R : PAYLOAD_ID_I);
+    const struct hostile_payload *id = hostile_find(c, h->as_gateway ? PAYLOAD_ID_R : PAYLOAD_ID_I);
     struct span signed_octets, other_nonce = h->as_gateway ? span_make(h->nonce_i, h->nonce_i_len)
                                                            : span_make(h->nonce_r, h->nonce_r_len);
     uint8_t auth[PRF_OUT_MAX];

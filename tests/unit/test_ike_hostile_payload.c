@@ -1,6 +1,6 @@
-/* Every message of every exchange, in both directions, with its payloads left out, emptied, doubled,
- * cut, disordered, and with others among them: what is wrong is refused as RFC 7296 says, and what
- * need not be understood does no harm. */
+/* Every message of every exchange, in both directions, with its payloads left out, emptied,
+ * doubled, cut, disordered, and with others among them: what is wrong is refused as RFC 7296 says,
+ * and what need not be understood does no harm. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,7 +72,9 @@ static void prepare(bool as_gateway, enum kind kind)
 {
     hostile_wipe(&hostile);
     hostile_init(&hostile, as_gateway);
-    hostile_reach(&hostile, kind == INIT ? HOSTILE_BEGUN : kind == AUTH ? HOSTILE_KEYED : HOSTILE_UP);
+    hostile_reach(&hostile, kind == INIT   ? HOSTILE_BEGUN
+                            : kind == AUTH ? HOSTILE_KEYED
+                                           : HOSTILE_UP);
     if (kind <= AUTH)
         hostile_next(&hostile, &header, &chain);
     else if (kind == GRANT_CHILD || kind == GRANT_IKE || kind == GRANT_INFORMATION)
@@ -96,12 +98,12 @@ static bool is_request(void)
 
 /* What came of it. */
 struct outcome {
-    bool granted;       /* as after a good message */
-    bool answered;      /* got: the response */
-    bool deleted;       /* the session deletes the IKE SA */
-    bool alive;         /* the IKE SA stands */
-    uint16_t refusal;   /* the notify that was the answer, and alone; 0: none */
-    struct span datum;  /* of it */
+    bool granted;      /* as after a good message */
+    bool answered;     /* got: the response */
+    bool deleted;      /* the session deletes the IKE SA */
+    bool alive;        /* the IKE SA stands */
+    uint16_t refusal;  /* the notify that was the answer, and alone; 0: none */
+    struct span datum; /* of it */
 };
 
 static void read_answer(struct outcome *o)
@@ -112,8 +114,7 @@ static void read_answer(struct outcome *o)
     ck_assert_uint_eq(got.header.message_id, header.message_id);
     ck_assert_uint_eq(got.header.exchange, header.exchange);
     o->answered = true;
-    if (notify_find_error(&got.payloads, &n) &&
-        payload_find(&got.payloads, PAYLOAD_AUTH) == NULL) {
+    if (notify_find_error(&got.payloads, &n) && payload_find(&got.payloads, PAYLOAD_AUTH) == NULL) {
         hostile_ck_notify_alone(&got, n.type); /* RFC 7296 2.21.2 */
         o->refusal = n.type;
         o->datum = n.data;
@@ -357,8 +358,7 @@ END_TEST
 /* A shorter nonce is a nonce, of which other keys come; a configuration may lack its last part. */
 static bool may_be_cut(uint8_t type, size_t len)
 {
-    return may_be_spoilt(type) || type == PAYLOAD_CP ||
-           (type == PAYLOAD_NONCE && len >= NONCE_MIN);
+    return may_be_spoilt(type) || type == PAYLOAD_CP || (type == PAYLOAD_NONCE && len >= NONCE_MIN);
 }
 
 START_TEST(every_short_length)

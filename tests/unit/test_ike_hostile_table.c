@@ -173,9 +173,9 @@ START_TEST(no_length_makes_it_authentic)
         for (unsigned n = 0; n < 2 * 2 * EXCHANGES; n++) {
             uint8_t exchange = exchanges[n / 4];
             bool response = n / 2 % 2 == 1;
-            struct ike_header header = hostile_header(
-                &hostile, exchange, response,
-                response ? hostile.request.header.message_id : hostile.sa.next_id);
+            struct ike_header header =
+                hostile_header(&hostile, exchange, response,
+                               response ? hostile.request.header.message_id : hostile.sa.next_id);
             if (state == BEGUN && exchange == EXCHANGE_IKE_SA_INIT)
                 continue;
             chain.count = 0;
