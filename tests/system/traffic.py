@@ -2,11 +2,15 @@
 
 traffic.py serve [ADDRESS]...         a TCP server on port 7000 of all addresses; prints `ready`
 traffic.py send|receive ADDRESS SIZE  move SIZE bytes; prints the SHA-256 if both ends agree
+traffic.py flow ADDRESS               receive until stdin ends, and see that all of it is right;
+                                      prints `ready`, and at the end how many bytes
 """
 
+import contextlib
 import hashlib
 import pathlib
 import random
+import select
 import socket
 import struct
 import subprocess
@@ -15,18 +19,24 @@ import threading
 
 PORT = 7000
 CHUNK = 1 << 18
+# What a flow has on its way at most: less than the queues of the lab hold, so that none of it is
+# lost and what shares them is not either.
+FLOW_WINDOW = 128 << 10
+
+
+def chunks(size):
+    """size bytes, no two chunks alike."""
+    block = random.Random(size).randbytes(CHUNK)
+    for at in range(0, size, CHUNK):
+        yield (struct.pack(">Q", at) + block)[:min(CHUNK, size - at)]
 
 
 def produce(sock, size):
-    """Send size bytes, no two chunks alike; returns their digest."""
-    block = random.Random(size).randbytes(CHUNK)
+    """Send size bytes; returns their digest."""
     digest = hashlib.sha256()
-    sent = 0
-    while sent < size:
-        data = (struct.pack(">Q", sent) + block)[:min(CHUNK, size - sent)]
+    for data in chunks(size):
         digest.update(data)
         sock.sendall(data)
-        sent += len(data)
     return digest.digest()
 
 
@@ -51,6 +61,11 @@ def exactly(sock, size):
 def answer(sock):
     with sock:
         direction, size = struct.unpack(">cQ", exactly(sock, 9))
+        if direction == b"f":
+            with contextlib.suppress(ConnectionError):  # it ends as the client likes
+                for data in chunks(size):
+                    sock.sendall(data)
+            return
         digest = (consume if direction == b"s" else produce)(sock, size)
         sock.sendall(digest)
 
@@ -73,6 +88,30 @@ def transfer(direction, address, size):
         print("the two ends saw different bytes", file=sys.stderr)
         return 1
     print(ours.hex())
+    return 0
+
+
+def flow(address):
+    size = 1 << 62
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, FLOW_WINDOW)
+        sock.settimeout(20)
+        sock.connect((address, PORT))
+        sock.sendall(struct.pack(">cQ", b"f", size))
+        print("ready", flush=True)
+        received = 0
+        for expected in chunks(size):
+            if select.select([sys.stdin], [], [], 0)[0]:
+                break
+            data = memoryview(expected)
+            while data:
+                got = sock.recv(len(data))
+                if not got or got != data[:len(got)]:
+                    print(f"wrong or no bytes after {received} right ones", file=sys.stderr)
+                    return 1
+                data = data[len(got):]
+                received += len(got)
+    print(received)
     return 0
 
 
@@ -101,5 +140,7 @@ class Intranet:
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve()
+    elif sys.argv[1] == "flow":
+        sys.exit(flow(sys.argv[2]))
     else:
         sys.exit(transfer(sys.argv[1], sys.argv[2], int(sys.argv[3])))
