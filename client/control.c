@@ -81,20 +81,34 @@ static void on_written(uv_write_t *request, int status)
     peer_close(request->data);
 }
 
-static void answer(struct control_peer *p, const json_t *request)
+char *control_answer(control_handler *handler, void *ctx, const char *line, size_t len,
+                     size_t *ret_len)
+{
+    char *text = NULL;
+    json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+    if (json_is_object(request)) {
+        json_t *reply = handler(ctx, request);
+        text = json_dumps(reply, JSON_COMPACT | JSON_PRESERVE_ORDER);
+        json_decref(reply);
+    }
+    json_decref(request);
+    if (text == NULL)
+        return NULL;
+    *ret_len = strlen(text);
+    text[(*ret_len)++] = '\n'; /* in the place of the terminating zero */
+    return text;
+}
+
+static void answer(struct control_peer *p, size_t line_len)
 {
     struct control *c = p->control;
-    json_t *reply = c->handler(c->ctx, request);
-    char *text = json_dumps(reply, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    json_decref(reply);
-    if (text == NULL) {
+    size_t len;
+    p->answer = control_answer(c->handler, c->ctx, p->request, line_len, &len);
+    if (p->answer == NULL) {
         peer_close(p);
         return;
     }
-    size_t len = strlen(text);
-    text[len++] = '\n'; /* in the place of the terminating zero */
-    p->answer = text;
-    uv_buf_t buf = uv_buf_init(text, (unsigned)len);
+    uv_buf_t buf = uv_buf_init(p->answer, (unsigned)len);
     p->write.data = p;
     if (uv_write(&p->write, (uv_stream_t *)&p->pipe, &buf, 1, on_written) != 0)
         peer_close(p);
@@ -122,13 +136,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     if (end == NULL)
         return;
     uv_read_stop(stream);
-    json_t *request =
-        json_loadb(p->request, (size_t)(end - p->request), JSON_REJECT_DUPLICATES, NULL);
-    if (json_is_object(request))
-        answer(p, request);
-    else
-        peer_close(p);
-    json_decref(request);
+    answer(p, (size_t)(end - p->request));
 }
 
 /* The same user or root, whoever could open the socket. */

@@ -23,6 +23,10 @@ typedef json_t *control_handler(void *ctx, const json_t *request);
 CHECKED enum err control_open(uv_loop_t *loop, const struct runtime *r, const char *name,
                               control_handler *handler, void *ctx, struct control **ret,
                               struct fault *f);
+/* The answer to one line (without its end), with its own end of line and nothing behind it: free()
+ * it. NULL where the line is no JSON object. */
+char *control_answer(control_handler *handler, void *ctx, const char *line, size_t len,
+                     size_t *ret_len);
 /* Closes all; frees after the loop has run its close callbacks. NULL is fine. */
 void control_close(struct control *c);
 

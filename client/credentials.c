@@ -51,11 +51,17 @@ static void load_secret_file(struct loading *l, enum profile_key key, const char
     size_t len = bytes.len;
     while (len > 0 && (bytes.data[len - 1] == '\n' || bytes.data[len - 1] == '\r'))
         len--;
+    enum err e = secret_set_shared_key(out, span_make(bytes.data, len));
     if (len == 0)
         fault_list_add(l->faults, l->p->lines[key], "%s is empty", name);
-    else if (secret_set(out, span_make(bytes.data, len)) != ERR_OK)
+    else if (e == ERR_LIMIT)
         fault_list_add(l->faults, l->p->lines[key], "the key in %s is longer than %d octets", name,
                        (int)SECRET_MAX);
+    else if (e != ERR_OK)
+        fault_list_add(l->faults, l->p->lines[key],
+                       "the key in %s begins with 0x and goes on with something else than pairs of "
+                       "hexadecimal digits",
+                       name);
     file_bytes_wipe(&bytes);
 }
 

@@ -59,6 +59,17 @@ static void take_secret(struct reading *r, const char *value, struct secret *out
         FAULT(r, "%s is longer than %d octets", r->key, (int)SECRET_MAX);
 }
 
+static void take_shared_key(struct reading *r, const char *value, struct secret *out)
+{
+    enum err e = secret_set_shared_key(out, span_text(value));
+    if (e == ERR_LIMIT)
+        FAULT(r, "%s is longer than %d octets", r->key, (int)SECRET_MAX);
+    else if (e != ERR_OK)
+        FAULT(r,
+              "%s begins with 0x and goes on with something else than pairs of hexadecimal digits",
+              r->key);
+}
+
 static void take_bool(struct reading *r, const char *value, bool *out)
 {
     if (value_bool(value, out) != ERR_OK)
@@ -142,7 +153,7 @@ static void gateway_ca(struct reading *r, const char *value)
 
 static void gateway_psk(struct reading *r, const char *value)
 {
-    take_secret(r, value, &r->p->gateway_psk);
+    take_shared_key(r, value, &r->p->gateway_psk);
 }
 
 static void gateway_psk_file(struct reading *r, const char *value)
@@ -173,7 +184,7 @@ static void local_authentication(struct reading *r, const char *value)
 
 static void local_psk(struct reading *r, const char *value)
 {
-    take_secret(r, value, &r->p->psk);
+    take_shared_key(r, value, &r->p->psk);
 }
 
 static void local_psk_file(struct reading *r, const char *value)

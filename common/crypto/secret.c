@@ -20,6 +20,40 @@ enum err secret_set(struct secret *s, struct span bytes)
     return ERR_OK;
 }
 
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static enum err set_hex(struct secret *s, struct span digits)
+{
+    secret_wipe(s);
+    if (digits.len == 0 || digits.len % 2 != 0)
+        return ERR_MALFORMED;
+    if (digits.len / 2 > SECRET_MAX)
+        return ERR_LIMIT;
+    for (size_t i = 0; i < digits.len; i += 2) {
+        int high = hex_digit(digits.data[i]), low = hex_digit(digits.data[i + 1]);
+        if (high < 0 || low < 0) {
+            secret_wipe(s);
+            return ERR_MALFORMED;
+        }
+        s->data[s->len++] = (uint8_t)(high << 4 | low);
+    }
+    return ERR_OK;
+}
+
+enum err secret_set_shared_key(struct secret *s, struct span text)
+{
+    if (text.len >= 2 && text.data[0] == '0' && text.data[1] == 'x')
+        return set_hex(s, span_make(text.data + 2, text.len - 2));
+    return secret_set(s, text);
+}
+
 struct span secret_span(const struct secret *s)
 {
     return span_make(s->data, s->len);

@@ -15,6 +15,10 @@ struct secret {
 
 /* ERR_LIMIT beyond SECRET_MAX (and *s is left empty). */
 CHECKED enum err secret_set(struct secret *s, struct span bytes);
+/* A pre-shared key as people write it (RFC 7296 2.15): its octets as they are; or, after "0x", in
+ * hexadecimal. ERR_LIMIT; ERR_MALFORMED where "0x" is not followed by pairs of digits alone. *s is
+ * left empty on errors. */
+CHECKED enum err secret_set_shared_key(struct secret *s, struct span text);
 struct span secret_span(const struct secret *s); /* borrowed */
 void secret_wipe(struct secret *s);
 

@@ -184,11 +184,16 @@ enum err child_install(struct ike_sa *sa, mono_ms now, const struct child_terms 
     return ERR_OK;
 }
 
-void child_discard(struct ike_sa *sa, uint32_t spi_in)
+void child_discard(struct ike_sa *sa, mono_ms now, uint32_t spi_in)
 {
     struct child_sa *c = child_new(sa, spi_in);
-    if (c == NULL)
-        return; /* it stays with the peer until the IKE SA goes */
+    if (c == NULL) {
+        /* The peer would send by what nobody here can open: better no IKE SA than that. */
+        struct fault f = {0};
+        (void)fault_set(&f, ERR_MEMORY, "no memory to delete a Child SA that the peer has");
+        sa_close(sa, now, SESSION_DOWN_INTERNAL, &f, 0);
+        return;
+    }
     c->state = CHILD_REPLACED;
     c->delete_wanted = true;
 }
@@ -316,7 +321,7 @@ mono_ms children_next_timeout(const struct ike_sa *sa)
 static void child_expired(struct child_sa *c, mono_ms now)
 {
     c->expires_at = MONO_NEVER;
-    if (c->state == CHILD_LINGERING || !sa_alive(c->sa)) {
+    if (c->state == CHILD_LINGERING) {
         child_remove(c);
         return;
     }

@@ -172,7 +172,7 @@ static enum err read_terms(struct ike_sa *sa, const struct sa_input *in, const s
 static enum err unusable(struct ike_sa *sa, mono_ms now, struct child_sa *old, enum err e)
 {
     log_warn("the peer's answer makes no usable Child SA: %s", err_text(e));
-    child_discard(sa, sa->task.new_spi_in);
+    child_discard(sa, now, sa->task.new_spi_in);
     if (old != NULL && old->state == CHILD_REKEYING)
         old->state = CHILD_INSTALLED;
     sa_retry_later(sa, now);
@@ -198,7 +198,7 @@ enum err child_response_in(struct ike_sa *sa, struct sa_input *in)
     if (task->kind != TASK_NEW_CHILD && task->kind != TASK_REKEY_CHILD)
         return ERR_MALFORMED;
     if (task->kind == TASK_REKEY_CHILD && (old == NULL || old->state != CHILD_REKEYING)) {
-        child_discard(sa, task->new_spi_in); /* deleted meanwhile (RFC 7296 2.25.1) */
+        child_discard(sa, in->now, task->new_spi_in); /* deleted meanwhile (RFC 7296 2.25.1) */
         return ERR_OK;
     }
     enum err e = read_terms(sa, in, old, &t, &ke, &nonce_r, &local, &remote);

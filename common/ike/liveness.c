@@ -5,7 +5,11 @@
 
 #include "common/base/log.h"
 
-enum { SUSPECT_PAUSE_MS = 2000 }; /* hints cost at most one question in that time */
+enum {
+    SUSPECT_PAUSE_MS = 2000, /* hints cost at most one question in that time */
+    DOUBT_MS = 30000,        /* two notices about one child within that time belong together */
+    DOUBT_PAUSE_MS = 60000   /* and cost at most one rekeying in that time */
+};
 
 static mono_ms later(mono_ms a, mono_ms b)
 {
@@ -51,6 +55,27 @@ void session_suspect(struct session *s, mono_ms now)
     s->suspect = s->hinted = true;
     s->suspect_after = now + SUSPECT_PAUSE_MS;
     lifecycle_settle(s, now);
+}
+
+/* INVALID_SPI about one of our children. If the peer answers our question, and the notice comes
+ * again while nothing comes through the child, then the IKE SA lives and that child is dead: the
+ * peer may have lost it alone. A new one costs little, even where somebody lied. */
+void liveness_doubt_child(struct session *s, mono_ms now, struct child_sa *c)
+{
+    bool again = s->doubted_spi_in == c->spi_in && now - s->doubted_at < DOUBT_MS;
+    bool heard = s->traffic.last_in != MONO_NEVER && s->traffic.last_in >= s->doubted_at;
+    if (again && !s->hinted && !heard && now >= s->doubt_after && c->state == CHILD_INSTALLED) {
+        log_info("the peer answers, but does not know the Child SA: rekeying it");
+        s->doubt_after = now + DOUBT_PAUSE_MS;
+        c->rekey_wanted = true;
+        lifecycle_settle(s, now);
+        return;
+    }
+    if (!again) {
+        s->doubted_spi_in = c->spi_in;
+        s->doubted_at = now;
+    }
+    session_suspect(s, now);
 }
 
 bool session_hinted(const struct session *s)

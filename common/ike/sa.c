@@ -12,6 +12,7 @@
 #include "common/crypto/kex.h"
 
 enum {
+    CLOSE_PACE_MS = 500,
     CLOSE_MS = 4000,       /* a Delete is worth that much patience: the user waits */
     SUSPECT_TRIES = 3,     /* transmissions without an answer before other ways are tried */
     SILENT_MS = 8000,      /* and then the pace at which the question goes on */
@@ -253,6 +254,9 @@ void sa_close(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
     sa->close_by = now + CLOSE_MS;
     sa->end_reason = reason;
     sa->end_fault = *f;
+    /* What is still being asked stands in its way, and may be asked at a pace for the long run. */
+    if (sa->window.request.active)
+        window_request_go_on(&sa->window, now, CLOSE_PACE_MS);
     if (sa->seal == NULL)
         sa_die(sa, reason, f);
 }
@@ -519,7 +523,9 @@ static void handle(struct ike_sa *sa, struct sa_input *in)
     if (e == ERR_OK || sa->state == SA_DEAD)
         return;
     log_write(level, "%s %s: %s", name, kind, err_text(e));
-    if (clear)
+    /* In the clear anybody may have sent it: as if it had never come. But an initiator that could
+     * not send its next request waits for nothing. */
+    if (clear && (!sa->initiator || sa->window.request.active))
         return;
     if (e == ERR_MEMORY || e == ERR_CRYPTO || e == ERR_STATE || e == ERR_EXHAUSTED) {
         struct fault f = {0};
@@ -600,7 +606,8 @@ static void no_answer(struct ike_sa *sa)
  * ways are tried. */
 static bool held(const struct ike_sa *sa)
 {
-    return sa->config->role == SESSION_INITIATOR && sa_alive(sa) && session_is_current(sa);
+    return sa->config->role == SESSION_INITIATOR && sa_alive(sa) && session_is_current(sa) &&
+           session_was_up(sa->session);
 }
 
 static void request_failed(struct ike_sa *sa, mono_ms now)

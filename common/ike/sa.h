@@ -319,7 +319,7 @@ struct child_terms {
 CHECKED enum err child_install(struct ike_sa *sa, mono_ms now, const struct child_terms *t,
                                struct child_sa *old, struct child_sa **ret);
 /* A child that the peer has and we could not make: there to be deleted. */
-void child_discard(struct ike_sa *sa, uint32_t spi_in);
+void child_discard(struct ike_sa *sa, mono_ms now, uint32_t spi_in);
 /* NULL where there is none of that SA. */
 struct child_sa *child_by_spi_in(const struct session *s, uint32_t spi_in);
 struct child_sa *child_by_spi_out(const struct ike_sa *sa, uint32_t spi_out);

@@ -253,9 +253,11 @@ static void heed_notice(struct session *s, mono_ms now, const struct ike_header 
     } else if (stray_notice(message, h, NOTIFY_INVALID_SPI, &data)) {
         wire_reader_init(&r, data);
         uint32_t spi = wire_read_u32(&r);
-        if (s->current != NULL && wire_read_finish(&r) == ERR_OK &&
-            child_by_spi_out(s->current, spi) != NULL)
-            session_suspect(s, now);
+        struct child_sa *c = s->current != NULL && wire_read_finish(&r) == ERR_OK
+                                 ? child_by_spi_out(s->current, spi)
+                                 : NULL;
+        if (c != NULL)
+            liveness_doubt_child(s, now, c);
     }
 }
 

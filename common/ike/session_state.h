@@ -73,6 +73,9 @@ struct session {
     bool suspect;                   /* somebody says the peer forgot us: ask at the next occasion */
     bool hinted;                    /* and be less patient until it is heard */
     mono_ms suspect_after;          /* no hint is heeded before */
+    uint32_t doubted_spi_in;        /* the child that the last INVALID_SPI was about */
+    mono_ms doubted_at;
+    mono_ms doubt_after; /* no child is rekeyed for a doubt before */
 
     uint8_t buffer[IKE_MESSAGE_MAX];
     uint8_t scratch[IKE_MESSAGE_MAX];
@@ -92,5 +95,7 @@ void lifecycle_handle_timeout(struct session *s, mono_ms now);
 /* --- liveness.c --- */
 mono_ms liveness_next_timeout(const struct session *s);
 void liveness_handle_timeout(struct session *s, mono_ms now);
+/* Somebody says, unprotected, that the peer does not know this child. */
+void liveness_doubt_child(struct session *s, mono_ms now, struct child_sa *c);
 
 #endif

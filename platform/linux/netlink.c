@@ -11,7 +11,7 @@
 #include <linux/netlink.h>
 
 /* A dump is read in pieces of up to this size; the kernel makes none larger. */
-enum { ANSWER_MAX = 32768, DUMP_TRIES = 4 };
+enum { ANSWER_MAX = 32768, DUMP_TRIES = 4, ERRNO_MAX = 4095 };
 
 enum err netlink_open(struct netlink *n, struct fault *f)
 {
@@ -97,6 +97,8 @@ static int verdict(struct netlink *n, const struct nlmsghdr *m)
     memcpy(&number, mnl_nlmsg_get_payload(m), sizeof number);
     if (number >= 0)
         return 0;
+    if (number < -ERRNO_MAX)
+        return EBADMSG;
     const char *words = verdict_words(m, header);
     if (words != NULL)
         (void)snprintf(n->reason, sizeof n->reason, "%s (%s)", strerror(-number), words);
@@ -111,6 +113,13 @@ static int fail(struct netlink *n, int number)
     return number;
 }
 
+/* As mnl_nlmsg_ok, which takes a length beyond INT_MAX for a negative one, and so for a short one.
+ */
+static bool holds_message(const struct nlmsghdr *m, int left)
+{
+    return left >= (int)sizeof(*m) && m->nlmsg_len >= sizeof(*m) && m->nlmsg_len <= (uint32_t)left;
+}
+
 /* Answers up to the verdict; EINTR where the tables changed under a dump. */
 static int receive(struct netlink *n, netlink_visit *visit, void *ctx)
 {
@@ -123,7 +132,7 @@ static int receive(struct netlink *n, netlink_visit *visit, void *ctx)
         if (got < 0)
             return fail(n, errno);
         int left = (int)got;
-        for (const struct nlmsghdr *m = (const void *)buf; mnl_nlmsg_ok(m, left);
+        for (const struct nlmsghdr *m = (const void *)buf; holds_message(m, left);
              m = mnl_nlmsg_next(m, &left)) {
             if (m->nlmsg_seq != n->sequence || m->nlmsg_pid != mnl_socket_get_portid(n->socket))
                 continue;

@@ -41,6 +41,10 @@ enum err gateway_assign(struct end *e, const struct identity *peer,
 {
     struct configuration reply = {.type = CP_REPLY};
     e->peer = *peer;
+    for (size_t i = 0; i < e->world->plan.clients; i++) {
+        if (peer->len > 6 && peer->data[6] == '1' + (int)i)
+            e->client = i;
+    }
     replace_older(e);
     release(e);
     if (pool_lease(e->world->gateway.pool, IP_V4, &request->addresses[0].ip, peer, e, &e->inner) !=
@@ -125,10 +129,6 @@ static void settled(struct world *w, struct end *e)
     if (e->up && e->half_open_until != MONO_NEVER) {
         e->half_open_until = MONO_NEVER;
         g->half_open--;
-        for (size_t i = 0; i < w->plan.clients; i++) {
-            if (e->peer.len > 6 && e->peer.data[6] == '1' + (int)i)
-                e->client = i;
-        }
         replace_older(e);
     }
     if (!e->down)

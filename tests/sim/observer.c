@@ -179,8 +179,11 @@ bool observe_delivered(struct end *to, const struct ike_header *h, struct span m
     }
     uint64_t key = mix(print_of(message), to->serial);
     uint64_t before = map_get(&o->delivered, key);
+    struct session_status status;
+    session_status(to->session, &status);
+    bool established = to->up && status.spi_i == h->spi_i && status.spi_r == h->spi_r;
     if (before == 0)
-        map_set(&o->delivered, key, to->up ? 2 : 1);
+        map_set(&o->delivered, key, established ? 2 : 1);
     return before == 2;
 }
 

@@ -396,8 +396,7 @@ void world_run(uint64_t seed, FILE *transcript, struct result *ret)
         heal(w);
         await(w, recovery, check_recovered);
         if (!w->violation.set)
-            await(w, (recovery > HALF_OPEN_MS ? recovery : HALF_OPEN_MS) + SETTLE_MS,
-                  check_settled);
+            await(w, recovery + HALF_OPEN_MS + SETTLE_MS, check_settled);
         if (!w->violation.set)
             stop(w);
         if (!w->violation.set)

@@ -130,6 +130,33 @@ START_TEST(system_source_differs_every_time)
 }
 END_TEST
 
+/* RFC 7296 2.15 */
+START_TEST(shared_key_as_text_and_in_hex)
+{
+    struct secret s = {.len = 0}, t = {.len = 0};
+    ck_ok(secret_set_shared_key(&s, span_text("0x746572Ee")));
+    static const uint8_t octets[] = {0x74, 0x65, 0x72, 0xee};
+    ck_span_eq(secret_span(&s), SPAN_OF(octets));
+    ck_ok(secret_set_shared_key(&s, span_text("0X74")));
+    ck_span_eq(secret_span(&s), span_text("0X74"));
+    ck_ok(secret_set_shared_key(&s, span_text("a tern's key")));
+    ck_ok(secret_set_shared_key(&t, span_text("0x61207465726e2773206b6579")));
+    ck_assert(secret_equal(secret_span(&s), secret_span(&t)));
+    static const char *const bad[] = {"0x", "0x1", "0x123", "0x1g", "0xg1", "0x 1"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        ck_ok(secret_set_shared_key(&s, span_text("before")));
+        ck_err(secret_set_shared_key(&s, span_text(bad[i])), ERR_MALFORMED);
+        ck_assert_uint_eq(s.len, 0);
+    }
+    char longest[2 + 2 * SECRET_MAX + 3] = "0x";
+    memset(longest + 2, '7', 2 * SECRET_MAX);
+    ck_ok(secret_set_shared_key(&s, span_text(longest)));
+    ck_assert_uint_eq(s.len, SECRET_MAX);
+    memset(longest + 2, '7', 2 * SECRET_MAX + 2);
+    ck_err(secret_set_shared_key(&s, span_text(longest)), ERR_LIMIT);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("crypto/secret");
@@ -139,6 +166,7 @@ static Suite *suite(void)
     tcase_add_test(c, too_long_leaves_nothing);
     tcase_add_test(c, wiping);
     tcase_add_test(c, comparing);
+    tcase_add_test(c, shared_key_as_text_and_in_hex);
     suite_add_tcase(s, c);
     TCase *r = tcase_create("random");
     tcase_add_test(r, numbers_from_octets);

@@ -3,6 +3,7 @@
  * them both ends must hold the same SAs, crosswise. */
 #include <string.h>
 
+#include "common/ike/stray.h"
 #include "tests/support/pair.h"
 
 static struct pair pair;
@@ -296,6 +297,45 @@ START_TEST(a_false_hint_costs_one_exchange)
 }
 END_TEST
 
+static void forge_invalid_spi(void)
+{
+    uint8_t out[STRAY_MAX];
+    struct span notice = stray_esp_notice(pair.client_children.items[0].spi_out, out);
+    pair_forge_to_client(&pair, notice);
+    pair_pump(&pair);
+}
+
+/* The peer answers and still knows nothing of a child: then that child alone is lost. At a bounded
+ * rate, as anybody may say so. */
+START_TEST(a_child_that_the_peer_lost_is_made_anew)
+{
+    come_up();
+    forge_invalid_spi();
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_REKEYED), 0);
+    for (pair.now = 3000; pair.now < 50000; pair.now += 1000)
+        forge_invalid_spi();
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_REKEYED), 1);
+    ck_agree();
+    for (; pair.now < 70000; pair.now += 1000)
+        forge_invalid_spi();
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_REKEYED), 2);
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_SEARCHING));
+}
+END_TEST
+
+/* While packets come through it, nobody's word counts. */
+START_TEST(a_child_that_works_is_left_alone)
+{
+    come_up();
+    for (pair.now = 0; pair.now < 50000; pair.now += 1000) {
+        struct session_traffic t = {.last_out = pair.now, .last_in = pair.now};
+        session_traffic(pair.client, pair.now, &t);
+        forge_invalid_spi();
+    }
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_REKEYED), 0);
+}
+END_TEST
+
 START_TEST(silence_that_ends_keeps_the_ike_sa)
 {
     come_up();
@@ -442,6 +482,8 @@ int main(void)
     tcase_add_test(t, a_gateway_that_forgot_us_is_found_again);
     tcase_add_test(t, a_hint_makes_it_quicker);
     tcase_add_test(t, a_false_hint_costs_one_exchange);
+    tcase_add_test(t, a_child_that_the_peer_lost_is_made_anew);
+    tcase_add_test(t, a_child_that_works_is_left_alone);
     tcase_add_test(t, silence_that_ends_keeps_the_ike_sa);
     tcase_add_test(t, fresh_ike_sa_on_command);
     tcase_add_test(t, proof_is_shown_again_in_time);

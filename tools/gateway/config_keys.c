@@ -213,8 +213,11 @@ static enum err parse_psk(struct config_reader *r, const char *value, struct sec
         return refuse_below(r, "holds a PresharedKey", &below);
     if (value[0] == '\0')
         return config_refuse(r, ERR_MALFORMED, "the PresharedKey is empty");
-    if (secret_set(ret, span_text(value)) != ERR_OK)
-        return config_refuse(r, ERR_LIMIT, "a PresharedKey of more than %d octets", SECRET_MAX);
+    enum err err = secret_set_shared_key(ret, span_text(value));
+    if (err == ERR_LIMIT)
+        return config_refuse(r, err, "a PresharedKey of more than %d octets", SECRET_MAX);
+    if (err != ERR_OK)
+        return config_refuse(r, err, "a PresharedKey after 0x is pairs of hexadecimal digits");
     return ERR_OK;
 }
 

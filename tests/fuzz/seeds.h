@@ -1,0 +1,13 @@
+/* The seeds of the fuzz targets, written by the program fuzz_seeds. */
+#ifndef TERN_TESTS_FUZZ_SEEDS_H
+#define TERN_TESTS_FUZZ_SEEDS_H
+
+#include "tests/fuzz/fuzz.h"
+
+/* DIRECTORY/TARGET/NAME; n tells several of one name apart. */
+void seed_write(const char *target, const char *name, unsigned n, struct span bytes);
+
+void seeds_of_texts(void);   /* seeds_text.c */
+void seeds_of_packets(void); /* seeds_packet.c */
+
+#endif
