@@ -13,7 +13,7 @@ enum {
     BATCH = UDP_BATCH_MAX,
     BATCHES_PER_WAKE = 8, /* then the loop looks at its timers */
     COMPLAIN_MS = 1000,
-    PACKET_MAX = 16384,   /* of inner packets and of IKE messages */
+    PACKET_MAX = 16384, /* of inner packets and of IKE messages */
     BUFFER_LEN = ESP_HEADROOM + PACKET_MAX + ESP_TAILROOM
 };
 
@@ -100,7 +100,7 @@ static void sort_batch(struct datapath *d, size_t count, mono_ms now)
         case DATAGRAM_IKE:
             deliver(d, esp, now); /* in order: the message may take its SA away */
             esp = 0;
-            d->callbacks.ike(d->callbacks.ctx, now, &m->path, message);
+            d->drops.ike = d->callbacks.ike(d->callbacks.ctx, now, &m->path, message);
             break;
         case DATAGRAM_KEEPALIVE:
             break;

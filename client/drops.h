@@ -9,6 +9,7 @@ enum { DROPS_TELL_MS = 60000 };
 
 struct drops {
     uint64_t bad; /* neither IKE nor ESP */
+    uint64_t ike; /* what the session had no use for */
     uint64_t not_sent;
     uint64_t told; /* of the sum, when it was told last */
     mono_ms tell_after;
