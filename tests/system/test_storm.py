@@ -31,9 +31,8 @@ def resident_kilobytes(request):
     return not request.config.getoption("--sanitize")
 
 
-def assert_client_endures(lab, build, tern, weight, resident_kilobytes):
-    weather, leaving = begin(lab, build, tern, SEED)
-    figures = endure(weather, ClientUnderStorm(tern), leaving, *weight)
+def assert_client_endures(weather, leaving, weight, resident_kilobytes, **kwargs):
+    figures = endure(weather, ClientUnderStorm(weather.tern, **kwargs), leaving, *weight)
     assert not resident_kilobytes or (
         figures["rss_kb"][2] - figures["rss_kb"][0] < CLIENT_KILOBYTES), figures
 
@@ -43,15 +42,21 @@ def assert_client_endures(lab, build, tern, weight, resident_kilobytes):
 def test_client_of_tern_gateway(lab, build, tern, tern_gateway, intranet, weight,
                                 resident_kilobytes):
     tern_gateway.start()
-    assert_client_endures(lab, build, tern, weight, resident_kilobytes)
+    assert_client_endures(*begin(lab, build, tern, SEED), weight, resident_kilobytes)
     tern.down()
 
 
 @pytest.mark.slow
 @pytest.mark.sanitize
 def test_client_of_strongswan(lab, build, tern, strongswan, intranet, weight, resident_kilobytes):
+    """After a rekeying by the gateway: the storm has requests of its to replay as well."""
     strongswan.load(connection())
-    assert_client_endures(lab, build, tern, weight, resident_kilobytes)
+    weather, leaving = begin(lab, build, tern, SEED)
+    (first,) = tern.status()["children"]
+    strongswan.rekey(child="net")
+    wait_until(lambda: [c["spi_in"] != first["spi_in"] for c in tern.status()["children"]] == [True],
+               10, "the second Child SA alone")
+    assert_client_endures(weather, leaving, weight, resident_kilobytes, has_answered=True)
     assert len(strongswan.sas()) == 1
     tern.down()
     assert strongswan.sas() == []
