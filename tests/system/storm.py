@@ -194,7 +194,10 @@ def endure(weather, victim, leaving, count, rate, turns):
     halfway = []
 
     def look():
-        assert victim.identity() == before
+        now = victim.identity()
+        assert now == before, (
+            {k: (before[k], now[k]) for k in now if now[k] != before.get(k)},
+            victim.log.read_text(errors="replace")[-2000:])
         halfway.append(process(victim.pid)[0])
 
     weather.run(count, rate, turns, look)

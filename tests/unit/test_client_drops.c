@@ -48,7 +48,7 @@ START_TEST(every_count_is_told)
     drops_tell(&d, 0, &in);
     ck_assert_uint_eq(heard.lines, 1);
     for (int count = 11; count <= 16; count++) {
-        char text[8];
+        char text[16];
         snprintf(text, sizeof(text), " %d ", count);
         ck_assert_msg(strstr(heard.last, text) != NULL, "%d is missing: %s", count, heard.last);
     }
