@@ -35,6 +35,7 @@ struct connection {
     struct dns_keeper *dns_keeper;
     struct configuration config;  /* what the gateway assigned last */
     struct configuration applied; /* and what the system has */
+    struct selector_list applied_remote;
     struct child_list children;
     bool up, searching, ended;
     bool stopping; /* down was asked for */
@@ -144,7 +145,7 @@ static bool same_addresses(const struct configuration *a, const struct configura
 }
 
 /* Make the system use what the gateway granted. A connection that was rebuilt mostly has the same
- * addresses again, and then nothing is touched: sockets inside stay open. */
+ * again, and then nothing is touched: sockets inside stay open. */
 static bool apply(struct connection *c)
 {
     struct session_status status;
@@ -158,24 +159,25 @@ static bool apply(struct connection *c)
     struct fault f = {0};
     enum exit_code code = EXIT_CODE_SELECTORS;
     enum err e = system_check(&plan, &f);
-    if (e == ERR_OK && c->system != NULL && same_addresses(&c->config, &c->applied))
+    if (e == ERR_OK && c->system != NULL && same_addresses(&c->config, &c->applied) &&
+        selector_list_within(&child->remote, &c->applied_remote) &&
+        selector_list_within(&c->applied_remote, &child->remote))
         return true;
-    if (e == ERR_OK && c->system != NULL) {
-        log_warn("the gateway assigned other addresses: the interface is set up anew");
-        datapath_drop_tun(c->datapath);
-        dns_keeper_stop(c->dns_keeper);
-        c->dns_keeper = NULL;
-        system_undo(c->system);
-        c->system = NULL;
-    }
-    if (e == ERR_OK)
+    bool first = c->system == NULL;
+    if (e == ERR_OK && !first) {
+        log_warn("the gateway assigned other addresses, servers or networks than before");
+        e = system_renew(c->system, &plan, c->options->lock, &code, &f);
+    } else if (e == ERR_OK) {
         e = system_apply(&plan, c->options->lock, &c->system, &code, &f);
+    }
     if (e != ERR_OK) {
         fail(c, code, &f);
         return false;
     }
+    c->applied_remote = child->remote;
     c->applied = c->config;
-    c->dns_keeper = dns_keeper_start(&c->loop, c->system);
+    if (c->dns_keeper == NULL)
+        c->dns_keeper = dns_keeper_start(&c->loop, c->system);
     return true;
 }
 

@@ -246,6 +246,10 @@ void credentials_session_config(const struct profile *p, const struct credential
     ret->keepalive_ms = p->keepalive_s == PROFILE_KEEPALIVE_AUTO ? KEEPALIVE_AUTO_MS
                                                                  : (uint32_t)p->keepalive_s * 1000;
     ret->dpd_ms = p->dpd_s * 1000;
+    ret->hold_ms = p->hold_down_s > 0 ? p->hold_down_s * 1000 : 1;
+    ret->retransmit.first_ms = p->retransmit_first_ms;
+    ret->retransmit.max_ms = p->retransmit_max_ms;
+    ret->retransmit.tries = p->retransmit_tries;
     ret->lifetimes = (struct session_lifetimes){.ike_ms = p->ike_lifetime_s * 1000,
                                                 .child_ms = p->esp_lifetime_s * 1000,
                                                 .child_bytes = p->esp_bytes};

@@ -302,21 +302,15 @@ static void on_tun_poll_closed(uv_handle_t *handle)
     free(handle);
 }
 
-/* The handle has a life of its own, for another TUN may come before it is closed. */
-void datapath_drop_tun(struct datapath *d)
+void datapath_stop(struct datapath *d)
 {
+    d->tunnel = NULL;
     d->tun = NULL;
     if (d->tun_poll == NULL)
         return;
     uv_poll_stop(d->tun_poll);
     uv_close((uv_handle_t *)d->tun_poll, on_tun_poll_closed);
     d->tun_poll = NULL;
-}
-
-void datapath_stop(struct datapath *d)
-{
-    datapath_drop_tun(d);
-    d->tunnel = NULL;
 }
 
 static void release(struct datapath *d)

@@ -38,8 +38,6 @@ void datapath_carry(struct datapath *d, struct tun *tun, struct tunnel *tunnel,
                     const struct path *path);
 /* Packets stay in the TUN's own queue while held. */
 void datapath_hold(struct datapath *d, bool held);
-/* Forget the TUN, which is about to be closed; datapath_carry brings the next. */
-void datapath_drop_tun(struct datapath *d);
 /* No more packets, in either direction. */
 void datapath_stop(struct datapath *d);
 

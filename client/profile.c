@@ -439,6 +439,35 @@ static void roaming_hold_down(struct reading *r, const char *value)
     take_duration(r, value, 0, 7 * 86400, "0 to 7d", &r->p->hold_down_s);
 }
 
+enum { RETRANSMIT_PARTS = 3 };
+
+/* The first pause, the longest, and how many transmissions: each pause is 1.8 times the one before.
+ */
+static void roaming_retransmit(struct reading *r, const char *value)
+{
+    char parts[RETRANSMIT_PARTS][PROFILE_TEXT_MAX], item[PROFILE_TEXT_MAX];
+    size_t count = 0;
+    bool too_long = false;
+    for (const char *at = value; value_next(&at, item, sizeof(item), &too_long); count++) {
+        if (count < RETRANSMIT_PARTS && !too_long)
+            memcpy(parts[count], item, sizeof(item));
+    }
+    struct profile *p = r->p;
+    uint64_t tries = 0;
+    if (count != RETRANSMIT_PARTS || too_long ||
+        value_milliseconds(parts[0], 100, 60000, &p->retransmit_first_ms) != ERR_OK ||
+        value_milliseconds(parts[1], p->retransmit_first_ms, 120000, &p->retransmit_max_ms) !=
+            ERR_OK ||
+        value_number(parts[2], 2, 100, &tries) != ERR_OK) {
+        FAULT(r,
+              "Retransmit = %s: expected the first pause, the longest, and how many times, such as "
+              "500ms, 8s, 8",
+              value);
+        return;
+    }
+    p->retransmit_tries = (uint32_t)tries;
+}
+
 /* --- [Hooks] --- */
 
 static void hook(struct reading *r, const char *value)
@@ -493,6 +522,7 @@ static const struct key_rule {
     [KEY_ROAMING_DPD] = {"Roaming", "DPD", 0, roaming_dpd},
     [KEY_ROAMING_KEEPALIVE] = {"Roaming", "Keepalive", 0, roaming_keepalive},
     [KEY_ROAMING_HOLD_DOWN] = {"Roaming", "HoldDown", 0, roaming_hold_down},
+    [KEY_ROAMING_RETRANSMIT] = {"Roaming", "Retransmit", 0, roaming_retransmit},
     [KEY_HOOKS_UP] = {"Hooks", "Up", KEY_ADDS, hook},
     [KEY_HOOKS_DOWN] = {"Hooks", "Down", KEY_ADDS, hook},
     [KEY_HOOKS_HANDOVER] = {"Hooks", "Handover", KEY_ADDS, hook},
@@ -676,6 +706,9 @@ static void set_defaults(struct profile *p)
     p->dpd_s = 30;
     p->keepalive_s = PROFILE_KEEPALIVE_AUTO;
     p->hold_down_s = 30 * 60;
+    p->retransmit_first_ms = 500;
+    p->retransmit_max_ms = 8000;
+    p->retransmit_tries = 8;
 }
 
 static void read_items(struct profile *p, const struct ini *ini, struct fault_list *faults)

@@ -54,6 +54,7 @@ enum profile_key {
     KEY_ROAMING_DPD,
     KEY_ROAMING_KEEPALIVE,
     KEY_ROAMING_HOLD_DOWN,
+    KEY_ROAMING_RETRANSMIT,
     KEY_HOOKS_UP,
     KEY_HOOKS_DOWN,
     KEY_HOOKS_HANDOVER,
@@ -116,6 +117,7 @@ struct profile {
     uint32_t dpd_s;      /* 0: off */
     int32_t keepalive_s; /* 0: off */
     uint32_t hold_down_s;
+    uint32_t retransmit_first_ms, retransmit_max_ms, retransmit_tries;
 };
 
 enum { MTU_DEFAULT = 1400, MTU_MIN = 1280, MTU_MAX = 9000 };

@@ -103,6 +103,16 @@ enum err value_duration(const char *text, uint32_t min_s, uint32_t max_s, uint32
     return e;
 }
 
+enum err value_milliseconds(const char *text, uint32_t min_ms, uint32_t max_ms, uint32_t *ret_ms)
+{
+    static const struct unit units[] = {{"ms", 1}, {"", 1000}, {"s", 1000}, {"m", 60000}};
+    uint64_t v;
+    enum err e = with_unit(text, units, sizeof(units) / sizeof(units[0]), min_ms, max_ms, &v);
+    if (e == ERR_OK)
+        *ret_ms = (uint32_t)v;
+    return e;
+}
+
 enum err value_size(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 {
     static const struct unit units[] = {{"", 1},

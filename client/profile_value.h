@@ -14,6 +14,9 @@ CHECKED enum err value_bool(const char *text, bool *ret);
 CHECKED enum err value_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret);
 /* "90", "30s", "5m", "4h", "1d": seconds. */
 CHECKED enum err value_duration(const char *text, uint32_t min_s, uint32_t max_s, uint32_t *ret_s);
+/* "500ms", and as above: milliseconds. */
+CHECKED enum err value_milliseconds(const char *text, uint32_t min_ms, uint32_t max_ms,
+                                    uint32_t *ret_ms);
 /* "1000000", "512K", "4G": octets, powers of 1024. */
 CHECKED enum err value_size(const char *text, uint64_t min, uint64_t max, uint64_t *ret);
 /* A DNS name (RFC 1123 2.1), as a gateway's address may be. */

@@ -88,14 +88,15 @@ static enum err raise_interface(struct system *s, struct fault *f)
     return e;
 }
 
-static enum err set_up_routes(const struct system_plan *plan, struct runtime_lock *lock,
-                              struct system *s, struct fault *f)
+/* Borrows everything; sources: CP_ADDRESSES_MAX places. */
+static struct routes_plan plan_routes(const struct system_plan *plan, const struct system *s,
+                                      struct ip *sources)
 {
-    struct ip sources[CP_ADDRESSES_MAX];
     for (size_t i = 0; i < s->address_count; i++)
         sources[i] = s->addresses[i].ip;
-    struct routes_plan routes = {
+    return (struct routes_plan){
         .interface = tun_index(s->tun),
+        .table = s->state.table,
         .into = s->into,
         .into_count = s->into_count,
         .exclude = plan->profile->excludes,
@@ -103,6 +104,13 @@ static enum err set_up_routes(const struct system_plan *plan, struct runtime_loc
         .sources = sources,
         .sources_count = s->address_count,
     };
+}
+
+static enum err set_up_routes(const struct system_plan *plan, struct runtime_lock *lock,
+                              struct system *s, struct fault *f)
+{
+    struct ip sources[CP_ADDRESSES_MAX];
+    struct routes_plan routes = plan_routes(plan, s, sources);
     enum err e = routes_free_table(&routes.table, f);
     if (e != ERR_OK)
         return e;
@@ -136,6 +144,7 @@ static enum err set_up_dns(const struct system_plan *plan, struct runtime_lock *
     struct dns_plan *dns = calloc(1, sizeof(*dns));
     if (dns == NULL)
         return fault_set(f, ERR_MEMORY, "no memory for DNS");
+    free(s->dns_plan);
     s->dns_plan = dns;
     dns->interface_name = tun_name(s->tun);
     dns->interface = tun_index(s->tun);
@@ -191,6 +200,62 @@ enum err system_apply(const struct system_plan *plan, struct runtime_lock *lock,
     }
     *ret = s;
     return ERR_OK;
+}
+
+static bool has_address(const struct system *s, const struct prefix *p)
+{
+    for (size_t i = 0; i < s->address_count; i++) {
+        if (prefix_equal(&s->addresses[i], p))
+            return true;
+    }
+    return false;
+}
+
+/* What the tunnel had before, as far as it is to go. */
+struct before {
+    struct prefix addresses[CP_ADDRESSES_MAX];
+    size_t address_count;
+    struct prefix into[ROUTES_MAX];
+    size_t into_count;
+};
+
+static enum err renew(struct system *s, const struct system_plan *plan, struct runtime_lock *lock,
+                      const struct before *before, struct fault *f)
+{
+    struct ip sources[CP_ADDRESSES_MAX];
+    enum err e = ERR_OK;
+    collect_addresses(plan, s);
+    e = collect_routes(plan, s, f);
+    for (size_t i = 0; e == ERR_OK && i < s->address_count; i++)
+        e = tun_add_address(s->tun, &s->addresses[i], f);
+    if (e == ERR_OK) {
+        struct routes_plan routes = plan_routes(plan, s, sources);
+        e = routes_renew(s->routes, &routes, before->into, before->into_count, f);
+    }
+    for (size_t i = 0; e == ERR_OK && i < before->address_count; i++) {
+        if (!has_address(s, &before->addresses[i]))
+            e = tun_remove_address(s->tun, &before->addresses[i], f);
+    }
+    if (e == ERR_OK)
+        e = set_up_dns(plan, lock, s, f);
+    return e;
+}
+
+enum err system_renew(struct system *s, const struct system_plan *plan, struct runtime_lock *lock,
+                      enum exit_code *ret_code, struct fault *f)
+{
+    struct before *before = calloc(1, sizeof(*before));
+    *ret_code = EXIT_CODE_ROUTES_DNS;
+    if (before == NULL)
+        return fault_set(f, ERR_MEMORY, "no memory for the system's state");
+    memcpy(before->addresses, s->addresses, sizeof(s->addresses));
+    before->address_count = s->address_count;
+    memcpy(before->into, s->into, sizeof(s->into));
+    before->into_count = s->into_count;
+    s->address_count = s->into_count = 0;
+    enum err e = renew(s, plan, lock, before, f);
+    free(before);
+    return e;
 }
 
 void system_undo(struct system *s)

@@ -43,6 +43,11 @@ CHECKED enum err system_check(const struct system_plan *plan, struct fault *f);
  * beside the tunnel, or not be found. */
 CHECKED enum err system_apply(const struct system_plan *plan, struct runtime_lock *lock,
                               struct system **ret, enum exit_code *ret_code, struct fault *f);
+/* Other addresses, routes or servers for what is set up, without a moment in which packets could go
+ * beside the tunnel: the new is there before the old goes, on the same interface. On failure the
+ * system is neither as before nor as planned: undo it. */
+CHECKED enum err system_renew(struct system *s, const struct system_plan *plan,
+                              struct runtime_lock *lock, enum exit_code *ret_code, struct fault *f);
 /* resolved has come back with nothing in mind: tell it again. */
 CHECKED enum err system_repeat_dns(struct system *s, struct fault *f);
 void system_undo(struct system *s); /* NULL is fine */

@@ -33,6 +33,11 @@ struct routes;
 /* All or nothing: a failure half-way is rolled back. ERR_SYSTEM or ERR_REFUSED with the fault. */
 CHECKED enum err routes_install(const struct routes_plan *plan, struct routes **ret,
                                 struct fault *f);
+/* Another plan in the place of the one that is installed, on the same interface and in the same
+ * table: new routes first, then those go that the new plan lacks, so that at no moment a packet
+ * finds its way beside the tunnel. `before`: the prefixes of the plan that was. */
+CHECKED enum err routes_renew(struct routes *r, const struct routes_plan *plan,
+                              const struct prefix *before, size_t before_count, struct fault *f);
 /* Undo; goes on past what is already gone. NULL is fine. */
 void routes_remove(struct routes *r);
 

@@ -6,6 +6,7 @@
     format     clang-format; skipped where another version than Debian 12's disagrees
     unit       unit tests, built with ASan and UBSan
     sim        the simulator: 10,000 seeds, and some under ASan and UBSan
+    fuzz       the fuzz targets for some seconds each (tools/fuzz for longer)
     valgrind   unit tests of parsing and state, under valgrind
     demo       tools/demo
     system     pytest in namespaces: strongSwan and tern-gateway as the gateway
@@ -118,6 +119,11 @@ def part_unit(tally, args):
     ctest(tally, BUILD / "sanitize", *args)
 
 
+def part_fuzz(tally, _):
+    """A corpus of their own keeps what earlier runs found, so that time adds up."""
+    tally.one(run(ROOT / "tools/fuzz", "--seconds", 8) == 0)
+
+
 def part_valgrind(tally, _):
     """Each program as it is, without the fork that Check makes for each test."""
     programs = sorted(p for p in (BUILD / "release").iterdir()
@@ -167,6 +173,7 @@ PARTS = {
     "format": (part_format, ()),
     "unit": (part_unit, ("sanitize",)),
     "sim": (part_sim, ("release", "sanitize")),
+    "fuzz": (part_fuzz, ()),
     "valgrind": (part_valgrind, ("release",)),
     "demo": (part_demo, ("release",)),
     "system": (part_system, ("release",)),

@@ -168,6 +168,38 @@ static enum err read_terms(struct ike_sa *sa, const struct sa_input *in, const s
     return ERR_OK;
 }
 
+/* The child that was to be replaced goes on as it is, or its successor by the peer's own rekeying
+ * does. */
+static void rekey_refused(struct ike_sa *sa, mono_ms now, struct child_sa *old, uint16_t type)
+{
+    struct child_sa *rival = child_by_spi_in(sa->session, old->rival);
+    if (rival != NULL) {
+        child_replaced(old, rival, false, now);
+        return;
+    }
+    if (old->state != CHILD_REKEYING)
+        return; /* deleted meanwhile */
+    old->state = CHILD_INSTALLED;
+    if (type == NOTIFY_CHILD_SA_NOT_FOUND) {
+        child_gone(old, now); /* RFC 7296 2.25: the peer has none such; without a word */
+        return;
+    }
+    old->rekey_wanted = true;
+    sa_retry_later(sa, now);
+    if (type != NOTIFY_TEMPORARY_FAILURE)
+        session_reauthenticate(sa->session, now);
+}
+
+/* Has the peer, whose answer was lost on its first way, deleted already what it tells of? */
+static bool deleted_meanwhile(const struct task *t, uint32_t spi_out)
+{
+    for (size_t i = 0; i < t->deleted_count; i++) {
+        if (t->deleted_out[i] == spi_out)
+            return true;
+    }
+    return false;
+}
+
 /* The peer has a child that we could not make: it has to hear that it is not to be (1.4.1). */
 static enum err unusable(struct ike_sa *sa, mono_ms now, struct child_sa *old, enum err e)
 {
@@ -203,6 +235,13 @@ enum err child_response_in(struct ike_sa *sa, struct sa_input *in)
     }
     enum err e = read_terms(sa, in, old, &t, &ke, &nonce_r, &local, &remote);
     struct secret shared = {.len = 0};
+    if (e == ERR_OK && deleted_meanwhile(task, t.spi_out)) {
+        if (old != NULL)
+            rekey_refused(sa, in->now, old, NOTIFY_TEMPORARY_FAILURE);
+        else
+            sa_retry_later(sa, in->now);
+        return ERR_OK;
+    }
     if (e == ERR_OK)
         e = agree(t.suite.ke != KE_NONE ? task->kex : NULL, &ke, &shared);
     t.shared = secret_span(&shared);
@@ -258,28 +297,6 @@ static enum err other_group(struct ike_sa *sa, const struct sa_input *in, struct
         (sa->task.kex != NULL && kex_id(sa->task.kex) == (enum ke_id)group))
         return ERR_REFUSED;
     return ask(sa, in->now, old, (enum ke_id)group);
-}
-
-/* The child that was to be replaced goes on as it is, or its successor by the peer's own rekeying
- * does. */
-static void rekey_refused(struct ike_sa *sa, mono_ms now, struct child_sa *old, uint16_t type)
-{
-    struct child_sa *rival = child_by_spi_in(sa->session, old->rival);
-    if (rival != NULL) {
-        child_replaced(old, rival, false, now);
-        return;
-    }
-    if (old->state != CHILD_REKEYING)
-        return; /* deleted meanwhile */
-    old->state = CHILD_INSTALLED;
-    if (type == NOTIFY_CHILD_SA_NOT_FOUND) {
-        child_gone(old, now); /* RFC 7296 2.25: the peer has none such; without a word */
-        return;
-    }
-    old->rekey_wanted = true;
-    sa_retry_later(sa, now);
-    if (type != NOTIFY_TEMPORARY_FAILURE)
-        session_reauthenticate(sa->session, now);
 }
 
 enum err child_notify_in(struct ike_sa *sa, struct sa_input *in, const struct notify_payload *n)
@@ -347,6 +364,9 @@ static uint16_t find_old(struct ike_sa *sa, const struct notify_payload *n, stru
     if (wire_read_finish(&r) != ERR_OK || n->protocol != PROTOCOL_ESP)
         return NOTIFY_CHILD_SA_NOT_FOUND;
     struct child_sa *c = child_by_spi_out(sa, spi);
+    /* Perhaps the one that the peer made for our own request, whose answer is still on the way. */
+    if (c == NULL && (sa->task.kind == TASK_REKEY_CHILD || sa->task.kind == TASK_NEW_CHILD))
+        return NOTIFY_TEMPORARY_FAILURE;
     if (c == NULL)
         return NOTIFY_CHILD_SA_NOT_FOUND;
     if (c->delete_wanted || c->rival != 0 ||

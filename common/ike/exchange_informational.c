@@ -43,7 +43,10 @@ static enum err read_delete(struct ike_sa *sa, struct span body, struct request_
     if (d.protocol != PROTOCOL_ESP || d.spi_len != 4)
         return ERR_OK; /* AH: we have none of those */
     for (size_t i = 0; i < d.count; i++) {
-        struct child_sa *child = child_by_spi_out(sa, delete_payload_esp_spi(&d, i));
+        uint32_t spi_out = delete_payload_esp_spi(&d, i);
+        struct child_sa *child = child_by_spi_out(sa, spi_out);
+        if (child == NULL && sa->task.deleted_count < TASK_DELETED_MAX)
+            sa->task.deleted_out[sa->task.deleted_count++] = spi_out;
         if (child == NULL || listed(c, child))
             continue; /* unknown: nothing of ours to delete in return */
         log_info("peer deletes the Child SA with our SPI %08" PRIx32, child->spi_in);

@@ -30,9 +30,38 @@ static enum err spi_read(const struct proposal *p, uint64_t *ret)
     return e;
 }
 
+static bool only_prf(struct proposal *p, enum prf_id prf)
+{
+    size_t kept = 0;
+    bool found = false;
+    for (size_t i = 0; i < p->count; i++) {
+        bool is_prf = p->transforms[i].type == TRANSFORM_PRF;
+        if (is_prf && p->transforms[i].id != prf)
+            continue;
+        found |= is_prf;
+        p->transforms[kept++] = p->transforms[i];
+    }
+    p->count = kept;
+    return found;
+}
+
+/* What a successor may use: our proposals with the PRF that is in use. RFC 7296 2.18 makes SKEYSEED
+ * with the old IKE SA's and the keys with the new one's, but there are gateways (strongSwan) that
+ * make both with the old one's, and then the two ends have different keys. */
+static void successor_proposals(const struct ike_sa *sa, struct proposal_list *ret)
+{
+    ret->count = 0;
+    for (size_t i = 0; i < sa->config->ike.count; i++) {
+        struct proposal *p = &ret->items[ret->count];
+        *p = sa->config->ike.items[i];
+        if (only_prf(p, sa->suite.prf))
+            p->number = (uint8_t)++ret->count;
+    }
+}
+
 static void offer(const struct ike_sa *sa, uint64_t spi, struct proposal_list *ret)
 {
-    *ret = sa->config->ike;
+    successor_proposals(sa, ret);
     for (size_t i = 0; i < ret->count; i++)
         spi_put(&ret->items[i], spi);
 }
@@ -268,6 +297,16 @@ static bool busy(const struct ike_sa *sa)
            sa->task.kind == TASK_REKEY_CHILD || sa->task.kind == TASK_DELETE_CHILD;
 }
 
+static enum err choose(const struct ike_sa *sa, const struct proposal_list *offered,
+                       uint16_t method, struct proposal *ret)
+{
+    struct proposal_list preferred;
+    successor_proposals(sa, &preferred);
+    if (init_choose(&preferred, offered, method, ret) == ERR_OK)
+        return ERR_OK;
+    return init_choose(&sa->config->ike, offered, method, ret);
+}
+
 static enum err grant(struct ike_sa *sa, const struct sa_input *in, struct proposal *chosen,
                       const struct rekey_terms *t)
 {
@@ -329,7 +368,7 @@ enum err rekey_request_in(struct ike_sa *sa, struct sa_input *in,
         log_info("peer asked to rekey the IKE SA: answered TEMPORARY_FAILURE");
         return sa_response_notify(sa, in, NOTIFY_TEMPORARY_FAILURE, SPAN_EMPTY);
     }
-    if (init_choose(&sa->config->ike, offered, ke.method, &chosen) != ERR_OK ||
+    if (choose(sa, offered, ke.method, &chosen) != ERR_OK ||
         proposal_suite(&chosen, &t.suite) != ERR_OK || spi_read(&chosen, &t.spi_i) != ERR_OK)
         return sa_response_notify(sa, in, NOTIFY_NO_PROPOSAL_CHOSEN, SPAN_EMPTY);
     if (t.suite.ke != ke.method) {

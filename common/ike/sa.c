@@ -121,6 +121,7 @@ enum err sa_new(struct session *s, const struct session_config *config, bool ini
         .expires_at = MONO_NEVER,
         .reauth_at = MONO_NEVER,
         .close_by = MONO_NEVER,
+        .hold_until = MONO_NEVER,
     };
     window_init(&sa->window);
     *ret = sa;
@@ -491,6 +492,7 @@ static bool take_apart(struct ike_sa *sa, struct sa_input *in)
     }
     sa->last_in = in->now;
     sa->silent = false;
+    sa->hold_until = MONO_NEVER;
     session_heard(sa, in->now);
     follow(sa, in);
     if (e == ERR_UNSUPPORTED)
@@ -579,7 +581,7 @@ mono_ms sa_next_timeout(const struct ike_sa *sa)
 {
     if (sa->state == SA_DEAD)
         return sa->expires_at;
-    mono_ms next = mono_earlier(sa->expires_at, sa->close_by);
+    mono_ms next = mono_earlier(mono_earlier(sa->expires_at, sa->close_by), sa->hold_until);
     if (sa->window.request.active)
         next = mono_earlier(next, sa->window.request.next_at);
     if (sa->handshake != NULL)
@@ -640,6 +642,8 @@ static void handle_request_timeout(struct ike_sa *sa, mono_ms now)
     uint32_t patience = session_hinted(sa->session) ? 1 : SUSPECT_TRIES;
     if (held(sa) && r->active && r->sent > patience && !sa->silent) {
         sa->silent = true;
+        if (sa->config->hold_ms != 0)
+            sa->hold_until = now + (mono_ms)sa->config->hold_ms;
         session_silent(sa, now);
     }
 }
@@ -669,6 +673,10 @@ void sa_handle_timeout(struct ike_sa *sa, mono_ms now)
     }
     if (now >= sa->close_by) {
         sa_die(sa, sa->end_reason, &sa->end_fault);
+        return;
+    }
+    if (now >= sa->hold_until && sa->window.request.active) {
+        no_answer(sa);
         return;
     }
     if (now >= sa->expires_at)

@@ -73,6 +73,8 @@ enum task_kind {
     TASK_REKEY_IKE
 };
 
+enum { TASK_DELETED_MAX = 4 };
+
 struct task {
     enum task_kind kind;
     struct kex *kex; /* NULL: no key exchange in it */
@@ -80,6 +82,9 @@ struct task {
     uint32_t child_spi_in; /* of the child to rekey */
     uint32_t new_spi_in;   /* of the child to be */
     uint64_t new_spi;      /* of the IKE SA to be */
+    /* Unknown SPIs that the peer deleted meanwhile: perhaps of what it made for us. */
+    uint32_t deleted_out[TASK_DELETED_MAX];
+    size_t deleted_count;
 };
 
 enum child_state {
@@ -146,6 +151,7 @@ struct ike_sa {
     mono_ms retry_at;     /* after TEMPORARY_FAILURE: nothing is tried again before */
     uint32_t retries;     /* in a row */
     bool silent;          /* the outstanding request has been sent too often */
+    mono_ms hold_until;   /* and until then it goes on; MONO_NEVER */
 
     /* To be closed as soon as the window allows: with a Delete, or with this notify. */
     bool close_wanted;

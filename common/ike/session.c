@@ -23,6 +23,7 @@ void session_config_default(struct session_config *c)
         .dpd_ms = 30000,
         .rebuild_first_ms = 1000,
         .rebuild_max_ms = 60000,
+        .hold_ms = 30 * 60 * 1000,
         .fragment_mtu = 1280,
     };
 }

@@ -87,6 +87,8 @@ struct session_config {
     /* Initiator: a connection that was up is rebuilt for as long as it takes. The first attempt
      * follows at once; after each that failed the pause doubles, from first to max, with jitter. */
     uint32_t rebuild_first_ms, rebuild_max_ms;
+    /* How long the silent gateway is still asked about the old IKE SA beside that; 0: for ever. */
+    uint32_t hold_ms;
     /* IKE messages longer than this many octets (IP and UDP headers included) go as fragments to a
      * peer that knows them (RFC 7383); 0: we know none. */
     uint16_t fragment_mtu;

@@ -26,6 +26,7 @@ enum {
 
 struct routes {
     uint32_t table;
+    bool ruled[2];     /* the families that have our rule */
     bool mark_checked; /* we turned src_valid_mark on, and turn it off again */
 };
 
@@ -224,7 +225,8 @@ static const struct ip *source_for(const struct routes_plan *plan, enum ip_famil
     return NULL;
 }
 
-static enum err install_all(struct netlink *n, const struct routes_plan *plan, struct fault *f)
+static enum err install_all(struct netlink *n, struct routes *r, const struct routes_plan *plan,
+                            struct fault *f)
 {
     enum err e = ERR_OK;
     for (size_t i = 0; e == ERR_OK && i < plan->into_count; i++) {
@@ -242,8 +244,10 @@ static enum err install_all(struct netlink *n, const struct routes_plan *plan, s
         e = route_add(n, &route, f);
     }
     for (size_t i = 0; e == ERR_OK && i < 2; i++) {
-        if (uses_family(plan, families[i]))
-            e = rule_add(n, families[i], plan->table, f);
+        if (!uses_family(plan, families[i]) || r->ruled[i])
+            continue;
+        e = rule_add(n, families[i], plan->table, f);
+        r->ruled[i] = e == ERR_OK;
     }
     return e;
 }
@@ -275,13 +279,45 @@ enum err routes_install(const struct routes_plan *plan, struct routes **ret, str
         free(r);
         return e;
     }
-    e = install_all(&n, plan, f);
+    e = install_all(&n, r, plan, f);
     if (e == ERR_OK) {
         r->mark_checked = uses_family(plan, IP_V4) && make_marks_count();
         *ret = r;
     } else {
         (void)!clean(&n, plan->table); /* the first fault is the one to report */
         free(r);
+    }
+    netlink_close(&n);
+    return e;
+}
+
+static bool planned(const struct routes_plan *plan, const struct prefix *p)
+{
+    for (size_t i = 0; i < plan->into_count; i++) {
+        if (prefix_equal(&plan->into[i], p))
+            return true;
+    }
+    return false;
+}
+
+enum err routes_renew(struct routes *r, const struct routes_plan *plan, const struct prefix *before,
+                      size_t before_count, struct fault *f)
+{
+    struct netlink n;
+    ASSERT(plan->table == r->table);
+    if (plan->into_count > ROUTES_MAX || plan->exclude_count > ROUTES_MAX)
+        return fault_set(f, ERR_REFUSED, "the routes cannot be set: too many");
+    enum err e = netlink_open(&n, f);
+    if (e != ERR_OK)
+        return e;
+    e = install_all(&n, r, plan, f);
+    for (size_t i = 0; e == ERR_OK && i < before_count; i++) {
+        const struct route route = {.destination = prefix_network(&before[i]),
+                                    .table = r->table,
+                                    .interface = plan->interface};
+        struct netlink_request request;
+        if (!planned(plan, &before[i])) /* where it is gone already: as good */
+            (void)!netlink_call(&n, route_request(&request, RTM_DELROUTE, 0, &route), NULL, NULL);
     }
     netlink_close(&n);
     return e;

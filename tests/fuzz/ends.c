@@ -7,7 +7,7 @@
 #include "common/ike/keys.h"
 
 enum {
-    PUMP_MAX = 200,       /* datagrams at once; more is a conversation without end */
+    PUMP_MAX = 200,        /* datagrams at once; more is a conversation without end */
     SAME_DEADLINE_MAX = 8, /* timeouts in a row without time passing */
     PIECE_MAX = 160        /* octets of a message that goes in pieces */
 };

@@ -16,6 +16,7 @@ enum { PORT = 77, ANSWERS_MAX = 32 };
 static struct wire_reader answers;
 static unsigned answer_count;
 static uint32_t sequence;
+static bool refuse_requests;
 static int socket_stub;
 
 struct mnl_socket *mnl_socket_open2(int bus, int flags)
@@ -68,7 +69,8 @@ ssize_t mnl_socket_sendto(const struct mnl_socket *s, const void *request, size_
     memcpy(&m, request, sizeof(m));
     CHECK(m.nlmsg_len == len);
     sequence = m.nlmsg_seq;
-    return (ssize_t)len;
+    errno = ENOBUFS;
+    return refuse_requests ? -1 : (ssize_t)len;
 }
 
 /* Put ours into every header that can be reached. */
@@ -125,6 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wire_reader_init(&answers, span_make(data, size));
     answer_count = 0;
     uint8_t what = wire_read_u8(&answers);
+    refuse_requests = (what & 0x40) != 0;
     struct fault f = {0};
     struct network_route route;
     uint32_t table;

@@ -29,7 +29,7 @@ void seed_write(const char *target, const char *name, unsigned n, struct span by
 struct record {
     bool from_client;
     struct ike_header header;
-    uint8_t first; /* of the chain */
+    uint8_t first;                        /* of the chain */
     struct span chain, datagram, message; /* owned */
 };
 
@@ -192,9 +192,9 @@ static void decrypted_seeds(unsigned scene, unsigned variant)
 
 static uint8_t codec_of(uint8_t type)
 {
-    static const uint8_t types[] = {PAYLOAD_KE,     PAYLOAD_ID_I,   PAYLOAD_CERT, PAYLOAD_AUTH,
-                                    PAYLOAD_NONCE,  PAYLOAD_NOTIFY, 0,            PAYLOAD_DELETE,
-                                    PAYLOAD_TS_I,   PAYLOAD_CP};
+    static const uint8_t types[] = {
+        PAYLOAD_KE, PAYLOAD_ID_I,   PAYLOAD_CERT, PAYLOAD_AUTH, PAYLOAD_NONCE, PAYLOAD_NOTIFY,
+        0,          PAYLOAD_DELETE, PAYLOAD_TS_I, PAYLOAD_CP};
     for (uint8_t i = 0; i < sizeof(types); i++)
         if (types[i] == type)
             return i;
@@ -304,12 +304,13 @@ static void session_seeds(void)
     static const uint8_t hand_over[] = {0, 0, 0, 0, 0x0f, 0, 0, 0, 0, 0x1f, 0, 0, 0, 0};
     static const uint8_t loss[] = {2, 0x0d, 1, 0, 0, 2, 0x0d, 1, 0, 0, 0, 2, 0x0d, 1, 0, 0, 0};
     static const uint8_t twice[] = {0x80, 0, 0x80, 0, 0x80, 0, 0x80, 0, 0, 0};
-    static const uint8_t harm[] = {3, 0, 50, 1, 0, 3, 0, 60, 1, 0, 3, 0, 40, 9, 0, 0x0b, 0, 40, 0, 0};
+    static const uint8_t harm[] = {3, 0, 50, 1, 0, 3,    0, 60, 1, 0,
+                                   3, 0, 40, 9, 0, 0x0b, 0, 40, 0, 0};
     static const uint8_t rekeys[] = {0x0f, 0x1f, 0x07, 0x17, 6,    0x0f, 0x07, 0,   0,
                                      0,    0,    0,    0,    0x0e, 0x1f, 0x17, 0x2f};
     static const uint8_t ending[] = {6, 0x7f, 0x77, 0, 0, 0, 0};
-    static const uint8_t silence[] = {0x3f, 6, 0x0d, 0x20, 0, 0x0d, 0x20, 0, 0x0d, 0x20, 0, 0x0d,
-                                      0x20, 0, 0x0d, 0x20, 0, 0x0e};
+    static const uint8_t silence[] = {0x3f, 6, 0x0d, 0x20, 0, 0x0d, 0x20, 0, 0x0d,
+                                      0x20, 0, 0x0d, 0x20, 0, 0x0d, 0x20, 0, 0x0e};
     static const uint8_t elsewhere[] = {0x57, 0, 0xdf, 0x4f, 0x6f, 0x05, 1, 0};
     session_script("hand-over", 0, SPAN_OF(hand_over));
     session_script("loss", ENDS_CBC, SPAN_OF(loss));

@@ -1,5 +1,6 @@
 /* Seeds of what is laid out by hand: inner packets, ESP, pieces of messages, netlink answers, and
  * payloads that no exchange of ours holds. */
+#include <stddef.h>
 #include <string.h>
 
 #include <netinet/in.h>
@@ -60,15 +61,43 @@ static void ipv6(uint8_t next, struct span text)
     wire_write_span(&w, text);
 }
 
-static const uint8_t syn[] = {0x12, 0x34, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x70, 2, 255, 255,
-                              0,    0,    0, 0,  1, 1, 2, 4, 5, 180, 0, 0};
+static const uint8_t syn[] = {0x12, 0x34, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0,   0x70, 2,
+                              255,  255,  0, 0,  0, 0, 1, 1, 2, 4, 5, 180, 0,    0};
 static const uint8_t udp[] = {0, 53, 0, 53, 0, 12, 0, 0, 1, 2, 3, 4};
 static const uint8_t echo[] = {8, 0, 0, 0, 0, 1, 0, 1};
 static const uint8_t unreachable[] = {3, 4, 0, 0, 0, 0, 5, 0, 0x45, 0, 0, 20};
-static const uint8_t extended[] = {IPPROTO_DSTOPTS, 0, 1, 4, 0, 0, 0, 0,
-                                   IPPROTO_FRAGMENT, 0, 0, 0, 0, 0, 0, 0,
-                                   IPPROTO_UDP, 0, 0, 1, 0, 0, 0, 9,
-                                   0, 53, 0, 53, 0, 8, 0, 0};
+static const uint8_t extended[] = {IPPROTO_DSTOPTS,
+                                   0,
+                                   1,
+                                   4,
+                                   0,
+                                   0,
+                                   0,
+                                   0,
+                                   IPPROTO_FRAGMENT,
+                                   0,
+                                   0,
+                                   0,
+                                   0,
+                                   0,
+                                   0,
+                                   0,
+                                   IPPROTO_UDP,
+                                   0,
+                                   0,
+                                   1,
+                                   0,
+                                   0,
+                                   0,
+                                   9,
+                                   0,
+                                   53,
+                                   0,
+                                   53,
+                                   0,
+                                   8,
+                                   0,
+                                   0};
 static const uint8_t later[] = {IPPROTO_UDP, 0, 0, 0x08, 0, 0, 0, 9, 1, 2, 3, 4};
 
 static void packet_with(unsigned n)
@@ -292,6 +321,22 @@ static void datagram(unsigned kind)
     case 4:
         verdict(NLMSG_DONE, -4, "interrupted");
         break;
+    case 6: /* neither means anything to us */
+        answer_end(answer_begin(NLMSG_NOOP, 0));
+        answer_end(answer_begin(NLMSG_OVERRUN, NLM_F_DUMP_INTR));
+        break;
+    case 7: /* cut short */
+        answer_end(answer_begin(NLMSG_ERROR, 0));
+        break;
+    case 8:
+        answer_end(answer_begin(NLMSG_DONE, 0));
+        break;
+    case 9: /* our request echoed, with a length that it cannot have */
+        verdict(NLMSG_ERROR, -1, "a");
+        memset(seed + from + sizeof(struct nlmsghdr) + sizeof(int), 0, sizeof(uint32_t));
+        memset(seed + from + offsetof(struct nlmsghdr, nlmsg_flags), NLM_F_ACK_TLVS >> 8, 2);
+        seed[from + offsetof(struct nlmsghdr, nlmsg_flags)] = 0;
+        break;
     default:
         route_answer(RTM_NEWROUTE, 100);
         verdict(NLMSG_ERROR, 0, NULL);
@@ -301,15 +346,21 @@ static void datagram(unsigned kind)
 
 static void netlink_seeds(void)
 {
-    static const uint8_t order[][8] = {{0, 1}, {2, 2, 2, 2}, {3, 2, 3, 0, 0, 3, 2, 3}, {0, 3},
-                                       {3},    {4, 2, 2, 2}, {5, 0, 1}};
+    static const uint8_t order[][8] = {{0, 1},       {2, 2, 2, 2}, {3, 2, 3, 0, 0, 3, 2, 3},
+                                       {0, 3},       {3},          {4, 2, 2, 2},
+                                       {5, 0, 1},    {6, 0},       {7},
+                                       {8, 8, 8, 8}, {9}};
     for (uint8_t what = 0; what < 4; what++) {
         for (unsigned i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
             begin();
-            wire_write_u8(&w, what);
+            wire_write_u8(&w, i == 5 ? what | 0x40 : what);
             for (size_t j = 0; j < sizeof(order[i]) && (j == 0 || order[i][j] != 0 || i == 2); j++)
                 datagram(order[i][j]);
-            end("netlink", what == 0 ? "route" : what == 1 ? "table" : what == 2 ? "clean" : "watch",
+            end("netlink",
+                what == 0   ? "route"
+                : what == 1 ? "table"
+                : what == 2 ? "clean"
+                            : "watch",
                 i);
         }
     }
@@ -327,33 +378,32 @@ static void payload(uint8_t codec, const char *name, unsigned n, struct span bod
 
 static void payload_seeds(void)
 {
-    static const uint8_t redirect_v4[] = {0, 0, 0x40, 0x17, 1, 4, 192, 0, 2, 1, 1, 2, 3, 4,
-                                          5, 6, 7,    8,    9, 0, 1,   2, 3, 4, 5, 6};
+    static const uint8_t redirect_v4[] = {0, 0, 0x40, 0x17, 1, 4, 192, 0, 2, 1, 1, 2, 3,
+                                          4, 5, 6,    7,    8, 9, 0,   1, 2, 3, 4, 5, 6};
     static const uint8_t redirect_v6[] = {0, 0, 0x40, 0x17, 2, 16, 0x20, 1, 13, 0xb8, 0,
                                           0, 0, 0,    0,    0, 0,  0,    0, 0,  0,    1};
     static const uint8_t redirect_name[] = {0, 0, 0x40, 0x17, 3, 5, 'g', 'w', '.', 'e', 'x'};
     static const uint8_t notify_spi[] = {3, 4, 0x40, 9, 1, 2, 3, 4};
     static const uint8_t delete_esp[] = {3, 4, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8};
     static const uint8_t delete_ike[] = {1, 0, 0, 0};
-    static const uint8_t ts_v6[] = {3, 0,    0,   0,    8,  58, 0, 40, 0, 0, 255, 255, 0x20, 1, 13,
-                                    0xb8, 0, 0,    0,   0,  0,  0, 0,  0, 0, 0,   0,   1,    0x20, 1,
-                                    13, 0xb8, 0,   0,   0,  0,  0, 0,  0, 0, 0,   0,   0,    9,
-                                    7,  6,    0,   16,  0,  80, 0, 80, 10, 0, 0,  1,   10,   0, 0, 9,
-                                    99, 0,    0,   8,   1,  2,  3, 4};
-    static const uint8_t cp_all[] = {2,    0, 0, 0, 0, 1, 0, 4, 10, 7,   0,   2,   0,    2, 0, 4,
-                                     255,  255, 255, 0, 0, 3, 0, 4, 10, 9, 0, 53,  0,    13, 0, 8,
-                                     10,   9, 0, 0, 255, 255, 0, 0, 0,  25,  0,   4, 'e', 'x', '.', 'a',
-                                     0,    8, 0, 17, 0x20, 1, 13, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0,
-                                     0,    0, 0, 7, 64, 0, 10, 0, 16, 0x20, 1, 13, 0xb8, 0, 0, 0,
-                                     0,    0, 0, 0, 0, 0, 0, 0, 8, 0, 15, 0, 17, 0x20, 1, 13,
-                                     0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 48, 0, 7,
-                                     0,    1, 'x'};
+    static const uint8_t ts_v6[] = {
+        3, 0,  0, 0,  8, 58,   0,  40, 0,    0, 255, 255, 0x20, 1, 13, 0xb8, 0, 0, 0, 0, 0, 0, 0,
+        0, 0,  0, 0,  1, 0x20, 1,  13, 0xb8, 0, 0,   0,   0,    0, 0,  0,    0, 0, 0, 0, 9, 7, 6,
+        0, 16, 0, 80, 0, 80,   10, 0,  0,    1, 10,  0,   0,    9, 99, 0,    0, 8, 1, 2, 3, 4};
+    static const uint8_t cp_all[] = {
+        2, 0,  0, 0, 0,   1,   0,   4,   10, 7,  0,  2,  0,    2,    0,  4,    255,  255, 255, 0,
+        0, 3,  0, 4, 10,  9,   0,   53,  0,  13, 0,  8,  10,   9,    0,  0,    255,  255, 0,   0,
+        0, 25, 0, 4, 'e', 'x', '.', 'a', 0,  8,  0,  17, 0x20, 1,    13, 0xb8, 0,    0,   0,   0,
+        0, 0,  0, 0, 0,   0,   0,   7,   64, 0,  10, 0,  16,   0x20, 1,  13,   0xb8, 0,   0,   0,
+        0, 0,  0, 0, 0,   0,   0,   0,   8,  0,  15, 0,  17,   0x20, 1,  13,   0xb8, 0,   0,   0,
+        0, 0,  0, 0, 0,   0,   0,   0,   0,  48, 0,  7,  0,    1,    'x'};
     static const uint8_t cp_ask[] = {1, 0, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 8, 0, 0, 0, 10, 0, 0};
     static const uint8_t eap_identity[] = {1, 7, 0, 6, 1, 'a'};
     static const uint8_t eap_success[] = {3, 7, 0, 4};
-    static const uint8_t id_dn[] = {9, 0, 0, 0, 0x30, 14, 0x31, 12, 0x30, 10, 6, 3,
-                                    85, 4, 3, 12, 3, 'a', 'b', 'c'};
-    static const uint8_t id_v6[] = {5, 0, 0, 0, 0x20, 1, 13, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    static const uint8_t id_dn[] = {9, 0, 0,  0, 0x30, 14, 0x31, 12,  0x30, 10,
+                                    6, 3, 85, 4, 3,    12, 3,    'a', 'b',  'c'};
+    static const uint8_t id_v6[] = {5, 0, 0, 0, 0x20, 1, 13, 0xb8, 0, 0,
+                                    0, 0, 0, 0, 0,    0, 0,  0,    0, 1};
     static const uint8_t cert[] = {4, 0x30, 0};
     payload(6, "redirect", 0, SPAN_OF(redirect_v4));
     payload(6, "redirect", 1, SPAN_OF(redirect_v6));
@@ -369,6 +419,25 @@ static void payload_seeds(void)
     payload(1, "identity", 0, SPAN_OF(id_dn));
     payload(1, "identity", 1, SPAN_OF(id_v6));
     payload(2, "certificate", 0, SPAN_OF(cert));
+}
+
+/* More than fits a line for people. */
+static void many_selectors(void)
+{
+    enum { MANY = 32 };
+    begin();
+    wire_write_u8(&w, 8);
+    wire_write_u8(&w, MANY);
+    wire_write_zeros(&w, 3);
+    for (uint64_t i = 0; i < MANY; i++) {
+        wire_write_u32(&w, 0x08060028);
+        wire_write_u32(&w, 0x00010002);
+        for (int end_of = 0; end_of < 2; end_of++) {
+            wire_write_u64(&w, 0x20010db8123456ff);
+            wire_write_u64(&w, 0xabcdef0100000000 + i * 16 + (end_of ? 7u : 1u));
+        }
+    }
+    end("payload", "selectors-many", 0);
 }
 
 static void proposal_seeds(void)
@@ -387,6 +456,42 @@ static void proposal_seeds(void)
     }
 }
 
+/* Notices and requests of strangers, right and nearly right. */
+static void stray_seeds(void)
+{
+    static const struct {
+        uint64_t spi_i, spi_r;
+        uint8_t next, version, exchange, flags;
+        size_t len;
+    } shapes[] = {
+        {1, 2, PAYLOAD_NOTIFY, 0x20, EXCHANGE_INFORMATIONAL, 0x20, 12},
+        {1, 2, PAYLOAD_NOTIFY, 0x20, EXCHANGE_INFORMATIONAL, 0, 300},
+        {1, 2, PAYLOAD_NOTIFY, 0x10, EXCHANGE_INFORMATIONAL, 0x20, 12},
+        {1, 2, PAYLOAD_SK, 0x20, EXCHANGE_INFORMATIONAL, 0x08, 40},
+        {0, 2, PAYLOAD_SK, 0x20, EXCHANGE_INFORMATIONAL, 0x08, 40},
+        {1, 0, PAYLOAD_SK, 0x20, EXCHANGE_INFORMATIONAL, 0x08, 40},
+        {1, 2, PAYLOAD_SK, 0x20, EXCHANGE_IKE_SA_INIT, 0x08, 40},
+        {1, 2, PAYLOAD_SK, 0x30, EXCHANGE_INFORMATIONAL, 0x08, 40},
+    };
+    for (unsigned i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        begin();
+        wire_write_u8(&w, 0);
+        wire_write_u64(&w, shapes[i].spi_i);
+        wire_write_u64(&w, shapes[i].spi_r);
+        wire_write_u8(&w, shapes[i].next);
+        wire_write_u8(&w, shapes[i].version);
+        wire_write_u8(&w, shapes[i].exchange);
+        wire_write_u8(&w, shapes[i].flags);
+        wire_write_u32(&w, 0);
+        wire_write_u32(&w, (uint32_t)(IKE_HEADER_LEN + shapes[i].len));
+        wire_write_u16(&w, 0);
+        wire_write_u16(&w, (uint16_t)shapes[i].len);
+        wire_write_u32(&w, NOTIFY_INVALID_SPI);
+        wire_write_zeros(&w, shapes[i].len - 8);
+        end("datagram", "stray", i);
+    }
+}
+
 void seeds_of_packets(void)
 {
     packet_seeds();
@@ -394,5 +499,7 @@ void seeds_of_packets(void)
     fragment_seeds();
     netlink_seeds();
     payload_seeds();
+    many_selectors();
+    stray_seeds();
     proposal_seeds();
 }

@@ -12,7 +12,8 @@ static const char *const profiles[] = {
     "psk\nPresharedKey = 0x00112233\n[Local]\nIdentity = @#0a0b\nAuthentication = "
     "psk\nPresharedKeyFile = key\n[Tunnel]\nInterface = tern7\nRoutes = 0.0.0.0/0, ::/0\nExclude = "
     "10.0.0.0/8\nRequestAddress = ipv4, ipv6\nDNS = no\nMTU = 1300\n[Crypto]\nIKE = "
-    "aes256gcm16-prfsha384-x25519\nESP = aes256gcm16\nIKELifetime = 4h\nESPLifetime = 60m\nESPBytes "
+    "aes256gcm16-prfsha384-x25519\nESP = aes256gcm16\nIKELifetime = 4h\nESPLifetime = "
+    "60m\nESPBytes "
     "= 10G\n[Roaming]\nMOBIKE = no\nPrefer = ethernet, wlan\nDPD = 30s\nKeepalive = auto\nHoldDown "
     "= 5m\n[Hooks]\nUp = x\nDown = y\nHandover = z\n",
     "[Local]\nAuthentication=eap\nUserName=alice\nPassword=secret\nEAPMethods=mschapv2\nPKCS12=a\n"
@@ -25,7 +26,8 @@ static const char *const profiles[] = {
 static const char *const gateways[] = {
     "[Gateway]\nListen = 127.0.0.1, ::1\nPort = 500\nNatPort = 4500\nIdentity = "
     "gw.example.com\nPresharedKey = secret\nPool = 10.7.0.0/24, fd00::/120\nDNS = "
-    "10.9.0.53\nNetworks = 10.9.0.0/16\nInterface = tun9\nIKE = aes256gcm16-prfsha256-x25519\nESP = "
+    "10.9.0.53\nNetworks = 10.9.0.0/16\nInterface = tun9\nIKE = aes256gcm16-prfsha256-x25519\nESP "
+    "= "
     "aes256gcm16\nMOBIKE = yes\nCookies = auto\n",
     "[Gateway]\nIdentity = gw\nPool = 10.7.0.0/24\n[User alice@example.com]\nPresharedKey = "
     "one\n[User bob]\nPresharedKey = two\n",
@@ -45,10 +47,27 @@ static const char *const proposals[] = {
 };
 
 static const char *const texts[] = {
-    "192.0.2.1",          "2001:db8::192.0.2.1", "fe80::1%eth0",     "10.9.0.0/16",
-    "2001:db8::/32",      "::ffff:1.2.3.4",      "alice@example.com", "CN=vpn.example.com, O=Example",
-    "/C=XX/O=Ex,ample/CN=x", "@#0a0b0c",         "@name",             "C=XX, CN=a\\,b+OU=\"c, d\"",
-    "0.0.0.0/0",          "1.2.3.4/33",          "999.1.1.1",         "emailAddress=a@b, DC=example",
+    "192.0.2.1",
+    "2001:db8::192.0.2.1",
+    "fe80::1%eth0",
+    "10.9.0.0/16",
+    "2001:db8::/32",
+    "::ffff:1.2.3.4",
+    "alice@example.com",
+    "CN=vpn.example.com, O=Example",
+    "/C=XX/O=Ex,ample/CN=x",
+    "@#0a0b0c",
+    "@name",
+    "C=XX, CN=a\\,b+OU=\"c, d\"",
+    "0.0.0.0/0",
+    "1.2.3.4/33",
+    "999.1.1.1",
+    "emailAddress=a@b, DC=example",
+    /* what would end a line, turn the text around, or is no character */
+    "\xe2\x80\xa8 \xe2\x80\xa9",
+    "\xd8\x9c\xe2\x80\x8e\xe2\x80\x8f",
+    "\xe2\x80\xaa\xe2\x80\xae\xe2\x81\xa6\xe2\x81\xa9",
+    "\xc2\x85\xf0\x9f\x98\x80\xed\xa0\x80\xff\xc0\x80",
 };
 
 static const char *const requests[] = {
@@ -57,7 +76,8 @@ static const char *const requests[] = {
     "{\"command\":\"rekey\",\"what\":\"child\"}",
     "[{\"command\":1}]",
     "{\"a\":1,\"a\":2}",
-    "{\"v\":1,\"profile\":\"office\",\"state\":\"up\",\"since\":\"2026-01-01T12:00:00.000Z\",\"pid\":1,"
+    "{\"v\":1,\"profile\":\"office\",\"state\":\"up\",\"since\":\"2026-01-01T12:00:00.000Z\","
+    "\"pid\":1,"
     "\"interface\":\"tern0\",\"gateway\":{\"host\":\"vpn\",\"address\":\"192.0.2.1\",\"port\":500,"
     "\"identity\":\"vpn\"},\"path\":{\"local\":\"192.0.2.2\",\"local_port\":4500,\"interface\":"
     "\"eth0\",\"nat\":true,\"rtt_ms\":1.5,\"mtu\":1400},\"addresses\":[\"10.7.0.2/32\"],\"dns\":["

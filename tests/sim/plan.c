@@ -186,7 +186,8 @@ void plan_draw(struct plan *p, uint64_t seed, const struct secret *psk)
         p->faulty_ms = rng_between(&r, 300, 3600 * 3) * 1000;
         p->traffic_ms = p->faulty_ms / 200;
     }
-    p->cookies = rng_below(&r, 3);
+    static const enum plan_cookies cookies[] = {COOKIES_OFF, COOKIES_AUTO, COOKIES_ALWAYS};
+    p->cookies = cookies[rng_below(&r, 3)];
     p->epoch_client = draw_epoch(&r);
     p->epoch_gateway = draw_epoch(&r);
     configure(p, &r, psk);

@@ -48,6 +48,8 @@ enum fault_kind {
     FAULTS_END = 1 << 14
 };
 
+enum plan_cookies { COOKIES_OFF, COOKIES_AUTO, COOKIES_ALWAYS };
+
 struct plan {
     unsigned faults;
     mono_ms faulty_ms;
@@ -57,7 +59,7 @@ struct plan {
     bool nat;
     mono_ms nat_expiry_ms;
     size_t mtu;
-    enum { COOKIES_OFF, COOKIES_AUTO, COOKIES_ALWAYS } cookies;
+    enum plan_cookies cookies;
     mono_ms epoch_client, epoch_gateway; /* what their monotonic clocks show at the start */
     int64_t traffic_ms;                  /* mean pause between two inner packets of one sender */
     struct session_config client, gateway;

@@ -1,9 +1,12 @@
 """Addresses inside and outside, networks in between, and what may enter the tunnel."""
 
+import subprocess
+
 import pytest
 
 import strongswan as swan
-from lab import RESOLV_CONF, Lab
+from gateway import psk_config
+from lab import RESOLV_CONF, Lab, wait_until
 from strongswan import connection
 
 FULL = "0.0.0.0/0, ::/0"
@@ -234,3 +237,37 @@ def test_servers_for_names_go_to_resolvconf(lab, tern, strongswan):
     calls = [line for line in log.read_text().splitlines() if line.startswith("-")]
     assert calls[0].startswith(f"-a {interface}") and calls[-1].startswith(f"-d {interface}")
     assert lab.client.resolv_conf.read_text() == RESOLV_CONF
+
+
+@pytest.mark.sanitize
+def test_a_gateway_that_comes_back_with_other_addresses(lab, tern, tern_gateway):
+    """It forgot everything and has another pool now: the interface stays, its addresses change, and
+    meanwhile nothing that belongs into the tunnel goes beside it."""
+    before = lab.client.state()
+    tern_gateway.start(psk_config(Pool="10.7.0.0/24"))
+    profile = tern.profile(tunnel={"RequestAddress": "ipv4"}, roaming={"DPD": "1s"})
+    tern.up(profile)
+    first = tern.status(profile)
+    pings = lab.client.spawn("ping", "-n", "-i", "0.02", lab.INTRANET[0],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with lab.client.capture("up0") as capture:
+            tern_gateway.kill()
+            tern_gateway.start(psk_config(Pool="10.77.0.0/24"))
+            wait_until(lambda: tern.status(profile)["addresses"] == ["10.77.0.2/32"], 30,
+                       "the new address")
+            wait_until(lambda: lab.client.ping(lab.INTRANET[0], 1), 10, "traffic")
+        assert_only_the_tunnel(capture)
+    finally:
+        pings.terminate()
+        pings.wait()
+    status = tern.status(profile)
+    assert (status["state"], status["interface"]) == ("up", first["interface"])
+    assert status["reconnects"] == 1
+    assert lab.client.ping(lab.INTRANET[0], 100) == 100
+    addresses = lab.client.run("ip", "-o", "addr", "show", "dev", status["interface"]).stdout
+    assert "10.77.0.2/32" in addresses and "10.7.0." not in addresses
+    routes = lab.client.run("ip", "route", "get", lab.INTRANET[0]).stdout
+    assert "src 10.77.0.2" in routes
+    tern.down(profile)
+    assert lab.client.state() == before

@@ -96,7 +96,8 @@ START_TEST(every_key)
                                "Prefer = wwan0\n"
                                "DPD = 1h\n"
                                "Keepalive = 20\n"
-                               "HoldDown = 7d\n";
+                               "HoldDown = 7d\n"
+                               "Retransmit = 250ms, 4s, 12\n";
     char out[IDENTITY_TEXT_MAX], list[PROPOSAL_LIST_TEXT_MAX], routes[SELECTOR_LIST_TEXT_MAX];
     struct profile *p = load_good(text);
 
@@ -127,6 +128,9 @@ START_TEST(every_key)
     ck_assert_str_eq(selector_list_format(&p->routes, routes),
                      "10.9.0.0/24,fd09::/64,192.0.2.7/32");
     ck_assert_uint_eq(p->exclude_count, 3);
+    ck_assert_uint_eq(p->retransmit_first_ms, 250);
+    ck_assert_uint_eq(p->retransmit_max_ms, 4000);
+    ck_assert_uint_eq(p->retransmit_tries, 12);
     ck_assert_str_eq(prefix_format(&p->excludes[1], out), "fd00::/8");
     ck_assert_str_eq(prefix_format(&p->excludes[2], out), "10.9.0.1/32");
     ck_assert(p->request_ipv4 && p->request_ipv6);
@@ -400,6 +404,37 @@ START_TEST(faults_of_single_keys)
         {"Roaming", "Keepalive = 0", "Keepalive = 0 is out of range (1s to 1h, auto or off)"},
         {"Roaming", "Keepalive = no", "Keepalive = no: expected a time such as 30s, 5m, 4h"},
         {"Roaming", "HoldDown = 8d", "HoldDown = 8d is out of range (0 to 7d)"},
+        {"Roaming", "Retransmit = 500ms",
+         "Retransmit = 500ms: expected the first pause, the longest, and how many times, such as "
+         "500ms, 8s, 8"},
+        {"Roaming", "Retransmit = 500ms, 8s",
+         "Retransmit = 500ms, 8s: expected the first pause, the longest, and how many times, such "
+         "as "
+         "500ms, 8s, 8"},
+        {"Roaming", "Retransmit = 500ms, 8s, 8, 8",
+         "Retransmit = 500ms, 8s, 8, 8: expected the first pause, the longest, and how many times, "
+         "such as "
+         "500ms, 8s, 8"},
+        {"Roaming", "Retransmit = 50ms, 8s, 8",
+         "Retransmit = 50ms, 8s, 8: expected the first pause, the longest, and how many times, "
+         "such as "
+         "500ms, 8s, 8"},
+        {"Roaming", "Retransmit = 9s, 8s, 8",
+         "Retransmit = 9s, 8s, 8: expected the first pause, the longest, and how many times, such "
+         "as "
+         "500ms, 8s, 8"},
+        {"Roaming", "Retransmit = 500ms, 8s, 1",
+         "Retransmit = 500ms, 8s, 1: expected the first pause, the longest, and how many times, "
+         "such as "
+         "500ms, 8s, 8"},
+        {"Roaming", "Retransmit = 500ms, 8s, 101",
+         "Retransmit = 500ms, 8s, 101: expected the first pause, the longest, and how many times, "
+         "such as "
+         "500ms, 8s, 8"},
+        {"Roaming", "Retransmit = x, 8s, 8",
+         "Retransmit = x, 8s, 8: expected the first pause, the longest, and how many times, such "
+         "as "
+         "500ms, 8s, 8"},
         {"Hooks", "Up = /bin/true", "[Hooks] Up is not supported yet"},
         {"Hooks", "Down = /bin/true", "[Hooks] Down is not supported yet"},
         {"Hooks", "Handover = /bin/true", "[Hooks] Handover is not supported yet"},
@@ -445,6 +480,7 @@ START_TEST(duplicates)
         {"Roaming", "DPD = 30s"},
         {"Roaming", "Keepalive = 20"},
         {"Roaming", "HoldDown = 5m"},
+        {"Roaming", "Retransmit = 500ms, 8s, 8"},
     };
     char text[512], expected[256];
     for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++) {

@@ -72,6 +72,27 @@ START_TEST(rekeying_replaces_what_it_should)
 }
 END_TEST
 
+/* _i: who asks. Each side prefers another proposal; the keys come out the same with every reading
+ * of RFC 7296 2.18 only where the PRF stays. */
+START_TEST(the_prf_stays)
+{
+    struct fault f = {0};
+    struct session_status before, after;
+    ck_ok(proposal_list_from_text("aes256gcm16-prfsha384-x25519,aes128-sha256-x25519", PROTOCOL_IKE,
+                                  &pair.client_config.ike, &f));
+    ck_ok(proposal_list_from_text("aes128-sha256-x25519,aes256gcm16-prfsha384-x25519", PROTOCOL_IKE,
+                                  &pair.gateway_config.ike, &f));
+    come_up();
+    session_status(pair.client, &before);
+    ck_ok(session_rekey(side(_i), pair.now, SESSION_REKEY_IKE));
+    pair_run(&pair, 10000);
+    ck_agree();
+    session_status(pair.client, &after);
+    ck_assert_uint_eq(after.ike_rekeys, 1);
+    ck_assert_int_eq(after.ike.prf, before.ike.prf);
+}
+END_TEST
+
 /* Many times over, the roles of the original initiator changing with each. */
 START_TEST(rekeying_again_and_again)
 {
@@ -355,6 +376,25 @@ START_TEST(silence_that_ends_keeps_the_ike_sa)
 }
 END_TEST
 
+/* The old IKE SA is given up after a while; the attempts go on. */
+START_TEST(holding_has_an_end)
+{
+    pair.client_config.hold_ms = 60000;
+    come_up();
+    struct session_traffic t = {.last_out = 1, .last_in = MONO_NEVER};
+    session_traffic(pair.client, 1, &t);
+    pair.wire = cut;
+    pair_run(&pair, 90000);
+    ck_assert_uint_eq(pair.client_children.count, 1);
+    pair_run(&pair, 100000);
+    ck_assert_uint_eq(pair.client_children.count, 0);
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_SEARCHING);
+    pair.wire = NULL;
+    pair_run(&pair, 170000);
+    ck_agree();
+}
+END_TEST
+
 START_TEST(fresh_ike_sa_on_command)
 {
     come_up();
@@ -468,6 +508,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, rekeying_replaces_what_it_should, 0, 6);
+    tcase_add_loop_test(t, the_prf_stays, 0, 2);
     tcase_add_test(t, rekeying_again_and_again);
     tcase_add_loop_test(t, any_one_datagram_of_a_rekeying_may_be_lost, 0, 30);
     tcase_add_loop_test(t, both_sides_rekey_at_once, 0, 24);
@@ -485,6 +526,7 @@ int main(void)
     tcase_add_test(t, a_child_that_the_peer_lost_is_made_anew);
     tcase_add_test(t, a_child_that_works_is_left_alone);
     tcase_add_test(t, silence_that_ends_keeps_the_ike_sa);
+    tcase_add_test(t, holding_has_an_end);
     tcase_add_test(t, fresh_ike_sa_on_command);
     tcase_add_test(t, proof_is_shown_again_in_time);
     tcase_add_test(t, child_in_an_exchange_of_its_own);

@@ -105,6 +105,48 @@ START_TEST(marked_packets_go_beside_the_tunnel)
 }
 END_TEST
 
+/* New addresses and networks: at no moment does a packet that belongs into the tunnel have another
+ * way, and nothing of the old plan is left. */
+START_TEST(another_plan_takes_the_place)
+{
+    struct fault f = {0};
+    struct routes *r;
+    struct network_route route;
+    struct ip far, other;
+    char *before = tables();
+    struct prefix old[2], wide, narrow, address;
+    ck_ok(ip_parse("10.9.1.1", &far));
+    ck_ok(ip_parse("10.8.1.1", &other));
+    ck_ok(prefix_parse("10.8.0.0/16", &wide));
+    ck_ok(prefix_parse("10.9.0.0/16", &narrow));
+    struct routes_plan p = plan;
+    old[0] = wide;
+    old[1] = narrow;
+    p.into = old;
+    p.into_count = 2;
+    ck_assert_msg(routes_install(&p, &r, &f) == ERR_OK, "%s", f.text);
+    ck_ok(network_route_to(&other, 0, &route));
+
+    ck_ok(prefix_parse("10.7.0.99/32", &address));
+    ck_ok(tun_add_address(tun, &address, &f));
+    p.into = &narrow;
+    p.into_count = 1;
+    p.sources = &address.ip;
+    p.sources_count = 1;
+    ck_assert_msg(routes_renew(r, &p, old, 2, &f) == ERR_OK, "%s", f.text);
+    ck_ok(network_route_to(&far, 0, &route));
+    ck_assert_uint_eq(route.interface, tun_index(tun));
+    ck_assert(ip_equal(&route.source, &address.ip));
+    ck_err(network_route_to(&other, 0, &route), ERR_NOT_FOUND);
+    routes_remove(r);
+    ck_ok(tun_remove_address(tun, &address, &f));
+    char *after = tables();
+    ck_assert_str_eq(before, after);
+    free(before);
+    free(after);
+}
+END_TEST
+
 START_TEST(half_a_plan_is_rolled_back)
 {
     struct fault f = {0};
@@ -184,6 +226,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, installed_and_removed_without_a_trace);
     tcase_add_test(t, marked_packets_go_beside_the_tunnel);
+    tcase_add_test(t, another_plan_takes_the_place);
     tcase_add_test(t, half_a_plan_is_rolled_back);
     tcase_add_test(t, what_a_killed_process_left_is_cleaned);
     tcase_add_loop_test(t, datagrams_carry_their_path, 0, 2);
