@@ -324,11 +324,12 @@ static void settle(struct connection *c)
     uv_timer_start(&c->timer, on_timer, next > now ? (uint64_t)(next - now) : 0, 0);
 }
 
-static void on_ike(void *ctx, mono_ms now, const struct path *path, struct span message)
+static uint64_t on_ike(void *ctx, mono_ms now, const struct path *path, struct span message)
 {
     struct connection *c = ctx;
     session_input(c->session, now, path, message);
     settle(c);
+    return session_dropped(c->session);
 }
 
 static void on_traffic(void *ctx, mono_ms now, const struct session_traffic *t)

@@ -5,13 +5,15 @@
 
 #include <stdlib.h>
 
+#include "client/drops.h"
 #include "common/base/log.h"
 #include "platform/routes.h"
 
 enum {
     BATCH = UDP_BATCH_MAX,
     BATCHES_PER_WAKE = 8, /* then the loop looks at its timers */
-    PACKET_MAX = 16384,   /* of inner packets and of IKE messages */
+    COMPLAIN_MS = 1000,
+    PACKET_MAX = 16384, /* of inner packets and of IKE messages */
     BUFFER_LEN = ESP_HEADROOM + PACKET_MAX + ESP_TAILROOM
 };
 
@@ -29,6 +31,8 @@ struct datapath {
     struct path path;
     struct session_traffic traffic;
     uint64_t authentic;
+    struct drops drops;
+    mono_ms complain_after; /* next, that something could not be sent */
 
     struct udp_message messages[BATCH];
     struct packet packets[BATCH];
@@ -76,6 +80,11 @@ static void deliver(struct datapath *d, size_t count, mono_ms now)
     }
 }
 
+static void tell_drops(struct datapath *d, mono_ms now)
+{
+    drops_tell(&d->drops, now, d->tunnel != NULL ? tunnel_counters(d->tunnel) : NULL);
+}
+
 /* Only the gateway speaks IKE on a port other than 500 with us, and it marks it. */
 static void sort_batch(struct datapath *d, size_t count, mono_ms now)
 {
@@ -91,14 +100,17 @@ static void sort_batch(struct datapath *d, size_t count, mono_ms now)
         case DATAGRAM_IKE:
             deliver(d, esp, now); /* in order: the message may take its SA away */
             esp = 0;
-            d->callbacks.ike(d->callbacks.ctx, now, &m->path, message);
+            d->drops.ike = d->callbacks.ike(d->callbacks.ctx, now, &m->path, message);
             break;
         case DATAGRAM_KEEPALIVE:
+            break;
         case DATAGRAM_BAD:
+            d->drops.bad++;
             break;
         }
     }
     deliver(d, esp, now);
+    tell_drops(d, now);
 }
 
 static void on_udp(uv_poll_t *handle, int status, int events)
@@ -139,10 +151,14 @@ static void send_all(struct datapath *d, struct udp *u, size_t count)
             break;
         if (e == ERR_LIMIT)
             e = udp_send_fragmentable(u, &d->messages[at]);
-        if (e == ERR_AGAIN)
-            break; /* the socket is full: drop the rest */
-        if (e != ERR_OK)
+        if (e == ERR_AGAIN) { /* the socket is full */
+            d->drops.not_sent += count - at;
+            break;
+        }
+        if (e != ERR_OK) {
+            d->drops.not_sent++;
             log_debug("a packet could not be sent: %s", err_text(e));
+        }
         at++;
     }
 }
@@ -203,10 +219,16 @@ void datapath_send(struct datapath *d, const struct session_datagram *datagram)
     } bytes = {.read_only = datagram->bytes.data};
     m.data = bytes.writable;
     enum err e = udp_send_fragmentable(u, &m);
-    if (e != ERR_OK) {
-        char text[ENDPOINT_TEXT_MAX];
-        log_info("cannot send to %s: %s", endpoint_format(&m.path.remote, text), err_text(e));
-    }
+    if (e == ERR_OK)
+        return;
+    /* Where an answer goes may be a stranger's choice: not a line for each. */
+    mono_ms now = datapath_now();
+    char text[ENDPOINT_TEXT_MAX];
+    d->drops.not_sent++;
+    log_write(now < d->complain_after ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "cannot send to %s: %s",
+              endpoint_format(&m.path.remote, text), err_text(e));
+    if (now >= d->complain_after)
+        d->complain_after = now + COMPLAIN_MS;
 }
 
 /* --- opening and closing --- */

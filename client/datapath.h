@@ -14,8 +14,9 @@ struct datapath;
 
 struct datapath_callbacks {
     void *ctx;
-    /* An IKE message, without marker; valid during the call. */
-    void (*ike)(void *ctx, mono_ms now, const struct path *path, struct span message);
+    /* An IKE message, without marker; valid during the call. Returns how many so far were of no
+     * use. */
+    uint64_t (*ike)(void *ctx, mono_ms now, const struct path *path, struct span message);
     /* ESP went out or came in since the last call. */
     void (*traffic)(void *ctx, mono_ms now, const struct session_traffic *t);
     /* The TUN device is gone. */

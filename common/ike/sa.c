@@ -538,20 +538,22 @@ static void handle(struct ike_sa *sa, struct sa_input *in)
     }
 }
 
-void sa_input(struct ike_sa *sa, mono_ms now, const struct path *path,
+bool sa_input(struct ike_sa *sa, mono_ms now, const struct path *path,
               const struct ike_header *header, struct span message)
 {
     struct sa_input in = {.now = now, .path = path, .header = *header, .message = message};
     struct fragment_assembly *assembly = &sa->assemblies[direction_of(header) == RESPONSE];
     if (!acceptable(sa, &in) || sa->state == SA_DEAD)
-        return;
+        return false;
     bool whole = take_apart(sa, &in);
     if (whole)
         handle(sa, &in);
+    bool used = whole || assembly->total != 0;
     /* The payloads were borrowed from it; and what a message in one piece made needless goes too.
      */
     if (whole || (assembly->total != 0 && assembly->count == assembly->total))
         fragment_assembly_wipe(assembly);
+    return used;
 }
 
 /* --- time --- */

@@ -179,7 +179,8 @@ struct sa_input {
 CHECKED enum err sa_new(struct session *s, const struct session_config *config, bool initiator,
                         struct ike_sa **ret);
 void sa_free(struct ike_sa *sa);
-void sa_input(struct ike_sa *sa, mono_ms now, const struct path *path,
+/* False where the message was of no use: it was dropped, or its answer repeated. */
+bool sa_input(struct ike_sa *sa, mono_ms now, const struct path *path,
               const struct ike_header *header, struct span message);
 mono_ms sa_next_timeout(const struct ike_sa *sa);
 void sa_handle_timeout(struct ike_sa *sa, mono_ms now);

@@ -262,14 +262,15 @@ static void heed_notice(struct session *s, mono_ms now, const struct ike_header 
     }
 }
 
-void session_input(struct session *s, mono_ms now, const struct path *path, struct span message)
+/* False where it was of no use. */
+static bool take_in(struct session *s, mono_ms now, const struct path *path, struct span message)
 {
     struct ike_header h;
     if (ike_header_parse(message, &h) != ERR_OK)
-        return;
+        return false;
     if (h.next_payload == PAYLOAD_NOTIFY && h.exchange != EXCHANGE_IKE_SA_INIT) {
         heed_notice(s, now, &h, message);
-        return;
+        return false;
     }
     struct ike_sa *sa = find_sa(s, &h, message);
     bool fresh =
@@ -277,9 +278,21 @@ void session_input(struct session *s, mono_ms now, const struct path *path, stru
     if (sa == NULL && fresh && !s->down)
         sa = s->sas[0];
     if (sa == NULL)
-        return;
-    sa_input(sa, now, path, &h, message);
+        return false;
+    bool used = sa_input(sa, now, path, &h, message);
     lifecycle_settle(s, now);
+    return used;
+}
+
+void session_input(struct session *s, mono_ms now, const struct path *path, struct span message)
+{
+    if (!take_in(s, now, path, message))
+        s->dropped++;
+}
+
+uint64_t session_dropped(const struct session *s)
+{
+    return s->dropped;
 }
 
 void session_networks_changed(struct session *s, mono_ms now, const struct path *candidates,

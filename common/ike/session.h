@@ -264,6 +264,8 @@ struct session_status {
 void session_status(const struct session *s, struct session_status *ret);
 /* Rekeys that led to the child with that inbound SPI; 0 where there is none. */
 uint32_t session_child_rekeys(const struct session *s, uint32_t spi_in);
+/* IKE messages that were of no use: malformed, unknown, unexpected, not authentic, repeated. */
+uint64_t session_dropped(const struct session *s);
 /* Does this IKE message, with that header, belong here? A responder also owns repeats of its
  * IKE_SA_INIT request. */
 bool session_owns(const struct session *s, const struct ike_header *h, struct span message);

@@ -32,6 +32,7 @@ struct session {
     bool started, stopping, down;
     /* DOWN needs no memory: it is made when the queue is empty. */
     bool down_told;
+    uint64_t dropped;
     bool broken; /* an event that the driver relies on could not be queued */
     enum session_down_reason down_reason;
     struct fault down_fault;

@@ -1,5 +1,7 @@
 """What goes wrong ends with the right exit code and with words that say what was seen."""
 
+import os
+import pathlib
 import re
 import signal
 import time
@@ -308,6 +310,50 @@ def test_not_running(tern):
     assert_failure(tern.down(profile, code=RUNNING), "office")
     assert_failure(tern.down(code=RUNNING))
     assert_failure(tern.run("status", profile, code=RUNNING), "office")
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+# name -> (what breaks sending, what mends it)
+BROKEN = {
+    "EPERM": (("nft", "add table inet no; add chain inet no out { type filter hook output priority 0; "
+               "}; add rule inet no out udp dport 4500 drop"), ("nft", "delete table inet no")),
+    "ENETUNREACH": (("ip", "route", "del", "default", "via", "192.0.2.1"),
+                    ("ip", "route", "add", "default", "via", "192.0.2.1")),
+    "EMSGSIZE": (("ip", "link", "set", "up0", "mtu", 1280), ("ip", "link", "set", "up0", "mtu", 1500)),
+}
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("what", BROKEN)
+def test_sending_fails_for_a_while(lab, tern, strongswan, what):
+    """Packets are dropped, or cut where they are too long; the client does not spin, does not fill
+    its log, and goes on as if nothing had been."""
+    strongswan.load(connection())
+    tern.up(tern.profile(), "--log-level", "info")
+    (pid,) = tern.pids()
+    before = tern.status()
+    assert lab.client.ping(lab.INTRANET[0], 5) == 5
+    lines = len(tern.log.read_text().splitlines())
+    breaks, mends = BROKEN[what]
+    lab.client.run(*breaks)
+    spent, start = cpu_seconds(pid), time.monotonic()
+    # Five hundred attempts, without waiting for answers.
+    lab.client.run("ping", "-n", "-q", "-c", 500, "-i", 0.005, "-s", 1300, "-W", 1, lab.INTRANET[0],
+                   check=False)
+    seconds = time.monotonic() - start
+    assert cpu_seconds(pid) - spent < seconds / 2
+    assert len(tern.log.read_text().splitlines()) - lines <= seconds + 5
+    lab.client.run(*mends)
+    assert lab.client.ping(lab.INTRANET[0], 20, timeout=20) == 20
+    after = tern.status()
+    for key in ("state", "pid", "reconnects", "ike"):
+        assert after[key] == before[key], key
+    tern.down()
+    tern.wait_gone()
 
 
 # --- a resolver that does not answer ---

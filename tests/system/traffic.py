@@ -4,13 +4,17 @@ traffic.py serve [ADDRESS]...         a TCP server on port 7000 of all addresses
 traffic.py send|receive ADDRESS SIZE  move SIZE bytes; prints the SHA-256 if both ends agree
 traffic.py talk ADDRESS PAUSE         one connection on which blocks go there and come back, PAUSE
                                       seconds apart, until SIGTERM; prints how many as they come
+traffic.py flow ADDRESS               receive until stdin ends, and see that all of it is right;
+                                      prints `ready`, and at the end how many bytes
 """
 
+import contextlib
 import hashlib
 import pathlib
 import random
 import re
 import signal
+import select
 import socket
 import struct
 import subprocess
@@ -21,18 +25,24 @@ import time
 PORT = 7000
 CHUNK = 1 << 18
 BLOCK = 1 << 14
+# What a flow has on its way at most: less than the queues of the lab hold, so that none of it is
+# lost and what shares them is not either.
+FLOW_WINDOW = 128 << 10
+
+
+def chunks(size):
+    """size bytes, no two chunks alike."""
+    block = random.Random(size).randbytes(CHUNK)
+    for at in range(0, size, CHUNK):
+        yield (struct.pack(">Q", at) + block)[:min(CHUNK, size - at)]
 
 
 def produce(sock, size):
-    """Send size bytes, no two chunks alike; returns their digest."""
-    block = random.Random(size).randbytes(CHUNK)
+    """Send size bytes; returns their digest."""
     digest = hashlib.sha256()
-    sent = 0
-    while sent < size:
-        data = (struct.pack(">Q", sent) + block)[:min(CHUNK, size - sent)]
+    for data in chunks(size):
         digest.update(data)
         sock.sendall(data)
-        sent += len(data)
     return digest.digest()
 
 
@@ -63,6 +73,11 @@ def answer(sock):
         if direction == b"t":
             while data := sock.recv(CHUNK):
                 sock.sendall(data)
+            return
+        if direction == b"f":
+            with contextlib.suppress(ConnectionError):  # it ends as the client likes
+                for data in chunks(size):
+                    sock.sendall(data)
             return
         digest = (consume if direction == b"s" else produce)(sock, size)
         sock.sendall(digest)
@@ -184,6 +199,30 @@ class Pings:
         return max(b - a for a, b in zip(times, times[1:]))
 
 
+def flow(address):
+    size = 1 << 62
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, FLOW_WINDOW)
+        sock.settimeout(20)
+        sock.connect((address, PORT))
+        sock.sendall(struct.pack(">cQ", b"f", size))
+        print("ready", flush=True)
+        received = 0
+        for expected in chunks(size):
+            if select.select([sys.stdin], [], [], 0)[0]:
+                break
+            data = memoryview(expected)
+            while data:
+                got = sock.recv(len(data))
+                if not got or got != data[:len(got)]:
+                    print(f"wrong or no bytes after {received} right ones", file=sys.stderr)
+                    return 1
+                data = data[len(got):]
+                received += len(got)
+    print(received)
+    return 0
+
+
 class Intranet:
     """The server on a machine, and transfers to it from another."""
 
@@ -211,5 +250,7 @@ if __name__ == "__main__":
         serve()
     elif sys.argv[1] == "talk":
         talk(sys.argv[2], float(sys.argv[3]))
+    elif sys.argv[1] == "flow":
+        sys.exit(flow(sys.argv[2]))
     else:
         sys.exit(transfer(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -404,6 +404,7 @@ START_TEST(noise_changes_nothing)
     ck_up();
     struct session_status before, after;
     session_status(pair.client, &before);
+    ck_assert_uint_eq(session_dropped(pair.client), 0);
     uint8_t noise[200];
     for (unsigned i = 0; i < 2000; i++) {
         pair.client_config.random.fill(pair.client_config.random.ctx, noise, sizeof(noise));
@@ -426,6 +427,7 @@ START_TEST(noise_changes_nothing)
     }
     struct session_datagram d;
     ck_assert(!session_output(pair.client, pair.now, &d));
+    ck_assert_uint_eq(session_dropped(pair.client), 2000);
     session_status(pair.client, &after);
     ck_assert_int_eq(after.state, SESSION_UP);
     ck_assert_uint_eq(after.spi_r, before.spi_r);

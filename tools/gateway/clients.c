@@ -313,6 +313,20 @@ static void on_up(struct client *c)
              endpoint_format(&c->path.remote, from));
 }
 
+/* Strangers may end as many as they like before they are known: one of these a second is told. */
+static void tell_end(const struct client *c, mono_ms now, const struct session_event *e)
+{
+    struct gateway *g = c->gateway;
+    bool stranger = c->half_open_until != MONO_NEVER;
+
+    if (stranger && now < g->refusal_log_after)
+        return;
+    if (stranger)
+        g->refusal_log_after = now + DROP_LOG_MS;
+    log_info("a session has ended: %s",
+             e->down.fault.text[0] != '\0' ? e->down.fault.text : "stopped by us");
+}
+
 static void on_event(struct client *c, mono_ms now, const struct session_event *e)
 {
     switch (e->type) {
@@ -348,12 +362,11 @@ static void on_event(struct client *c, mono_ms now, const struct session_event *
         c->down = true;
         c->linger_until = now + LINGER_MS;
         release_addresses(c);
+        tell_end(c, now, e);
         if (c->half_open_until != MONO_NEVER) {
             c->half_open_until = MONO_NEVER;
             c->gateway->half_open--;
         }
-        log_info("a session has ended: %s",
-                 e->down.fault.text[0] != '\0' ? e->down.fault.text : "stopped by us");
         break;
     }
 }

@@ -9,7 +9,7 @@
 #include "common/base/log.h"
 #include "common/ike/stray.h"
 
-enum { TUN_MTU = 1400, DROP_LOG_MS = 1000, NOTICE_MS = 1000 };
+enum { TUN_MTU = 1400, NOTICE_MS = 1000 };
 
 mono_ms gateway_now(const struct gateway *g)
 {

@@ -29,6 +29,7 @@ enum {
     HALF_OPEN_MS = 30000,      /* to get from IKE_SA_INIT to an established IKE SA */
     COOKIE_SECRET_MS = 120000, /* how long one secret makes cookies */
     LINGER_MS = 10000,         /* how long an ended session repeats its last answer */
+    DROP_LOG_MS = 1000,        /* between lines that strangers can cause */
     STOP_MS = 3000,            /* to delete all SAs at the clients before we leave anyway */
     SOCKETS_MAX = 2 * GATEWAY_LISTEN_MAX,
     SPI_BUCKETS = 2048,
@@ -111,6 +112,7 @@ struct gateway {
 
     struct gateway_drops drops;
     mono_ms drop_log_after;
+    mono_ms refusal_log_after;
     mono_ms notice_after; /* one notice in the clear a second (RFC 7296 2.21.4) */
 };
 
