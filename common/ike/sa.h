@@ -409,6 +409,8 @@ bool session_retry_without_remote_id(struct ike_sa *sa, mono_ms now);
 bool session_retry_afresh(struct ike_sa *sa, mono_ms now);
 /* Initiator: the gateway sends us elsewhere (RFC 5685). False where it does so too often. */
 bool session_follow_redirect(struct ike_sa *sa, mono_ms now, const struct redirect_target *to);
+/* Do we let ourselves be sent elsewhere? */
+bool session_wants_redirect(const struct session *s);
 /* Where we were sent away from; family none: nowhere. */
 const struct ip *session_redirected_from(const struct session *s);
 /* --- liveness.c --- */
