@@ -417,6 +417,30 @@ static enum err turn_away(struct ike_sa *sa, const struct sa_input *in, uint16_t
     return e;
 }
 
+/* RFC 5685 3: whoever comes from another gateway (REDIRECTED_FROM) is not sent on, so that two of
+ * them never send a client to and fro. */
+static bool to_be_redirected(const struct ike_sa *sa, const struct sa_input *in)
+{
+    struct notify_payload n;
+    return sa->config->redirect != NULL &&
+           notify_find(&in->payloads, NOTIFY_REDIRECT_SUPPORTED, &n);
+}
+
+/* Its nonce shows the client that the answer is from somebody who saw its request. */
+static enum err redirect_away(struct ike_sa *sa, const struct sa_input *in, struct span nonce)
+{
+    struct message_writer m;
+    size_t sk;
+    struct fault f = {0};
+    sa->spi_r = 0;
+    sa_response_begin(sa, &m, in, &sk);
+    redirect_write(&m, NOTIFY_REDIRECT, sa->config->redirect, nonce);
+    enum err e = sa_response_send(sa, &m, in, sk);
+    (void)fault_set(&f, ERR_REFUSED, "sent to another gateway");
+    sa_die(sa, SESSION_DOWN_REQUESTED, &f);
+    return e;
+}
+
 static enum err init_response_send(struct ike_sa *sa, const struct sa_input *in,
                                    const struct proposal *chosen)
 {
@@ -484,6 +508,8 @@ enum err init_request_in(struct ike_sa *sa, struct sa_input *in)
     if (e != ERR_OK)
         return e;
     sa->spi_i = in->header.spi_i;
+    if (to_be_redirected(sa, in))
+        return redirect_away(sa, in, nonce);
     struct proposal chosen;
     if (init_choose(&sa->config->ike, &offered, ke.method, &chosen) != ERR_OK ||
         chosen.spi_len != 0)

@@ -96,6 +96,8 @@ struct session_config {
     bool childless;
     /* Responder: announced to the client (RFC 4478), 0: none. The driver ends what outlives it. */
     uint32_t auth_lifetime_s;
+    /* Responder: borrowed; where each new client is sent (RFC 5685 3). NULL: nowhere. */
+    const struct redirect_target *redirect;
 
     struct session_policy policy; /* responder */
 };

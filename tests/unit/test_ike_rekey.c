@@ -460,6 +460,28 @@ START_TEST(sent_elsewhere)
 }
 END_TEST
 
+/* RFC 5685 3: in IKE_SA_INIT, with the nonce; and who was sent here once is not sent on. */
+START_TEST(sent_elsewhere_at_once)
+{
+    struct redirect_target to = {.ip = ip_v4(203, 0, 113, 2)};
+    struct path other = pair.client_path;
+    pair.gateway_config.redirect = &to;
+    pair_start(&pair);
+    pair_pump(&pair);
+    const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_REDIRECT);
+    ck_assert_ptr_nonnull(e);
+    ck_assert(ip_equal(&e->redirect.ip, &to.ip));
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_CONNECTING);
+    other.remote.ip = to.ip;
+    session_redirected(pair.client, pair.now, &other, 1);
+    pair_run(&pair, 10000);
+    ck_agree();
+    struct session_status status;
+    session_status(pair.client, &status);
+    ck_assert(ip_equal(&status.path.remote.ip, &to.ip));
+}
+END_TEST
+
 START_TEST(stopping_in_the_middle_of_a_rekeying)
 {
     come_up();
@@ -531,6 +553,7 @@ int main(void)
     tcase_add_test(t, proof_is_shown_again_in_time);
     tcase_add_test(t, child_in_an_exchange_of_its_own);
     tcase_add_test(t, sent_elsewhere);
+    tcase_add_test(t, sent_elsewhere_at_once);
     tcase_add_loop_test(t, stopping_in_the_middle_of_a_rekeying, 0, 6);
     tcase_add_loop_test(t, messages_in_pieces, 0, 3);
     suite_add_tcase(suite, t);
