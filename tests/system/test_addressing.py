@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 import strongswan as swan
-from gateway import TernGateway, psk_config
+from gateway import psk_config
 from lab import RESOLV_CONF, Lab, wait_until
 from strongswan import connection
 
@@ -271,21 +271,6 @@ def test_a_gateway_that_comes_back_with_other_addresses(lab, tern, tern_gateway)
     assert "src 10.77.0.2" in routes
     tern.down(profile)
     assert lab.client.state() == before
-
-
-def test_sent_to_another_gateway(lab, tern, tern_gateway, build):
-    """RFC 5685: the first one serves nobody and names the other, which has to prove the same
-    identity; status tells where we are."""
-    tern_gateway.start(psk_config(Listen=lab.GATEWAY[0], Redirect=lab.GATEWAY[1],
-                                  Pool="10.77.0.0/24"))
-    with TernGateway(lab.gateway, build, "other-gateway") as other:
-        other.start(psk_config(Listen=lab.GATEWAY[1]))
-        profile = tern.profile()
-        tern.up(profile)
-        status = tern.status(profile)
-        assert status["gateway"]["address"] == lab.GATEWAY[1]
-        assert lab.client.ping(lab.INTRANET[0], 100) == 100
-        tern.down(profile)
 
 
 def test_sent_to_a_gateway_that_is_none(lab, tern, tern_gateway):
