@@ -580,7 +580,7 @@ static mono_ms due_at(const struct ike_sa *sa)
 mono_ms sa_next_timeout(const struct ike_sa *sa)
 {
     if (sa->state == SA_DEAD)
-        return sa->expires_at;
+        return mono_earlier(sa->expires_at, children_next_timeout(sa));
     mono_ms next = mono_earlier(mono_earlier(sa->expires_at, sa->close_by), sa->hold_until);
     if (sa->window.request.active)
         next = mono_earlier(next, sa->window.request.next_at);
@@ -664,8 +664,10 @@ static void expire(struct ike_sa *sa, mono_ms now)
 void sa_handle_timeout(struct ike_sa *sa, mono_ms now)
 {
     struct handshake *h = sa->handshake;
-    if (sa->state == SA_DEAD)
-        return; /* who looks after the session forgets it */
+    if (sa->state == SA_DEAD) { /* who looks after the session forgets it */
+        children_handle_timeout(sa, now);
+        return;
+    }
     if (h != NULL && now >= h->complaint_at) {
         struct fault f = h->complaint_fault;
         sa_die(sa, h->complaint, &f);
