@@ -461,6 +461,25 @@ void hostile_ike_follow(struct hostile *h, const struct hostile_message *theirs)
     derive(h, theirs, &h->before);
 }
 
+static void move_message(struct hostile_message *to, const struct hostile_message *from)
+{
+    *to = *from;
+    ptrdiff_t moved = (uint8_t *)to - (uint8_t *)(uintptr_t)from;
+    for (size_t i = 0; i < to->payloads.count; i++)
+        to->payloads.items[i].body.data += moved;
+}
+
+void hostile_restart(struct hostile *h)
+{
+    ck_assert(h->as_gateway && h->request.header.exchange == EXCHANGE_IKE_SA_INIT);
+    move_message(&h->init_request, &h->request);
+    aead_free(h->before.seal);
+    aead_free(h->before.open);
+    h->before = h->sa;
+    h->sa = (struct hostile_sa){.spi_i = h->request.header.spi_i, .spi_r = h->before.spi_r + 1};
+    h->stage = HOSTILE_BEGUN;
+}
+
 void hostile_swap(struct hostile *h)
 {
     struct hostile_sa sa = h->sa;
