@@ -75,6 +75,7 @@ struct hostile {
     uint32_t next_spi;
 
     unsigned datagrams; /* that the session sent */
+    size_t longest;     /* of them */
     unsigned events[SESSION_EVENT_DOWN + 1];
     struct session_event last[SESSION_EVENT_DOWN + 1];
 };

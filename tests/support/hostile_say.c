@@ -325,7 +325,9 @@ void hostile_advance(struct hostile *h)
         h->sa.next_id++;
     if (h->stage == HOSTILE_BEGUN && h->as_gateway) {
         derive(h, &h->init_request, NULL);
-        hostile_expect(h, &m, EXCHANGE_IKE_AUTH, false);
+        do
+            hostile_expect(h, &m, EXCHANGE_IKE_AUTH, false);
+        while (m.partial);
         h->path = m.path; /* on to port 4500 */
         proposals_of(&m, &esp);
         h->peer_spi = (uint32_t)get_spi(&esp.items[0]);
