@@ -235,6 +235,9 @@ static void emit_init_phase(struct ike_sa *sa)
 enum err init_response_in(struct ike_sa *sa, struct sa_input *in)
 {
     struct handshake *h = sa->handshake;
+    struct notify_payload error;
+    if (notify_find_error(&in->payloads, &error)) /* RFC 7296 3.10.1: whatever else it says */
+        return init_notify_in(sa, in);
     if (in->header.spi_r == 0)
         return ERR_MALFORMED;
     struct suite suite;
