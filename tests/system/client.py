@@ -107,14 +107,18 @@ class Tern:
             *before, *self.command("up", profile, "--foreground", "--timeout", UP_TIMEOUT, *args),
             env=self.env, stdout=subprocess.PIPE, stderr=log, **kwargs)
 
+    @staticmethod
+    def parsed(result):
+        return json.loads(result.stdout)
+
     def status(self, *args):
-        return json.loads(self.run("status", "--json", *args).stdout)
+        return self.parsed(self.run("status", "--json", *args))
 
     def wait_up(self, *args, timeout=UP_TIMEOUT):
         def up():
             result = self.run("status", "--json", *args, code=None)
             if result.returncode == 0:
-                status = json.loads(result.stdout)
+                status = self.parsed(result)
                 return status if status["state"] == "up" else None
             return None
         return wait_until(up, timeout, "tern to be up")

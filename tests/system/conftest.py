@@ -26,6 +26,8 @@ def pytest_addoption(parser):
     parser.addoption("--sanitize", action="store_true",
                      help="a selection for slower binaries: what is marked `sanitize`")
     parser.addoption("--size", type=int, default=100, help="megabytes of each transfer")
+    parser.addoption("--full", action="store_true",
+                     help="all repetitions: 100 IKE and 1000 Child SA rekeys, and the like")
 
 
 def pytest_configure(config):
@@ -120,3 +122,8 @@ def intranet(lab):
 @pytest.fixture(scope="session")
 def transfer_size(request):
     return request.config.getoption("--size") * 1_000_000
+
+
+@pytest.fixture(scope="session")
+def full(request):
+    return request.config.getoption("--full")

@@ -14,12 +14,13 @@ CLIENT_NAME = "alice@example.com"
 
 KINDS = {
     "rsa": lambda: rsa.generate_private_key(65537, 2048),
+    "rsa4096": lambda: rsa.generate_private_key(65537, 4096),
     "ecdsa256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "ecdsa384": lambda: ec.generate_private_key(ec.SECP384R1()),
     "ecdsa521": lambda: ec.generate_private_key(ec.SECP521R1()),
     "ed25519": ed25519.Ed25519PrivateKey.generate,
 }
-HASHES = {"rsa": hashes.SHA256, "ecdsa256": hashes.SHA256, "ecdsa384": hashes.SHA384,
+HASHES = {"rsa": hashes.SHA256, "rsa4096": hashes.SHA256, "ecdsa256": hashes.SHA256, "ecdsa384": hashes.SHA384,
           "ecdsa521": hashes.SHA512}
 
 
@@ -67,6 +68,13 @@ class Pki:
     def authority(self, kind="rsa", name=None, issuer=None):
         name = name or f"ca-{kind}"
         return self._once(name, lambda: self._issue(name, kind, f"tern test {name}", issuer, True))
+
+    def deep_authority(self, kind="rsa4096", depth=4):
+        """The lowest of `depth` authorities, each certified by the one above."""
+        authority = None
+        for level in range(depth):
+            authority = self.authority(kind, f"ca-{kind}-{level}", authority)
+        return authority
 
     def gateway(self, kind="rsa", name=GATEWAY_NAME, authority=None, days=(-1, 365), label=None):
         """days: validity relative to now. label: where a second one of a kind is needed."""

@@ -196,8 +196,9 @@ class StrongSwan:
     def terminate(self, name="office", **kwargs):
         self.swanctl("--terminate", "--ike", name, **kwargs)
 
-    def rekey(self, ike=None, child=None):
-        self.swanctl("--rekey", *(["--ike", ike] if ike else ["--child", child]))
+    def rekey(self, what, **kwargs):
+        """what: "ike" or "child"."""
+        self.swanctl("--rekey", f"--{what}", {"ike": "office", "child": "net"}[what], **kwargs)
 
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""

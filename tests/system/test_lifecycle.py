@@ -12,6 +12,7 @@ import strongswan as swan
 from client import Tern, assert_failure
 from gateway import certificate_config, psk_config
 from lab import wait_until
+from sides import agreed
 from strongswan import connection
 
 RESIDENT_MAX_KILOBYTES = 12 * 1024
@@ -207,33 +208,38 @@ def test_down_cleans_up_after_sigkill(lab, tern, strongswan):
 
 
 @pytest.mark.sanitize
-@pytest.mark.parametrize("what", ["ike", "child"])
-def test_the_gateway_ends_it(lab, tern, strongswan, what):
-    """A Delete from the gateway is answered, and the client goes, with the system as before."""
-    strongswan.load(connection())
-    before = lab.client.state()
-    child = tern.foreground(tern.profile())
-    tern.wait_up()
-    strongswan.swanctl("--terminate", f"--{what}", "office" if what == "ike" else "net",
-                       "--timeout", 5)
-    assert child.wait(10) is not None
-    assert lab.client.state() == before
-    strongswan.wait_for_sas(0)
-    assert "retransmit" not in strongswan.log_text()
-    assert "error: " in tern.log.read_text()
-
-
-@pytest.mark.parametrize("what", ["ike", "child"])
-def test_a_rekey_by_the_gateway_is_answered(lab, tern, strongswan, what):
-    """CREATE_CHILD_SA from the gateway gets an answer that it understands; traffic goes on."""
+def test_the_gateway_deletes_the_ike_sa(lab, tern, strongswan):
+    """The Delete is answered, and a new IKE SA built, with everything as it was for the system."""
     strongswan.load(connection())
     tern.up(tern.profile())
-    strongswan.rekey(**{what: "office" if what == "ike" else "net"})
-    wait_until(lambda: "parsed CREATE_CHILD_SA response" in strongswan.log_text(), 10,
-               "the answer to CREATE_CHILD_SA")
+    before, system = tern.status(), lab.client.state()
+    strongswan.swanctl("--terminate", "--ike", "office", "--timeout", 5)
+    status = wait_until(lambda: (s := agreed(tern, strongswan)) and s["reconnects"] == 1 and s, 10,
+                        "another IKE SA")
+    assert status["ike"]["spi_r"] != before["ike"]["spi_r"]
+    assert status["addresses"] == before["addresses"]
+    assert "deleted the IKE SA" in status["last_error"]
+    assert lab.client.state() == system
+    assert lab.client.ping(lab.INTRANET[0], 10) == 10
     assert "retransmit" not in strongswan.log_text()
-    assert lab.client.ping(lab.INTRANET[0], 100) == 100
-    assert [sa["state"] for sa in strongswan.sas()].count("ESTABLISHED") == 1
+
+
+@pytest.mark.sanitize
+def test_the_gateway_deletes_the_child(lab, tern, strongswan):
+    """The only one is made again, on the IKE SA that stands."""
+    strongswan.load(connection())
+    tern.up(tern.profile())
+    before, system = tern.status(), lab.client.state()
+    strongswan.swanctl("--terminate", "--child", "net", "--timeout", 5)
+    old = before["children"][0]["spi_in"]
+    status = wait_until(
+        lambda: (s := agreed(tern, strongswan)) and s["children"][0]["spi_in"] != old and s, 10,
+        "another Child SA")
+    assert status["ike"]["spi_r"] == before["ike"]["spi_r"]
+    assert status["reconnects"] == 0
+    assert lab.client.state() == system
+    assert lab.client.ping(lab.INTRANET[0], 10) == 10
+    assert "retransmit" not in strongswan.log_text()
 
 
 def test_liveness_of_the_gateway_is_answered(lab, tern):
@@ -416,13 +422,22 @@ def test_tern_gateway_serves_several_clients(lab, build, tern_gateway, intranet)
 
 
 def test_tern_gateway_stops_and_tells_its_clients(lab, tern, tern_gateway):
-    """SIGTERM deletes the SAs at the clients, and leaves no interface behind."""
+    """SIGTERM deletes the SAs at the clients, and leaves no interface behind. They hold what they
+    have until it is back, or until they are told to go."""
     before_there = lab.gateway.state()
     before = lab.client.state()
     tern_gateway.start()
-    child = tern.foreground(tern.profile())
-    tern.wait_up()
+    profile = tern.profile()
+    tern.up(profile)
     assert tern_gateway.stop() == 0
-    assert child.wait(10) is not None
-    assert lab.client.state() == before
     assert lab.gateway.state() == before_there
+    held = wait_until(lambda: (s := tern.status())["state"] == "searching" and s, 10, "searching")
+    assert "deleted the IKE SA" in held["last_error"] or lab.GATEWAY[0] in held["last_error"]
+    tern_gateway.start()
+    assert tern.wait_up()["addresses"] == held["addresses"]
+    assert lab.client.ping(lab.INTRANET[0], 10) == 10
+    assert tern_gateway.stop() == 0
+    wait_until(lambda: tern.status()["state"] == "searching", 10, "searching")
+    tern.down(profile)
+    tern.wait_gone()
+    assert lab.client.state() == before

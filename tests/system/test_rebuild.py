@@ -1,0 +1,166 @@
+"""A connection that was up is not given up: proof shown again in time, a fresh IKE SA on command,
+and a gateway that died and came back; the addresses, the routes and what runs inside stay."""
+
+import re
+
+import pytest
+
+from gateway import psk_config
+from lab import wait_until
+from sides import wait_agreed
+from strongswan import connection
+from traffic import Pings, Talk
+
+DPD_MS = 1000
+# Three transmissions of the question, the third of which had its time.
+QUESTION_MS = 500 + 900 + 1620
+BACK_MS = 3000
+
+
+def fresh(tern, before):
+    """The status once another IKE SA stands than that of `before`, alone."""
+    def other():
+        status = tern.status()
+        return (status["state"] == "up" and len(status["children"]) == 1 and
+                status["ike"]["spi_r"] != before["ike"]["spi_r"] and status)
+    return wait_until(other, 30, "another IKE SA")
+
+
+class Inside:
+    """Echoes and a TCP connection in the tunnel."""
+
+    def __init__(self, lab):
+        self.pings, self.talk = Pings(lab.client, lab.INTRANET[0]), Talk(lab.client, lab.INTRANET[0])
+
+    def __enter__(self):
+        self.wait_more()
+        return self
+
+    def __exit__(self, *how):
+        self.pings.stop()
+        self.talk.__exit__(*how)
+
+    def wait_more(self, timeout=10):
+        pings, blocks = self.pings.seen(), self.talk.blocks()
+        wait_until(lambda: self.pings.seen() > pings + 5 and self.talk.blocks() > blocks, timeout,
+                   "traffic to flow")
+
+
+# --- make before break ---
+
+def test_reconnect_loses_nothing(lab, tern, strongswan, intranet):
+    strongswan.load(connection())
+    tern.up(profile := tern.profile())
+    before, system = tern.status(), lab.client.state()
+    with Inside(lab) as inside:
+        for round in range(1, 6):
+            last = tern.status()
+            tern.run("reconnect", profile)
+            assert fresh(tern, last)["reconnects"] == round
+            wait_agreed(tern, strongswan)
+        inside.wait_more()
+        assert inside.pings.lost() == []
+    after = tern.status()
+    assert after["addresses"] == before["addresses"]
+    assert lab.client.state() == system
+
+
+@pytest.mark.slow
+def test_the_gateway_wants_proof_again(lab, tern, strongswan, intranet):
+    """reauth_time at the gateway, announced by AUTH_LIFETIME (RFC 4478)."""
+    strongswan.load(connection(extra="reauth_time = 8s\nover_time = 4s"))
+    tern.up(tern.profile())
+    before, system = tern.status(), lab.client.state()
+    with Inside(lab) as inside:
+        last = before
+        for _ in range(2):
+            last = fresh(tern, last)
+        inside.wait_more()
+        assert inside.pings.lost() == []
+    assert "AUTH_LFT" in strongswan.log_text()
+    wait_agreed(tern, strongswan)
+    assert tern.status()["addresses"] == before["addresses"]
+    assert lab.client.state() == system
+
+
+@pytest.mark.slow
+def test_tern_gateway_wants_proof_again(lab, tern, tern_gateway, intranet):
+    tern_gateway.start(psk_config(AuthLifetime=4))
+    tern.up(profile := tern.profile())
+    before = tern.status()
+    with Inside(lab) as inside:
+        last = before
+        for _ in range(2):
+            last = fresh(tern, last)
+        tern.run("reconnect", profile)
+        last = fresh(tern, last)
+        inside.wait_more()
+        assert inside.pings.lost() == []
+    assert last["addresses"] == before["addresses"]
+
+
+# --- the gateway dies ---
+
+def dies_and_comes_back(lab, tern, gateway, restart, budget_ms):
+    """Kill it under traffic, start it again once tern has noticed, or at once; traffic flows again
+    within the budget."""
+    tern.up(tern.profile(roaming={"DPD": DPD_MS // 1000}))
+    before, system = tern.status(), lab.client.state()
+    with lab.client.capture("up0") as capture, Inside(lab) as inside:
+        gateway.kill()
+        restart()
+        inside.wait_more(timeout=30)
+        gap = inside.pings.gap()
+    assert gap * 1000 < budget_ms, f"{gap} s without an answer"
+    after = fresh(tern, before)
+    assert after["addresses"] == before["addresses"]
+    assert after["reconnects"] >= 1 and after["interface"] == before["interface"]
+    assert lab.client.state() == system
+    # Nothing of the inner traffic in the clear.
+    inner = [re.sub("/.*", "", address) for address in before["addresses"]]
+    assert capture.tshark("-Y", f"ip.addr == {inner[0]} or ipv6.addr == {inner[1]}") == ""
+    assert capture.tshark("-Y", f"ip.addr == {lab.INTRANET[0]} or ipv6.addr == {lab.INTRANET[1]}") == ""
+    return gap
+
+
+def test_a_gateway_that_died_is_found_again(lab, tern, strongswan, intranet):
+    strongswan.load(connection())
+
+    def restart():
+        strongswan.start()
+        strongswan.swanctl("--load-all", "--clear", "--file",
+                           strongswan.directory / "swanctl" / "swanctl.conf")
+
+    gap = dies_and_comes_back(lab, tern, strongswan, restart, DPD_MS + QUESTION_MS + BACK_MS)
+    wait_agreed(tern, strongswan)
+    print("gap", gap)
+
+
+def test_a_tern_gateway_that_died_is_found_again(lab, tern, tern_gateway, intranet):
+    """It says that it does not know us (INVALID_SPI), which makes it much quicker."""
+    tern_gateway.start()
+    gap = dies_and_comes_back(lab, tern, tern_gateway, tern_gateway.start,
+                              DPD_MS + QUESTION_MS + BACK_MS)
+    print("gap", gap)
+
+
+def test_held_while_the_gateway_is_away(lab, tern, strongswan, intranet):
+    """Silence: status says `searching`, routes and addresses stay, nothing leaves in the clear; and
+    once it is back, the tunnel is."""
+    strongswan.load(connection())
+    tern.up(tern.profile(roaming={"DPD": DPD_MS // 1000}))
+    before, system = tern.status(), lab.client.state()
+    with lab.client.capture("up0") as capture, Inside(lab) as inside:
+        strongswan.kill()
+        held = wait_until(lambda: (s := tern.status())["state"] == "searching" and s, 20, "searching")
+        assert "does not answer" in held["last_error"]
+        assert held["addresses"] == before["addresses"] and lab.client.state() == system
+        assert inside.talk.child.poll() is None
+        strongswan.start()
+        strongswan.swanctl("--load-all", "--clear", "--file",
+                           strongswan.directory / "swanctl" / "swanctl.conf")
+        tern.wait_up()
+        inside.wait_more(timeout=60)
+    after = tern.status()
+    assert after["addresses"] == before["addresses"] and lab.client.state() == system
+    assert capture.tshark("-Y", f"ip.addr == {lab.INTRANET[0]} or ipv6.addr == {lab.INTRANET[1]}") == ""
