@@ -357,6 +357,40 @@ START_TEST(a_child_that_works_is_left_alone)
 }
 END_TEST
 
+/* Nor a flood of words in the moment between two of these packets. */
+START_TEST(a_child_that_works_is_left_alone_in_a_flood)
+{
+    come_up();
+    for (mono_ms at = 0; at < 50000; at += 100) {
+        struct session_traffic t = {.last_out = at, .last_in = at};
+        session_traffic(pair.client, at, &t);
+        pair.now = at + 10;
+        for (int i = 0; i < 5; i++)
+            forge_invalid_spi();
+    }
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_REKEYED), 0);
+    ck_agree();
+}
+END_TEST
+
+/* An answer that takes its time, a hint, and packets all the while: the gateway is there. */
+START_TEST(a_hint_is_no_hurry_while_packets_come)
+{
+    come_up();
+    pair.wire = cut;
+    session_suspect(pair.client, pair.now);
+    for (mono_ms at = 100; at <= 1200; at += 100) {
+        struct session_traffic t = {.last_out = at, .last_in = at};
+        session_traffic(pair.client, at, &t);
+        pair_run(&pair, at);
+    }
+    pair.wire = NULL;
+    pair_run(&pair, 10000);
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_SEARCHING));
+    ck_agree();
+}
+END_TEST
+
 START_TEST(silence_that_ends_keeps_the_ike_sa)
 {
     come_up();
@@ -605,6 +639,8 @@ int main(void)
     tcase_add_test(t, a_false_hint_costs_one_exchange);
     tcase_add_test(t, a_child_that_the_peer_lost_is_made_anew);
     tcase_add_test(t, a_child_that_works_is_left_alone);
+    tcase_add_test(t, a_child_that_works_is_left_alone_in_a_flood);
+    tcase_add_test(t, a_hint_is_no_hurry_while_packets_come);
     tcase_add_test(t, silence_that_ends_keeps_the_ike_sa);
     tcase_add_test(t, holding_has_an_end);
     tcase_add_test(t, fresh_ike_sa_on_command);
