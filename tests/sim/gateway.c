@@ -358,3 +358,31 @@ void gateway_command(struct world *w)
     end_settle(e);
     settled(w, e);
 }
+
+static enum err rekey(struct end *e, enum session_rekey what)
+{
+    enum err err = session_rekey(e->session, end_clock(e), what);
+    end_settle(e);
+    return err == ERR_STATE || err == ERR_MEMORY ? ERR_OK : err;
+}
+
+void gateway_rekey_together(struct world *w, size_t client, enum session_rekey what)
+{
+    struct client *c = &w->clients[client];
+    struct end *g = NULL;
+    for (size_t i = 0; i < w->gateway.count; i++) {
+        struct end *e = w->gateway.ends[i];
+        if (e->up && !e->down && e->client == client)
+            g = e;
+    }
+    if (g == NULL || w->gateway.paused || c->end == NULL || c->paused)
+        return;
+    transcript_note(w, "both", "command: rekey %d", (int)what);
+    enum err err = rekey(c->end, what);
+    if (err == ERR_OK)
+        err = rekey(g, what);
+    if (err != ERR_OK)
+        violate(w, "unexpected-error", "rekeying together: %s", err_text(err));
+    client_settled(w, client);
+    settled(w, g);
+}

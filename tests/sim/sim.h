@@ -299,6 +299,8 @@ void gateway_datagram(struct world *w, struct datagram *d);
 void gateway_timeouts(struct world *w);
 mono_ms gateway_deadline(const struct world *w);
 void gateway_command(struct world *w);
+/* Both sides rekey at the same moment. */
+void gateway_rekey_together(struct world *w, size_t client, enum session_rekey what);
 void gateway_stop_end(struct world *w, struct end *e);
 size_t gateway_sessions(const struct world *w); /* that have not ended */
 struct end *gateway_end_for(const struct world *w, const struct ip *inner);
@@ -372,6 +374,7 @@ void *sim_alloc(size_t len); /* not counted, never fails; zeroed */
 void *sim_resize(void *old, size_t len);
 void sim_free(void *p);
 void memory_begin(struct world *w);
+void memory_secret(const struct secret *s); /* must not be found in what is freed */
 size_t memory_blocks(void);
 /* The n-th allocation from now on fails, `run` of them in a row; 0: none any more. */
 void memory_fail(unsigned n, unsigned run);

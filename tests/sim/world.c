@@ -158,7 +158,10 @@ static void strike(struct world *w, enum fault_kind f)
         pause_end(w);
         break;
     case FAULT_COMMANDS:
-        if (rng_chance(&w->random, 500))
+        if (rng_chance(&w->random, 300))
+            gateway_rekey_together(w, rng_below(&w->random, w->plan.clients),
+                                   (enum session_rekey)rng_below(&w->random, 3));
+        else if (rng_chance(&w->random, 500))
             client_command(w, rng_below(&w->random, w->plan.clients));
         else
             gateway_command(w);
@@ -315,6 +318,7 @@ static void begin(struct world *w, uint64_t seed, FILE *transcript)
     w->plan.client.wall_time = w->plan.gateway.wall_time = wall_time;
     w->plan.client.wall_time_ctx = w->plan.gateway.wall_time_ctx = w;
     memory_begin(w);
+    memory_secret(&w->psk);
     gateway_open(w);
     for (size_t i = 0; i < w->plan.clients; i++) {
         w->clients[i].outer = ip_v4(192, 0, 2, (uint8_t)(10 + i));
