@@ -46,6 +46,7 @@ static const struct method methods[] = {
 };
 
 struct kex {
+    unsigned owners;
     const struct method *method;
     struct secret private_key;
     uint8_t public_value[KEX_PUBLIC_MAX]; /* method->public_len octets of it */
@@ -279,6 +280,7 @@ enum err kex_new(enum ke_id id, const struct random_source *random, struct kex *
     struct kex *k = calloc(1, sizeof(*k));
     if (k == NULL)
         return ERR_MEMORY;
+    k->owners = 1;
     k->method = m;
     enum err e = make_key_pair(k, random);
     if (e != ERR_OK) {
@@ -290,9 +292,15 @@ enum err kex_new(enum ke_id id, const struct random_source *random, struct kex *
     return ERR_OK;
 }
 
+struct kex *kex_share(struct kex *k)
+{
+    k->owners++;
+    return k;
+}
+
 void kex_free(struct kex *k)
 {
-    if (k == NULL)
+    if (k == NULL || --k->owners > 0)
         return;
     wipe(k, sizeof(*k));
     free(k);

@@ -17,7 +17,9 @@ size_t kex_public_len(enum ke_id id);
 
 /* The private key comes from `random` alone. */
 CHECKED enum err kex_new(enum ke_id id, const struct random_source *random, struct kex **ret);
-void kex_free(struct kex *k); /* wipes; NULL is fine */
+/* The same key pair for another owner, who frees it as well. */
+struct kex *kex_share(struct kex *k);
+void kex_free(struct kex *k); /* wipes with the last owner; NULL is fine */
 enum ke_id kex_id(const struct kex *k);
 struct span kex_public(const struct kex *k); /* borrowed from k; as the KE payload carries it */
 

@@ -133,7 +133,8 @@ static void act(struct ike_sa *sa, const struct sa_input *in, const struct reque
                                                          : SESSION_DOWN_PROTOCOL,
                &f);
     } else if (c->delete_ike) {
-        if (sa->rival != NULL) /* it has made up its mind which rekeying counts */
+        if (sa->rival != NULL &&
+            sa_alive(sa->rival)) /* it has made up its mind which rekeying counts */
             rekey_settle_for_rival(sa->rival, in->now);
         (void)fault_set(&f, ERR_REFUSED,
                         "the gateway ended the connection (it deleted the IKE SA)");

@@ -232,38 +232,96 @@ static void emit_init_phase(struct ike_sa *sa)
     wire_write_span(&w, span_text(endpoint_format(&sa->path.remote, remote)));
 }
 
-enum err init_response_in(struct ike_sa *sa, struct sa_input *in)
+/* What the handshake of the one who asked becomes for one who answered. */
+static enum err copy_handshake(const struct ike_sa *asking, const struct sa_input *in,
+                               struct span nonce, struct ike_sa *sa)
 {
+    const struct handshake *from = asking->handshake;
+    enum err e = sa_handshake_new(sa);
+    if (e != ERR_OK)
+        return e;
     struct handshake *h = sa->handshake;
+    h->ke = from->ke;
+    h->kex = kex_share(from->kex);
+    h->nonce_i = from->nonce_i;
+    h->restarts = from->restarts;
+    e = nonce_set(&h->nonce_r, nonce);
+    if (e == ERR_OK)
+        e = blob_set(&h->init_request, span_make(from->init_request.data, from->init_request.len));
+    if (e == ERR_OK)
+        e = blob_set(&h->init_response, in->message);
+    return e;
+}
+
+/* An answer that was there before would make the same keys again, and use them from the start. */
+static enum err remember_answer(struct handshake *h, uint64_t spi_r)
+{
+    for (size_t i = 0; i < h->answer_count; i++) {
+        if (h->answered_by[i] == spi_r)
+            return ERR_REPLAYED;
+    }
+    if (h->answer_count == SA_ANSWERS_MAX)
+        return ERR_LIMIT;
+    h->answered_by[h->answer_count++] = spi_r;
+    return ERR_OK;
+}
+
+/* An IKE SA of that answer alone (see attempt.c), with keys, and nothing sent yet. */
+static enum err contender_new(struct ike_sa *asking, const struct sa_input *in,
+                              const struct suite *suite, const struct ke_payload *ke,
+                              struct span nonce, struct ike_sa **ret)
+{
+    struct ike_sa *sa;
+    enum err e = sa_new(asking->session, asking->config, true, &sa);
+    if (e != ERR_OK)
+        return e;
+    sa->spi_i = asking->spi_i;
+    sa->spi_r = in->header.spi_r;
+    sa->suite = *suite;
+    sa->path = asking->path;
+    sa->send_remote_id = asking->send_remote_id;
+    const struct window_request *r = &asking->window.request;
+    sa->rtt_ms = r->active && r->sent == 1 ? in->now - r->first_at : -1;
+    window_begin_at_one(&sa->window);
+    e = copy_handshake(asking, in, nonce, sa);
+    if (e == ERR_OK)
+        e = derive_keys(sa, ke->value);
+    if (e == ERR_OK)
+        e = session_contend(sa);
+    if (e != ERR_OK) {
+        sa_free(sa);
+        return e;
+    }
+    *ret = sa;
+    return ERR_OK;
+}
+
+enum err init_response_in(struct ike_sa *asking, struct sa_input *in)
+{
     struct notify_payload error;
     if (notify_find_error(&in->payloads, &error)) /* RFC 7296 3.10.1: whatever else it says */
-        return init_notify_in(sa, in);
+        return init_notify_in(asking, in);
     if (in->header.spi_r == 0)
         return ERR_MALFORMED;
     struct suite suite;
     struct ke_payload ke;
     struct span nonce;
-    enum err e = read_answer(sa, in, &suite, &ke, &nonce);
+    struct ike_sa *sa = NULL;
+    enum err e = read_answer(asking, in, &suite, &ke, &nonce);
     if (e == ERR_OK)
-        e = nonce_set(&h->nonce_r, nonce);
+        e = remember_answer(asking->handshake, in->header.spi_r);
     if (e == ERR_OK)
-        e = blob_set(&h->init_response, in->message);
-    if (e == ERR_OK) {
-        sa->suite = suite;
-        sa->spi_r = in->header.spi_r;
-        e = derive_keys(sa, ke.value);
-    }
+        e = contender_new(asking, in, &suite, &ke, nonce, &sa);
+    if (e == ERR_REPLAYED || e == ERR_LIMIT)
+        return e; /* as if it had never come */
     if (e != ERR_OK) {
-        sa->spi_r = 0;
-        sa->suite = (struct suite){0};
-        bad_answer(sa, in, e);
+        bad_answer(asking, in, e);
         return e;
     }
-    h->complaint_at = MONO_NEVER;
+    asking->handshake->complaint_at = MONO_NEVER;
     read_abilities(sa, in);
     sa->nat_local = nat_between(in, NOTIFY_NAT_DETECTION_DESTINATION_IP, &sa->path.local);
     sa->nat_remote = nat_between(in, NOTIFY_NAT_DETECTION_SOURCE_IP, &sa->path.remote);
-    sa_answered(sa, in->now);
     emit_init_phase(sa);
     /* RFC 7296 2.23, RFC 4555 3.3: from here on the port that ESP in UDP uses. */
     if (sa->path.remote.port == IKE_PORT)
@@ -509,6 +567,7 @@ enum err init_request_in(struct ike_sa *sa, struct sa_input *in)
     if (e != ERR_OK)
         return e;
     sa->spi_i = in->header.spi_i;
+    hash_sha256(&in->message, 1, sa->init_hash);
     if (redirects(sa, in))
         return redirect_client(sa, in, nonce);
     struct proposal chosen;

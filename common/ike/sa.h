@@ -20,7 +20,7 @@
 enum sa_state {
     SA_IDLE,
     SA_INIT_SENT,     /* initiator: IKE_SA_INIT is out */
-    SA_AUTH_SENT,     /* initiator: keys agreed, IKE_AUTH is out */
+    SA_AUTH_SENT,     /* initiator: made of an answer to it, IKE_AUTH is out */
     SA_INIT_ANSWERED, /* responder: keys agreed, waiting for IKE_AUTH */
     SA_ESTABLISHED,
     SA_REPLACED, /* a successor carries on, and the peer is to delete this one */
@@ -31,6 +31,7 @@ enum sa_state {
 enum {
     SA_COOKIE_MAX = 64,
     SA_INIT_RESTARTS_MAX = 6,
+    SA_ANSWERS_MAX = 8,     /* to one IKE_SA_INIT request, told apart by their spi_r */
     SA_KE_RESTARTS_MAX = 3, /* INVALID_KE_PAYLOAD rounds of one CREATE_CHILD_SA */
     CHILDREN_MAX = 16
 };
@@ -54,6 +55,8 @@ struct handshake {
     struct blob init_request, init_response; /* as sent or received (RFC 7296 2.15) */
     uint8_t cookie[SA_COOKIE_MAX];
     size_t cookie_len;
+    uint64_t answered_by[SA_ANSWERS_MAX]; /* spi_r of the answers so far, each good for one try */
+    size_t answer_count;
     unsigned restarts; /* COOKIE and INVALID_KE_PAYLOAD rounds so far */
     hash_set peer_hashes;
     bool peer_childless; /* CHILDLESS_IKEV2_SUPPORTED (RFC 6023) */
@@ -133,6 +136,7 @@ struct ike_sa {
     struct ike_keys keys;
     struct aead *seal, *open;
     uint64_t seal_counter;
+    uint8_t init_hash[SHA256_LEN]; /* responder: of the IKE_SA_INIT request that it began with */
     bool nat_local, nat_remote;
     bool send_remote_id; /* initiator: IDr in IKE_AUTH */
     bool peer_fragmentation, peer_mobike, peer_redirects;
@@ -160,8 +164,9 @@ struct ike_sa {
     mono_ms close_by;      /* when the peer's answer is no longer waited for */
     enum session_down_reason end_reason;
     struct fault end_fault;
-    bool disowned; /* the session expects its end, and nothing follows from it */
-    bool buried;   /* dead, and the session has dealt with that */
+    bool contender; /* of an attempt: one of those who answered */
+    bool disowned;  /* the session expects its end, and nothing follows from it */
+    bool buried;    /* dead, and the session has dealt with that */
 
     struct redirect_target *redirect; /* owned; where the peer is to be sent (RFC 5685 5) */
 };
@@ -400,6 +405,9 @@ void session_silent(struct ike_sa *sa, mono_ms now);
 void session_heard(struct ike_sa *sa, mono_ms now);
 /* Initiator: what the peer refuses to renew is built anew, beside what stands. */
 void session_reauthenticate(struct session *s, mono_ms now);
+/* Initiator: an IKE SA for an answer to IKE_SA_INIT, beside whatever other answers bring;
+ * ERR_LIMIT. On success the session owns it. */
+CHECKED enum err session_contend(struct ike_sa *sa);
 /* How patiently an IKE_SA_INIT request is sent. */
 const struct session_retransmit *session_init_policy(const struct session *s);
 /* Initiator: AUTHENTICATION_FAILED, which need not mean our credentials. After we named the

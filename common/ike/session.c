@@ -220,10 +220,19 @@ static bool sa_owns(const struct ike_sa *sa, const struct ike_header *h, struct 
         return false;
     /* RFC 7296 2.1: an SPI that a stranger chose does not tell a repeat from a new request; the
      * whole of it does. */
-    if (is_init_request(h))
-        return !sa->initiator && window_is_repeat(&sa->window, h->message_id, message);
-    /* An initiator learns spi_r from the answer. */
-    return h->spi_r == sa->spi_r || (sa->initiator && sa->state == SA_INIT_SENT);
+    if (is_init_request(h)) {
+        uint8_t hash[SHA256_LEN];
+        hash_sha256(&message, 1, hash);
+        return !sa->initiator && memcmp(hash, sa->init_hash, sizeof(hash)) == 0;
+    }
+    return h->spi_r == sa->spi_r;
+}
+
+/* Whoever answers IKE_SA_INIT chooses spi_r. */
+static bool sa_asks(const struct ike_sa *sa, const struct ike_header *h)
+{
+    return sa->initiator && sa->state == SA_INIT_SENT && h->spi_i == sa->spi_i &&
+           h->exchange == EXCHANGE_IKE_SA_INIT;
 }
 
 static struct ike_sa *find_sa(const struct session *s, const struct ike_header *h,
@@ -231,6 +240,10 @@ static struct ike_sa *find_sa(const struct session *s, const struct ike_header *
 {
     for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
         if (s->sas[i] != NULL && sa_owns(s->sas[i], h, message))
+            return s->sas[i];
+    }
+    for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
+        if (s->sas[i] != NULL && sa_asks(s->sas[i], h))
             return s->sas[i];
     }
     return NULL;
@@ -394,7 +407,7 @@ static enum session_state state_of(const struct session *s)
 
 void session_status(const struct session *s, struct session_status *ret)
 {
-    const struct ike_sa *sa = s->current != NULL ? s->current : s->attempt;
+    const struct ike_sa *sa = s->current != NULL ? s->current : attempt_face(s);
     if (sa == NULL)
         sa = s->sas[0];
     *ret = (struct session_status){

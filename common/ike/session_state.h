@@ -1,6 +1,6 @@
-/* The session's own state, shared by its three files: session.c (the shell: queues, inputs,
- * outputs, views), lifecycle.c (which IKE SA it lives on) and liveness.c (dead peers, keepalives).
- * The exchanges do not look in here. */
+/* The session's own state, shared by its four files: session.c (the shell: queues, inputs, outputs,
+ * views), lifecycle.c (which IKE SA it lives on), attempt.c (how it comes by one) and liveness.c
+ * (dead peers, keepalives). The exchanges do not look in here. */
 #ifndef TERN_IKE_SESSION_STATE_H
 #define TERN_IKE_SESSION_STATE_H
 
@@ -27,7 +27,7 @@ struct session {
     struct session_config config;
     struct ike_sa *sas[SESSION_SAS_MAX]; /* NULL: free */
     struct ike_sa *current;              /* carries the children; NULL for none */
-    struct ike_sa *attempt;              /* being connected; NULL for none */
+    struct ike_sa *attempt;              /* asks with IKE_SA_INIT; NULL for none */
     struct child_sa *children[CHILDREN_MAX];
     bool started, stopping, down;
     /* DOWN needs no memory: it is made when the queue is empty. */
@@ -93,6 +93,21 @@ void session_queue(struct session *s, const struct path *path, struct span bytes
 void lifecycle_settle(struct session *s, mono_ms now);
 mono_ms lifecycle_next_timeout(const struct session *s);
 void lifecycle_handle_timeout(struct session *s, mono_ms now);
+
+/* The last event; nothing is sent any more but answers that are asked for again. */
+void lifecycle_end(struct session *s, enum session_down_reason reason, const struct fault *f);
+void lifecycle_search(struct session *s, enum session_down_reason reason, const struct fault *f);
+
+/* --- attempt.c --- */
+
+void attempt_begin(struct session *s, mono_ms now);
+void attempt_abandon(struct session *s); /* without consequences */
+bool attempt_going_on(const struct session *s);
+bool attempt_answered(const struct session *s); /* IKE_AUTH is out */
+/* Of the IKE SAs of an attempt the one to be shown; NULL for none. */
+const struct ike_sa *attempt_face(const struct session *s);
+void attempt_member_ended(struct session *s, mono_ms now, struct ike_sa *sa);
+void attempt_handle_timeout(struct session *s, mono_ms now);
 
 /* --- liveness.c --- */
 mono_ms liveness_next_timeout(const struct session *s);

@@ -116,6 +116,12 @@ int64_t window_request_end(struct window *w, mono_ms now)
     return rtt;
 }
 
+void window_begin_at_one(struct window *w)
+{
+    ASSERT(w->next_id == 0 && !w->request.active);
+    w->next_id = 1;
+}
+
 void window_request_restart(struct window *w)
 {
     forget(&w->request.bytes, &w->request.len);

@@ -50,6 +50,8 @@ bool window_request_matches(const struct window *w, uint8_t exchange, uint32_t i
 /* The exchange is over; the next request gets the next ID. The round trip in ms where it is known
  * for certain (one transmission alone), else -1. */
 int64_t window_request_end(struct window *w, mono_ms now);
+/* The first request, IKE_SA_INIT, was made elsewhere; the next has ID 1. */
+void window_begin_at_one(struct window *w);
 /* Forget the request and its ID: IKE_SA_INIT begins anew with ID 0 (RFC 7296 2.6, 2.7). */
 void window_request_restart(struct window *w);
 

@@ -397,6 +397,48 @@ START_TEST(cookies_without_end)
 }
 END_TEST
 
+/* A gateway of somebody else's, which sees the client's first request and answers it first, with
+ * keys of its own: it does not know our shared key, and what it says of us is not the last word. */
+static struct session *impostor;
+static bool first_seen_by_impostor, genuine_loses_it;
+
+static bool answer_first(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
+{
+    struct session_datagram d;
+    if (!from_client || first_seen_by_impostor)
+        return true;
+    first_seen_by_impostor = true;
+    const struct path seen = {.local = p->client_path.remote, .remote = p->client_path.local};
+    session_input(impostor, p->now, &seen, span_make(bytes, len));
+    ck_assert(session_output(impostor, p->now, &d));
+    uint8_t *copy = support_exact_copy(d.bytes);
+    pair_forge_to_client(p, span_make(copy, d.bytes.len));
+    free(copy);
+    return !genuine_loses_it;
+}
+
+/* The genuine one still wins. _i: whether the genuine gateway saw the first
+ * request, or sees only a repeat of it. RFC 7296 2.4 */
+START_TEST(forged_first_answer_does_not_win)
+{
+    struct session_config c = pair.gateway_config;
+    ck_ok(secret_set(&c.local_psk, span_text("another key")));
+    ck_ok(session_new(&c, &impostor));
+    first_seen_by_impostor = false;
+    genuine_loses_it = _i == 1;
+    pair.wire = answer_first;
+    pair_start(&pair);
+    pair_run(&pair, 10000);
+    ck_up();
+    ck_assert(first_seen_by_impostor);
+    struct session_status genuine, ours;
+    session_status(pair.gateway, &genuine);
+    session_status(pair.client, &ours);
+    ck_assert_uint_eq(genuine.spi_r, ours.spi_r);
+    session_free(impostor);
+}
+END_TEST
+
 START_TEST(noise_changes_nothing)
 {
     pair_start(&pair);
@@ -693,6 +735,7 @@ int main(void)
     tcase_add_loop_test(t, forged_errors_do_not_win, 0, 4);
     tcase_add_test(t, forged_group_that_was_not_offered);
     tcase_add_test(t, cookies_without_end);
+    tcase_add_loop_test(t, forged_first_answer_does_not_win, 0, 2);
     tcase_add_test(t, noise_changes_nothing);
     tcase_add_loop_test(t, messages_in_the_clear_are_not_logged, 0, 2);
     tcase_add_test(t, client_deletes);
