@@ -58,13 +58,15 @@ void session_suspect(struct session *s, mono_ms now)
 }
 
 /* INVALID_SPI about one of our children. If the peer answers our question, and the notice comes
- * again while nothing comes through the child, then the IKE SA lives and that child is dead: the
- * peer may have lost it alone. A new one costs little, even where somebody lied. */
+ * again after a while in which nothing came through the child, then the IKE SA lives and that child
+ * is dead: the peer may have lost it alone. A new one costs little, even where somebody lied. */
 void liveness_doubt_child(struct session *s, mono_ms now, struct child_sa *c)
 {
     bool again = s->doubted_spi_in == c->spi_in && now - s->doubted_at < DOUBT_MS;
     bool heard = s->traffic.last_in != MONO_NEVER && s->traffic.last_in >= s->doubted_at;
-    if (again && !s->hinted && !heard && now >= s->doubt_after && c->state == CHILD_INSTALLED) {
+    bool ripe = now - s->doubted_at >= SUSPECT_PAUSE_MS;
+    if (again && ripe && !s->hinted && !heard && now >= s->doubt_after &&
+        c->state == CHILD_INSTALLED) {
         log_info("the peer answers, but does not know the Child SA: rekeying it");
         s->doubt_after = now + DOUBT_PAUSE_MS;
         c->rekey_wanted = true;
@@ -78,9 +80,11 @@ void liveness_doubt_child(struct session *s, mono_ms now, struct child_sa *c)
     session_suspect(s, now);
 }
 
+/* What has come since from the peer itself weighs more. */
 bool session_hinted(const struct session *s)
 {
-    return s->hinted;
+    mono_ms hinted_at = s->suspect_after - SUSPECT_PAUSE_MS;
+    return s->hinted && (s->traffic.last_in == MONO_NEVER || s->traffic.last_in <= hinted_at);
 }
 
 /* When silence has to be answered; only while nothing else is being asked. */

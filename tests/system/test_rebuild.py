@@ -181,15 +181,3 @@ def test_redirected_before_anything_else(lab, build, tern, tern_gateway, family)
         assert status["gateway"]["address"] == lab.GATEWAY[family]
         assert lab.client.ping(lab.INTRANET[0], 10) == 10
         tern.down(profile)
-
-
-def test_redirected_to_nowhere(lab, tern, tern_gateway):
-    """To a gateway that is not there: bounded, and said."""
-    tern_gateway.start(psk_config(Redirect="198.51.100.250"))
-    lab.router.nft("""
-        table inet silence { chain out { type filter hook forward priority 0
-            ip daddr 198.51.100.250 drop
-        }
-        }""")
-    result = tern.up(tern.profile(), "--timeout", 4, code=20)
-    assert_failure(result, "198.51.100.250")

@@ -357,6 +357,40 @@ START_TEST(a_child_that_works_is_left_alone)
 }
 END_TEST
 
+/* Nor a flood of words in the moment between two of these packets. */
+START_TEST(a_child_that_works_is_left_alone_in_a_flood)
+{
+    come_up();
+    for (mono_ms at = 0; at < 50000; at += 100) {
+        struct session_traffic t = {.last_out = at, .last_in = at};
+        session_traffic(pair.client, at, &t);
+        pair.now = at + 10;
+        for (int i = 0; i < 5; i++)
+            forge_invalid_spi();
+    }
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_REKEYED), 0);
+    ck_agree();
+}
+END_TEST
+
+/* An answer that takes its time, a hint, and packets all the while: the gateway is there. */
+START_TEST(a_hint_is_no_hurry_while_packets_come)
+{
+    come_up();
+    pair.wire = cut;
+    session_suspect(pair.client, pair.now);
+    for (mono_ms at = 100; at <= 1200; at += 100) {
+        struct session_traffic t = {.last_out = at, .last_in = at};
+        session_traffic(pair.client, at, &t);
+        pair_run(&pair, at);
+    }
+    pair.wire = NULL;
+    pair_run(&pair, 10000);
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_SEARCHING));
+    ck_agree();
+}
+END_TEST
+
 START_TEST(silence_that_ends_keeps_the_ike_sa)
 {
     come_up();
@@ -460,25 +494,83 @@ START_TEST(sent_elsewhere)
 }
 END_TEST
 
-/* RFC 5685 3: in IKE_SA_INIT, with the nonce; and who was sent here once is not sent on. */
-START_TEST(sent_elsewhere_at_once)
+/* RFC 5685 3: at the beginning; REDIRECTED_FROM then tells the other one that we follow, so it does
+ * not send us on. */
+START_TEST(sent_elsewhere_at_the_beginning)
 {
-    struct redirect_target to = {.ip = ip_v4(203, 0, 113, 2)};
-    struct path other = pair.client_path;
-    pair.gateway_config.redirect = &to;
+    pair.gateway_config.redirect.ip = ip_v4(203, 0, 113, 2);
     pair_start(&pair);
     pair_pump(&pair);
     const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_REDIRECT);
     ck_assert_ptr_nonnull(e);
-    ck_assert(ip_equal(&e->redirect.ip, &to.ip));
+    ck_assert(ip_equal(&e->redirect.ip, &pair.gateway_config.redirect.ip));
     ck_assert_int_eq(pair_client_state(&pair), SESSION_CONNECTING);
-    other.remote.ip = to.ip;
+    struct path other = pair.client_path;
+    other.remote.ip = e->redirect.ip;
     session_redirected(pair.client, pair.now, &other, 1);
     pair_run(&pair, 10000);
     ck_agree();
     struct session_status status;
     session_status(pair.client, &status);
-    ck_assert(ip_equal(&status.path.remote.ip, &to.ip));
+    ck_assert(ip_equal(&status.path.remote.ip, &other.remote.ip));
+}
+END_TEST
+
+/* Nobody finds the way: back to the gateway that we came from, which takes us after all. */
+START_TEST(sent_nowhere)
+{
+    pair.gateway_config.redirect.ip = ip_v4(203, 0, 113, 2);
+    pair_start(&pair);
+    pair_pump(&pair);
+    if (_i == 0)
+        session_redirected(pair.client, pair.now, NULL, 0);
+    pair_run(&pair, 60000);
+    ck_agree();
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_REDIRECT), 1);
+}
+END_TEST
+
+/* RFC 5685 10: gateways that send us from one to the other are obeyed so often and no more. */
+START_TEST(sent_elsewhere_without_end)
+{
+    const struct redirect_target to = {.ip = ip_v4(203, 0, 113, 2)};
+    come_up();
+    for (int i = 0; i < 8; i++) {
+        ck_ok(session_redirect(pair.gateway, pair.now, &to));
+        pair_pump(&pair);
+        session_redirected(pair.client, pair.now, &pair.client_path, 1);
+        pair_pump(&pair);
+        ck_agree();
+    }
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_REDIRECT), 5);
+}
+END_TEST
+
+/* Without our own nonce it is somebody else's word. */
+START_TEST(forged_redirection_is_not_followed)
+{
+    uint8_t buffer[128];
+    struct session_status status;
+    struct message_writer m;
+    struct span message;
+    pair.wire = cut;
+    pair_start(&pair);
+    session_status(pair.client, &status);
+    const struct ike_header h = {.spi_i = status.spi_i,
+                                 .spi_r = 1,
+                                 .major = 2,
+                                 .exchange = EXCHANGE_IKE_SA_INIT,
+                                 .flags = IKE_FLAG_RESPONSE};
+    const struct redirect_target to = {.ip = ip_v4(203, 0, 113, 66)};
+    uint8_t nonce[NONCE_LEN] = {1};
+    message_begin(&m, buffer, sizeof(buffer), &h);
+    redirect_write(&m, NOTIFY_REDIRECT, &to, _i == 0 ? SPAN_EMPTY : SPAN_OF(nonce));
+    ck_ok(message_finish(&m, &message));
+    pair_forge_to_client(&pair, message);
+    pair.wire = NULL;
+    pair_run(&pair, 10000);
+    ck_agree();
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_REDIRECT));
 }
 END_TEST
 
@@ -547,13 +639,18 @@ int main(void)
     tcase_add_test(t, a_false_hint_costs_one_exchange);
     tcase_add_test(t, a_child_that_the_peer_lost_is_made_anew);
     tcase_add_test(t, a_child_that_works_is_left_alone);
+    tcase_add_test(t, a_child_that_works_is_left_alone_in_a_flood);
+    tcase_add_test(t, a_hint_is_no_hurry_while_packets_come);
     tcase_add_test(t, silence_that_ends_keeps_the_ike_sa);
     tcase_add_test(t, holding_has_an_end);
     tcase_add_test(t, fresh_ike_sa_on_command);
     tcase_add_test(t, proof_is_shown_again_in_time);
     tcase_add_test(t, child_in_an_exchange_of_its_own);
     tcase_add_test(t, sent_elsewhere);
-    tcase_add_test(t, sent_elsewhere_at_once);
+    tcase_add_test(t, sent_elsewhere_at_the_beginning);
+    tcase_add_loop_test(t, sent_nowhere, 0, 2);
+    tcase_add_test(t, sent_elsewhere_without_end);
+    tcase_add_loop_test(t, forged_redirection_is_not_followed, 0, 2);
     tcase_add_loop_test(t, stopping_in_the_middle_of_a_rekeying, 0, 6);
     tcase_add_loop_test(t, messages_in_pieces, 0, 3);
     suite_add_tcase(suite, t);

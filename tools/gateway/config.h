@@ -44,7 +44,7 @@ struct gateway_config {
     enum gateway_cookies cookies;
     struct session_lifetimes lifetimes;
     uint32_t auth_lifetime_s;        /* 0: not announced */
-    struct redirect_target redirect; /* where new clients go; neither address nor name: stay */
+    struct redirect_target redirect; /* clients are sent there; nowhere: they stay */
     struct gateway_user *users;
 };
 

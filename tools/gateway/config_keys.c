@@ -389,11 +389,12 @@ static enum err set_auth_lifetime(struct config_reader *r, const char *value)
 static enum err set_redirect(struct config_reader *r, const char *value)
 {
     struct redirect_target *to = &r->config->redirect;
+
     if (ip_parse(value, &to->ip) == ERR_OK)
         return ERR_OK;
-    if (value[0] == '\0' || strlen(value) > REDIRECT_NAME_MAX || strpbrk(value, "/ \t,") != NULL)
-        return config_refuse(r, ERR_MALFORMED, "\"%s\" is neither an address nor a name", value);
-    to->ip = (struct ip){.family = IP_NONE};
+    if (!host_name_good(span_text(value)) || strlen(value) > REDIRECT_NAME_MAX)
+        return config_refuse(r, ERR_MALFORMED, "Redirect is an address or a name, not \"%s\"",
+                             value);
     memcpy(to->name, value, strlen(value) + 1);
     return ERR_OK;
 }
