@@ -154,8 +154,8 @@ def pytest(tally, directory, *args):
     report = directory / "system.xml"
     report.unlink(missing_ok=True)
     code = run("/usr/bin/python3", "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs",
-               "--durations=10", f"--junitxml={report}", "--build", directory, "tests/system",
-               *args)
+               "--durations=10", "-o", "junit_family=xunit1", f"--junitxml={report}",
+               "--build", directory, "tests/system", *args)
     tally.junit(report, code)
 
 

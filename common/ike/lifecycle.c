@@ -13,6 +13,7 @@
 enum {
     STOP_MS = 5000,
     REPLACED_MS = 30000, /* the peer's time to delete what it replaced */
+    OVERLAP_MS = 500,    /* for what is on its way by the old keys when new ones stand */
     DEAD_MS = 20000      /* the last answer may be asked for again that long */
 };
 
@@ -185,8 +186,13 @@ void session_established(struct ike_sa *sa, mono_ms now)
         s->reconnects++;
     if (old != NULL && old != sa) {
         children_gone(old, now);
-        old->state = old->state == SA_ESTABLISHED ? SA_REPLACED : old->state;
-        sa_close(old, now, SESSION_DOWN_REQUESTED, &none, 0);
+        if (old->state == SA_ESTABLISHED && !s->stopping) {
+            old->state = SA_REPLACED;
+            old->expires_at = now + OVERLAP_MS; /* deleted then */
+            old->reauth_at = MONO_NEVER;
+        } else {
+            sa_close(old, now, SESSION_DOWN_REQUESTED, &none, 0);
+        }
     }
     if (s->stopping)
         sa_close(sa, now, SESSION_DOWN_REQUESTED, &none, 0);

@@ -160,6 +160,12 @@ class StrongSwan:
         self.socket.unlink(missing_ok=True)
         self.machine.run("sh", "-c", "rm -f /run/charon.pid")
 
+    def start_again(self):
+        """With what was loaded before."""
+        self.start()
+        self.swanctl("--load-all", "--clear", "--file",
+                     self.directory / "swanctl" / "swanctl.conf")
+
     def swanctl(self, command, *args, check=True, timeout=30):
         return self.machine.run(self.directory / "bin" / "swanctl", command, *args, "--uri",
                                 f"unix://{self.socket}", env=self.env, check=check,

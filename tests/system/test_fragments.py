@@ -73,7 +73,7 @@ def test_a_path_that_loses_fragments(lab, tern, strongswan, chains, mtu, family)
 
 
 def test_a_gateway_that_does_not_cut(lab, tern, strongswan, chains):
-    """Without the gateway's consent the answer or the request is one large datagram; that is said."""
+    """Without its consent the request is one large datagram, which is lost; that is said."""
     lab.router.nft(NO_FRAGMENTS)
     load(strongswan, chains, extra="fragmentation = no")
     result = tern.up(profile(tern, chains), "--timeout", 6, code=20)

@@ -444,6 +444,23 @@ START_TEST(fresh_ike_sa_on_command)
 }
 END_TEST
 
+/* What is on its way by the old keys when the new ones stand still finds them at the gateway. */
+START_TEST(the_old_ike_sa_goes_a_moment_later)
+{
+    struct session_status before;
+    come_up();
+    ck_ok(session_reconnect(pair.client, pair.now));
+    pair_pump(&pair);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_UP), 2);
+    session_status(pair.gateway_before, &before);
+    ck_assert_int_eq(before.state, SESSION_UP);
+    pair_run(&pair, 10000);
+    ck_agree();
+    session_status(pair.gateway_before, &before);
+    ck_assert_int_eq(before.state, SESSION_DOWN);
+}
+END_TEST
+
 /* RFC 4478 */
 START_TEST(proof_is_shown_again_in_time)
 {
@@ -644,6 +661,7 @@ int main(void)
     tcase_add_test(t, silence_that_ends_keeps_the_ike_sa);
     tcase_add_test(t, holding_has_an_end);
     tcase_add_test(t, fresh_ike_sa_on_command);
+    tcase_add_test(t, the_old_ike_sa_goes_a_moment_later);
     tcase_add_test(t, proof_is_shown_again_in_time);
     tcase_add_test(t, child_in_an_exchange_of_its_own);
     tcase_add_test(t, sent_elsewhere);

@@ -564,6 +564,7 @@ START_TEST(no_additional_sas_leads_to_a_new_ike_sa)
     hostile_reach(&hostile, HOSTILE_KEYED);
     hostile_next(&hostile, &header, &chain);
     hostile_send_sealed(&hostile, &header, &chain);
+    hostile_run(&hostile, hostile.now + 600); /* the old one goes a moment later */
     hostile_expect(&hostile, &got, EXCHANGE_INFORMATIONAL, false);
     ck_assert_uint_eq(got.header.spi_i, hostile.before.spi_i);
     ck_assert_uint_eq(deleted().protocol, PROTOCOL_IKE);
