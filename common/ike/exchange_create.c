@@ -28,6 +28,9 @@ enum err create_request_not_now_in(struct ike_sa *sa, struct sa_input *in)
 
 enum err create_response_in(struct ike_sa *sa, struct sa_input *in)
 {
+    struct notify_payload n;
+    if (notify_find_error(&in->payloads, &n)) /* RFC 7296 3.10.1: whatever else it says */
+        return create_notify_in(sa, in);
     sa_answered(sa, in->now);
     sa->retries = 0;
     enum task_kind kind = sa->task.kind;

@@ -90,7 +90,7 @@ static void write_abilities(const struct ike_sa *sa, struct message_writer *m)
     if (from->family != IP_NONE)
         redirect_write(m, NOTIFY_REDIRECTED_FROM, &(struct redirect_target){.ip = *from},
                        SPAN_EMPTY);
-    else
+    else if (session_wants_redirect(sa->session))
         notify_write(m, NOTIFY_REDIRECT_SUPPORTED, SPAN_EMPTY); /* RFC 5685 3 */
 }
 
@@ -235,6 +235,9 @@ static void emit_init_phase(struct ike_sa *sa)
 enum err init_response_in(struct ike_sa *sa, struct sa_input *in)
 {
     struct handshake *h = sa->handshake;
+    struct notify_payload error;
+    if (notify_find_error(&in->payloads, &error)) /* RFC 7296 3.10.1: whatever else it says */
+        return init_notify_in(sa, in);
     if (in->header.spi_r == 0)
         return ERR_MALFORMED;
     struct suite suite;
@@ -417,6 +420,28 @@ static enum err turn_away(struct ike_sa *sa, const struct sa_input *in, uint16_t
     return e;
 }
 
+/* RFC 5685 3: without state, and with the client's nonce, by which it knows whose word this is. */
+static enum err redirect_client(struct ike_sa *sa, const struct sa_input *in, struct span nonce)
+{
+    struct message_writer m;
+    size_t sk;
+    struct fault f = {0};
+    sa_response_begin(sa, &m, in, &sk);
+    redirect_write(&m, NOTIFY_REDIRECT, &sa->config->redirect, nonce);
+    enum err e = sa_response_send(sa, &m, in, sk);
+    (void)fault_set(&f, ERR_REFUSED, "sent to another gateway");
+    sa_die(sa, SESSION_DOWN_NO_PROPOSAL, &f);
+    return e;
+}
+
+static bool redirects(const struct ike_sa *sa, const struct sa_input *in)
+{
+    const struct redirect_target *to = &sa->config->redirect;
+    struct notify_payload n;
+    return (to->ip.family != IP_NONE || to->name[0] != '\0') &&
+           notify_find(&in->payloads, NOTIFY_REDIRECT_SUPPORTED, &n);
+}
+
 static enum err init_response_send(struct ike_sa *sa, const struct sa_input *in,
                                    const struct proposal *chosen)
 {
@@ -484,6 +509,8 @@ enum err init_request_in(struct ike_sa *sa, struct sa_input *in)
     if (e != ERR_OK)
         return e;
     sa->spi_i = in->header.spi_i;
+    if (redirects(sa, in))
+        return redirect_client(sa, in, nonce);
     struct proposal chosen;
     if (init_choose(&sa->config->ike, &offered, ke.method, &chosen) != ERR_OK ||
         chosen.spi_len != 0)

@@ -102,13 +102,13 @@ struct ike_sa *session_predecessor(const struct ike_sa *rival)
 
 /* --- attempts --- */
 
-/* A rebuild asks quickly and briefly, and again after a pause; the first connection is as patient
- * as the driver wants. */
+/* A rebuild asks quickly and briefly, and again after a pause, and so does who was sent elsewhere
+ * and has somewhere to go back to; the first connection is as patient as the driver wants. */
 const struct session_retransmit *session_init_policy(const struct session *s)
 {
     static const struct session_retransmit brief = {
         .first_ms = 500, .max_ms = 2000, .growth_percent = 180, .tries = 5};
-    return s->attempt_kind == ATTEMPT_FIRST ? &s->config.retransmit : &brief;
+    return s->attempt_kind == ATTEMPT_FIRST && !s->redirecting ? &s->config.retransmit : &brief;
 }
 
 static const struct path *ways(const struct session *s, size_t *ret_count)
@@ -151,10 +151,23 @@ static mono_ms pause(const struct session *s)
     return (mono_ms)(ms / 2 + random_below(&s->config.random, (uint32_t)(ms / 2) + 1));
 }
 
+/* Where we were sent there is no way: back to who sent us, without asking to be sent again. */
+static void redirect_in_vain(struct session *s)
+{
+    s->redirecting = false;
+    s->redirected_from = (struct ip){.family = IP_NONE};
+    s->redirect_unwanted = true;
+}
+
 static void attempt_failed(struct session *s, mono_ms now, enum session_down_reason reason,
                            const struct fault *f)
 {
-    s->redirecting = false;
+    if (s->redirecting) {
+        log_info("no connection where the gateway sent us: %s", f->text);
+        redirect_in_vain(s);
+        s->attempt_at = now;
+        return;
+    }
     if (s->attempt_kind == ATTEMPT_FIRST) {
         end_session(s, reason, f);
         return;
@@ -341,7 +354,7 @@ void session_established(struct ike_sa *sa, mono_ms now)
     s->attempt = NULL;
     s->attempt_at = MONO_NEVER;
     s->failures = s->refusals = 0;
-    s->redirecting = s->searching = false;
+    s->redirecting = s->redirect_unwanted = s->searching = false;
     s->redirected_from = (struct ip){.family = IP_NONE};
     s->up_told = false;
     s->suspect = s->hinted = false;
@@ -436,6 +449,11 @@ void session_stop(struct session *s, mono_ms now)
 }
 
 /* --- redirection (RFC 5685) --- */
+
+bool session_wants_redirect(const struct session *s)
+{
+    return !s->redirect_unwanted;
+}
 
 const struct ip *session_redirected_from(const struct session *s)
 {
@@ -631,8 +649,8 @@ void lifecycle_handle_timeout(struct session *s, mono_ms now)
         try_candidate(s, now);
     }
     if (now >= s->attempt_at) {
-        if (s->redirect_path_count == 0)
-            s->redirecting = false; /* nobody found the way */
+        if (s->redirecting && s->redirect_path_count == 0)
+            redirect_in_vain(s);
         begin_attempt(s, now);
     }
 }

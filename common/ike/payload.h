@@ -84,8 +84,8 @@ void delete_esp_write(struct message_writer *m, const uint32_t *spis, size_t cou
 /* i < count, spi_len 4 */
 uint32_t delete_payload_esp_spi(const struct delete_payload *d, size_t i);
 
-/* 3.13 Traffic Selector. Unknown TS types are passed over; ERR_MALFORMED where a range is upside
- * down or a length is wrong; ERR_LIMIT. */
+/* 3.13 Traffic Selector. Unknown TS types, and those beyond SELECTORS_MAX, are passed over;
+ * ERR_MALFORMED where a range is upside down or a length is wrong. */
 CHECKED enum err ts_payload_parse(struct span body, struct selector_list *ret);
 void ts_payload_write(struct message_writer *m, uint8_t payload_type,
                       const struct selector_list *l);

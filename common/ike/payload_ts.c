@@ -1,6 +1,7 @@
 /* The Traffic Selector payload (RFC 7296 3.13). What selectors mean is common/base/selector.c's.
  *
  * Invariant: every parsed selector's range is valid, and its ports are in order or OPAQUE. */
+#include "common/base/log.h"
 #include "common/ike/payload.h"
 
 enum { SELECTOR_HEAD_LEN = 8 }; /* type, protocol, length, both ports */
@@ -29,6 +30,7 @@ enum err ts_payload_parse(struct span body, struct selector_list *ret)
     struct selector_list l = {.count = 0};
     struct wire_reader r;
     wire_reader_init(&r, body);
+    bool more = false;
     uint8_t count = wire_read_u8(&r);
     wire_skip(&r, 3);
     if (count == 0)
@@ -44,13 +46,15 @@ enum err ts_payload_parse(struct span body, struct selector_list *ret)
             continue;
         struct selector s;
         enum err e = selector_parse(rest, type, protocol, &s);
-        if (e == ERR_OK)
-            e = selector_list_add(&l, &s);
         if (e != ERR_OK)
             return e;
+        more |= selector_list_add(&l, &s) != ERR_OK;
     }
     if (wire_read_finish(&r) != ERR_OK)
         return ERR_MALFORMED;
+    if (more) /* less is always allowed (RFC 7296 2.9) */
+        log_warn("the peer names more than %d traffic selectors; the first ones are taken",
+                 SELECTORS_MAX);
     *ret = l;
     return ERR_OK;
 }

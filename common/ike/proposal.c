@@ -2,12 +2,18 @@
  * proposal_text.c.
  *
  * What a list does not name of INTEG, KE and ESN counts as its number 0 there (none, none, no
- * extended sequence numbers): the two ways to say so mean the same (RFC 7296 3.3.3, RFC 5282 8). */
+ * extended sequence numbers): the two ways to say so mean the same (RFC 7296 3.3.3, RFC 5282 8).
+ * For ESN, which 3.3.3 wants to be named, that is leniency on purpose: there are peers that leave
+ * it out, and nothing else can be meant.
+ *
+ * What is no proposal of ours to understand spoils itself alone (3.3.6): it keeps its place in the
+ * list, with a transform of a type that nobody has. */
 #include "common/ike/proposal.h"
 
 #include <string.h>
 
 enum {
+    TRANSFORM_TYPE_UNUSABLE = 255,
     MORE_PROPOSALS = 2, /* first octet of a substructure that is not the last */
     MORE_TRANSFORMS = 3,
     SUBSTRUCTURE_HEAD_LEN = 8,     /* of a proposal and a transform alike */
@@ -74,20 +80,23 @@ static enum err proposal_parse(struct span body, struct proposal *ret)
     p.spi_len = wire_read_u8(&r);
     uint8_t count = wire_read_u8(&r);
     struct span spi = wire_read_span(&r, p.spi_len);
-    if (r.failed || !spi_len_good(p.protocol, p.spi_len))
-        return ERR_MALFORMED;
-    if (spi.len > 0)
-        memcpy(p.spi, spi.data, spi.len);
-    if (count > TRANSFORMS_MAX)
-        return ERR_LIMIT;
-    while (p.count < count) {
-        enum err e = transform_parse(&r, p.count + 1 == count, &p.transforms[p.count]);
+    bool usable = spi_len_good(p.protocol, p.spi_len) && count <= TRANSFORMS_MAX;
+    for (uint8_t i = 0; i < count; i++) {
+        struct transform t;
+        enum err e = transform_parse(&r, i + 1 == count, &t);
         if (e != ERR_OK)
             return e;
-        p.count++;
+        if (usable)
+            p.transforms[p.count++] = t;
     }
     if (wire_read_finish(&r) != ERR_OK)
         return ERR_MALFORMED;
+    if (!usable) {
+        p.spi_len = 0;
+        p.transforms[p.count++] = (struct transform){.type = TRANSFORM_TYPE_UNUSABLE};
+    } else if (spi.len > 0) {
+        memcpy(p.spi, spi.data, spi.len);
+    }
     *ret = p;
     return ERR_OK;
 }
@@ -107,12 +116,12 @@ enum err proposal_list_parse(struct span sa_body, struct proposal_list *ret)
         struct span body = wire_read_span(&r, (size_t)len - 4);
         if (r.failed)
             return ERR_MALFORMED;
-        if (l.count == PROPOSALS_MAX)
-            return ERR_LIMIT;
-        enum err e = proposal_parse(body, &l.items[l.count]);
+        struct proposal p;
+        enum err e = proposal_parse(body, &p);
         if (e != ERR_OK)
             return e;
-        l.count++;
+        if (l.count < PROPOSALS_MAX) /* more than that is passed over: the best ones come first */
+            l.items[l.count++] = p;
     }
     if (wire_read_finish(&r) != ERR_OK)
         return ERR_MALFORMED;

@@ -16,6 +16,7 @@ enum {
     CLOSE_MS = 4000,       /* a Delete is worth that much patience: the user waits */
     SUSPECT_TRIES = 3,     /* transmissions without an answer before other ways are tried */
     SILENT_MS = 8000,      /* and then the pace at which the question goes on */
+    PIECES_MS = 30000,     /* for the rest of a message in pieces to arrive */
     RETRY_FIRST_MS = 2000, /* after TEMPORARY_FAILURE; doubles */
     RETRY_MAX_MS = 60000
 };
@@ -323,6 +324,8 @@ static enum opened open_piece(struct ike_sa *sa, struct sa_input *in,
         return piece.number == 1 ? OPENED_REPEAT : OPENED_NOT; /* 2.6.1 */
     if (fragment_add(assembly, &in->header, &piece, &complete) != ERR_OK)
         return OPENED_NOT;
+    if (assembly->count == 1)
+        sa->pieces_until[response] = in->now + PIECES_MS;
     if (!complete)
         return OPENED_WAIT;
     fragment_assembly_result(assembly, &first, &inner);
@@ -577,17 +580,33 @@ static mono_ms due_at(const struct ike_sa *sa)
     return due < sa->retry_at ? sa->retry_at : due;
 }
 
+/* RFC 7383 2.6: when pieces that wait for others have waited long enough. */
+static mono_ms pieces_until(const struct ike_sa *sa, size_t i)
+{
+    return sa->assemblies[i].total != 0 ? sa->pieces_until[i] : MONO_NEVER;
+}
+
 mono_ms sa_next_timeout(const struct ike_sa *sa)
 {
     if (sa->state == SA_DEAD)
-        return sa->expires_at;
+        return mono_earlier(sa->expires_at, children_next_timeout(sa));
     mono_ms next = mono_earlier(mono_earlier(sa->expires_at, sa->close_by), sa->hold_until);
     if (sa->window.request.active)
         next = mono_earlier(next, sa->window.request.next_at);
     if (sa->handshake != NULL)
         next = mono_earlier(next, sa->handshake->complaint_at);
+    for (size_t i = 0; i < 2; i++)
+        next = mono_earlier(next, pieces_until(sa, i));
     next = mono_earlier(next, due_at(sa));
     return mono_earlier(next, children_next_timeout(sa));
+}
+
+static void drop_old_pieces(struct ike_sa *sa, mono_ms now)
+{
+    for (size_t i = 0; i < 2; i++) {
+        if (now >= pieces_until(sa, i))
+            fragment_assembly_wipe(&sa->assemblies[i]);
+    }
 }
 
 static void no_answer(struct ike_sa *sa)
@@ -633,7 +652,7 @@ static void handle_request_timeout(struct ike_sa *sa, mono_ms now)
     case WINDOW_RESEND:
         log_debug("no answer to %s yet, sending it again (%" PRIu32 ")", exchange_name(r->exchange),
                   r->sent);
-        sa_request_repeat(sa);
+        sa_request_repeat(sa, now);
         break;
     case WINDOW_FAILED:
         request_failed(sa, now);
@@ -664,8 +683,11 @@ static void expire(struct ike_sa *sa, mono_ms now)
 void sa_handle_timeout(struct ike_sa *sa, mono_ms now)
 {
     struct handshake *h = sa->handshake;
-    if (sa->state == SA_DEAD)
-        return; /* who looks after the session forgets it */
+    if (sa->state == SA_DEAD) { /* who looks after the session forgets it */
+        children_handle_timeout(sa, now);
+        return;
+    }
+    drop_old_pieces(sa, now);
     if (h != NULL && now >= h->complaint_at) {
         struct fault f = h->complaint_fault;
         sa_die(sa, h->complaint, &f);

@@ -126,6 +126,7 @@ struct ike_sa {
     /* RFC 7383: pieces of the peer's requests, and of its responses; our outstanding request, where
      * it went in pieces and may have to be cut smaller; what the path is believed to bear. */
     struct fragment_assembly assemblies[2];
+    mono_ms pieces_until[2]; /* when what is not whole by then is dropped */
     struct fragment_draft draft;
     uint16_t fragment_mtu;
     struct suite suite;
@@ -224,7 +225,7 @@ CHECKED enum err sa_request_send(struct ike_sa *sa, mono_ms now, struct message_
 CHECKED enum err sa_response_send(struct ike_sa *sa, struct message_writer *m,
                                   const struct sa_input *in, size_t sk);
 /* The outstanding request again; in smaller pieces where larger ones brought no answer. */
-void sa_request_repeat(struct ike_sa *sa);
+void sa_request_repeat(struct ike_sa *sa, mono_ms now);
 /* A response that holds one notify and nothing else. */
 CHECKED enum err sa_response_notify(struct ike_sa *sa, const struct sa_input *in, uint16_t type,
                                     struct span data);
@@ -409,6 +410,8 @@ bool session_retry_without_remote_id(struct ike_sa *sa, mono_ms now);
 bool session_retry_afresh(struct ike_sa *sa, mono_ms now);
 /* Initiator: the gateway sends us elsewhere (RFC 5685). False where it does so too often. */
 bool session_follow_redirect(struct ike_sa *sa, mono_ms now, const struct redirect_target *to);
+/* Do we let ourselves be sent elsewhere? */
+bool session_wants_redirect(const struct session *s);
 /* Where we were sent away from; family none: nowhere. */
 const struct ip *session_redirected_from(const struct session *s);
 /* --- liveness.c --- */

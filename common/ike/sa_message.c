@@ -78,7 +78,7 @@ enum err sa_request_send(struct ike_sa *sa, mono_ms now, struct message_writer *
     return e;
 }
 
-void sa_request_repeat(struct ike_sa *sa)
+void sa_request_repeat(struct ike_sa *sa, mono_ms now)
 {
     enum { TRIES_PER_SIZE = 3 };
     const struct window_request *r = &sa->window.request;
@@ -89,7 +89,7 @@ void sa_request_repeat(struct ike_sa *sa)
         sa->fragment_mtu = smaller; /* RFC 7383 2.5.1 */
         if (fragment_seal(&sa->draft, sa->seal, &sa->seal_counter, datagram_max(sa),
                           session_train(sa->session), FRAGMENT_TRAIN_MAX, &train) != ERR_OK ||
-            window_request_recut(&sa->window, train) != ERR_OK)
+            window_request_recut(&sa->window, now, train) != ERR_OK)
             log_debug("%s stays in pieces as it was", exchange_name(r->exchange));
     }
     session_transmit(sa->session, &sa->path, span_make(r->bytes, r->len));

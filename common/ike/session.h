@@ -96,6 +96,9 @@ struct session_config {
     bool childless;
     /* Responder: announced to the client (RFC 4478), 0: none. The driver ends what outlives it. */
     uint32_t auth_lifetime_s;
+    /* Responder: every client that understands it is sent there in answer to IKE_SA_INIT (RFC 5685
+     * 3); neither address nor name: none is. */
+    struct redirect_target redirect;
 
     struct session_policy policy; /* responder */
 };

@@ -57,7 +57,8 @@ struct session {
     struct selector_list scope_local, scope_remote;
 
     /* RFC 5685 */
-    bool redirecting; /* asked the driver for ways, or trying them */
+    bool redirecting;       /* asked the driver for ways, or trying them */
+    bool redirect_unwanted; /* it led nowhere: stay where we are */
     struct path redirect_paths[SESSION_PATHS_MAX];
     size_t redirect_path_count;
     unsigned redirects;

@@ -85,7 +85,7 @@ void window_request_go_on(struct window *w, mono_ms now, uint32_t pace_ms)
     r->next_at = now + (mono_ms)pace_ms;
 }
 
-enum err window_request_recut(struct window *w, struct span bytes)
+enum err window_request_recut(struct window *w, mono_ms now, struct span bytes)
 {
     struct window_request *r = &w->request;
     ASSERT(r->active);
@@ -95,6 +95,8 @@ enum err window_request_recut(struct window *w, struct span bytes)
     forget(&r->bytes, &r->len);
     r->bytes = own;
     r->len = bytes.len;
+    r->interval = r->policy.first_ms; /* RFC 7383 2.5.2: it is on its way for the first time */
+    r->next_at = now + (mono_ms)r->interval;
     return ERR_OK;
 }
 

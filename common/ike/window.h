@@ -44,7 +44,7 @@ enum window_due window_request_due(struct window *w, mono_ms now);
 /* It has been sent as often as the policy says, and is to go on all the same, every pace_ms. */
 void window_request_go_on(struct window *w, mono_ms now, uint32_t pace_ms);
 /* The same request in other pieces (RFC 7383 2.5.1): from now on these bytes are sent. */
-CHECKED enum err window_request_recut(struct window *w, struct span bytes);
+CHECKED enum err window_request_recut(struct window *w, mono_ms now, struct span bytes);
 /* Does this response answer the outstanding request? */
 bool window_request_matches(const struct window *w, uint8_t exchange, uint32_t id);
 /* The exchange is over; the next request gets the next ID. The round trip in ms where it is known

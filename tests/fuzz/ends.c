@@ -134,7 +134,7 @@ static void judge_event(struct ends *e, struct ends_side *side, const struct ses
         side->up = true;
         break;
     case SESSION_EVENT_SEARCHING:
-        CHECK(side->is_client);
+        CHECK(side->is_client && side->up);
         break;
     case SESSION_EVENT_REDIRECT:
         CHECK(side->is_client);

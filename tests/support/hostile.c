@@ -306,6 +306,8 @@ bool hostile_receive(struct hostile *h, struct hostile_message *m)
     m->path = d.path;
     memcpy(m->raw, message.data, message.len);
     m->raw_len = message.len;
+    if (message.len > h->longest)
+        h->longest = message.len;
     ck_ok(ike_header_parse(message, &m->header));
     uint8_t first = m->header.next_payload, bad;
     const struct hostile_sa *sa = sa_of(h, &m->header);

@@ -75,6 +75,7 @@ struct hostile {
     uint32_t next_spi;
 
     unsigned datagrams; /* that the session sent */
+    size_t longest;     /* of them */
     unsigned events[SESSION_EVENT_DOWN + 1];
     struct session_event last[SESSION_EVENT_DOWN + 1];
 };
@@ -167,6 +168,8 @@ void hostile_ike_request(struct hostile *h, struct hostile_chain *c);
 void hostile_ike_response(struct hostile *h, struct hostile_chain *c);
 /* Both sides have said their part, of which `theirs` is the session's: keys of the successor. */
 void hostile_ike_follow(struct hostile *h, const struct hostile_message *theirs);
+/* A client begins afresh: its IKE_SA_INIT request is h->request. The IKE SA so far is h->before. */
+void hostile_restart(struct hostile *h);
 /* Our words come under the predecessor again, or no longer; call it in pairs. */
 void hostile_swap(struct hostile *h);
 

@@ -325,7 +325,9 @@ void hostile_advance(struct hostile *h)
         h->sa.next_id++;
     if (h->stage == HOSTILE_BEGUN && h->as_gateway) {
         derive(h, &h->init_request, NULL);
-        hostile_expect(h, &m, EXCHANGE_IKE_AUTH, false);
+        do
+            hostile_expect(h, &m, EXCHANGE_IKE_AUTH, false);
+        while (m.partial);
         h->path = m.path; /* on to port 4500 */
         proposals_of(&m, &esp);
         h->peer_spi = (uint32_t)get_spi(&esp.items[0]);
@@ -459,6 +461,25 @@ void hostile_ike_follow(struct hostile *h, const struct hostile_message *theirs)
     h->sa.spi_i = we_asked ? ours : get_spi(&l.items[0]);
     h->sa.spi_r = we_asked ? get_spi(&l.items[0]) : ours;
     derive(h, theirs, &h->before);
+}
+
+static void move_message(struct hostile_message *to, const struct hostile_message *from)
+{
+    *to = *from;
+    ptrdiff_t moved = (uint8_t *)to - (uint8_t *)(uintptr_t)from;
+    for (size_t i = 0; i < to->payloads.count; i++)
+        to->payloads.items[i].body.data += moved;
+}
+
+void hostile_restart(struct hostile *h)
+{
+    ck_assert(h->as_gateway && h->request.header.exchange == EXCHANGE_IKE_SA_INIT);
+    move_message(&h->init_request, &h->request);
+    aead_free(h->before.seal);
+    aead_free(h->before.open);
+    h->before = h->sa;
+    h->sa = (struct hostile_sa){.spi_i = h->request.header.spi_i, .spi_r = h->before.spi_r + 1};
+    h->stage = HOSTILE_BEGUN;
 }
 
 void hostile_swap(struct hostile *h)

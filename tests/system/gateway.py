@@ -24,10 +24,10 @@ def certificate_config(credential, authority, **keys):
 
 
 class TernGateway:
-    def __init__(self, machine, build):
+    def __init__(self, machine, build, name="tern-gateway"):
         self.machine = machine
         self.binary = pathlib.Path(build) / "tern-gateway"
-        self.directory = machine.directory / "tern-gateway"
+        self.directory = machine.directory / name
         self.log = self.directory / "gateway.log"
         self.child = None
 

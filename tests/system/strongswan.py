@@ -26,6 +26,7 @@ charon {{
     port_nat_t = 4500
     retransmit_timeout = 1
     retransmit_tries = 3
+    delete_rekeyed_delay = 1
     {settings}
     plugins {{
         vici {{ socket = unix://{socket} }}

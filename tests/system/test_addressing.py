@@ -271,3 +271,12 @@ def test_a_gateway_that_comes_back_with_other_addresses(lab, tern, tern_gateway)
     assert "src 10.77.0.2" in routes
     tern.down(profile)
     assert lab.client.state() == before
+
+
+def test_sent_to_a_gateway_that_is_none(lab, tern, tern_gateway):
+    """Where the first one names nobody answers: then the first one it is."""
+    tern_gateway.start(psk_config(Redirect="192.0.2.1"))
+    profile = tern.profile()
+    tern.up(profile, "--timeout", "60")
+    assert tern.status(profile)["gateway"]["address"] == lab.GATEWAY[0]
+    tern.down(profile)

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from gateway import psk_config
+from client import assert_failure
+from gateway import TernGateway, psk_config
 from lab import wait_until
 from sides import wait_agreed
 from strongswan import connection
@@ -164,3 +165,20 @@ def test_held_while_the_gateway_is_away(lab, tern, strongswan, intranet):
     after = tern.status()
     assert after["addresses"] == before["addresses"] and lab.client.state() == system
     assert capture.tshark("-Y", f"ip.addr == {lab.INTRANET[0]} or ipv6.addr == {lab.INTRANET[1]}") == ""
+
+
+# --- sent elsewhere ---
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("family", [0, 1], ids=["ipv4", "ipv6"])
+def test_redirected_before_anything_else(lab, build, tern, tern_gateway, family):
+    """RFC 5685 3: the first gateway sends every client to the second, with the same identity."""
+    tern_gateway.start()
+    with TernGateway(lab.router, build) as first:
+        first.start(psk_config(Redirect=lab.GATEWAY[family]))
+        profile = tern.profile(gateway={"Address": lab.ROUTER[0]})
+        tern.up(profile)
+        status = tern.status()
+        assert status["gateway"]["address"] == lab.GATEWAY[family]
+        assert lab.client.ping(lab.INTRANET[0], 10) == 10
+        tern.down(profile)

@@ -47,6 +47,7 @@ START_TEST(all_keys)
                                "ESP = aes256gcm16\n"
                                "MOBIKE = no\n"
                                "Cookies = always\n"
+                               "Redirect = 192.0.2.7\n"
                                "[User alice@example.com]\n"
                                "PresharedKey = hers\n";
     struct gateway_config c;
@@ -69,6 +70,8 @@ START_TEST(all_keys)
     ck_assert_str_eq(proposal_list_format(&c.esp, proposals), "aes256gcm16");
     ck_assert(!c.mobike);
     ck_assert_int_eq(c.cookies, GATEWAY_COOKIES_ALWAYS);
+    const struct ip elsewhere = ip_v4(192, 0, 2, 7);
+    ck_assert(ip_equal(&c.redirect.ip, &elsewhere));
     ck_ok(identity_parse("alice@example.com", &alice));
     ck_assert_ptr_nonnull(c.users);
     ck_assert_ptr_null(c.users->next);

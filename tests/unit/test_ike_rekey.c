@@ -494,6 +494,86 @@ START_TEST(sent_elsewhere)
 }
 END_TEST
 
+/* RFC 5685 3: at the beginning; REDIRECTED_FROM then tells the other one that we follow, so it does
+ * not send us on. */
+START_TEST(sent_elsewhere_at_the_beginning)
+{
+    pair.gateway_config.redirect.ip = ip_v4(203, 0, 113, 2);
+    pair_start(&pair);
+    pair_pump(&pair);
+    const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_REDIRECT);
+    ck_assert_ptr_nonnull(e);
+    ck_assert(ip_equal(&e->redirect.ip, &pair.gateway_config.redirect.ip));
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_CONNECTING);
+    struct path other = pair.client_path;
+    other.remote.ip = e->redirect.ip;
+    session_redirected(pair.client, pair.now, &other, 1);
+    pair_run(&pair, 10000);
+    ck_agree();
+    struct session_status status;
+    session_status(pair.client, &status);
+    ck_assert(ip_equal(&status.path.remote.ip, &other.remote.ip));
+}
+END_TEST
+
+/* Nobody finds the way: back to the gateway that we came from, which takes us after all. */
+START_TEST(sent_nowhere)
+{
+    pair.gateway_config.redirect.ip = ip_v4(203, 0, 113, 2);
+    pair_start(&pair);
+    pair_pump(&pair);
+    if (_i == 0)
+        session_redirected(pair.client, pair.now, NULL, 0);
+    pair_run(&pair, 60000);
+    ck_agree();
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_REDIRECT), 1);
+}
+END_TEST
+
+/* RFC 5685 10: gateways that send us from one to the other are obeyed so often and no more. */
+START_TEST(sent_elsewhere_without_end)
+{
+    const struct redirect_target to = {.ip = ip_v4(203, 0, 113, 2)};
+    come_up();
+    for (int i = 0; i < 8; i++) {
+        ck_ok(session_redirect(pair.gateway, pair.now, &to));
+        pair_pump(&pair);
+        session_redirected(pair.client, pair.now, &pair.client_path, 1);
+        pair_pump(&pair);
+        ck_agree();
+    }
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_REDIRECT), 5);
+}
+END_TEST
+
+/* Without our own nonce it is somebody else's word. */
+START_TEST(forged_redirection_is_not_followed)
+{
+    uint8_t buffer[128];
+    struct session_status status;
+    struct message_writer m;
+    struct span message;
+    pair.wire = cut;
+    pair_start(&pair);
+    session_status(pair.client, &status);
+    const struct ike_header h = {.spi_i = status.spi_i,
+                                 .spi_r = 1,
+                                 .major = 2,
+                                 .exchange = EXCHANGE_IKE_SA_INIT,
+                                 .flags = IKE_FLAG_RESPONSE};
+    const struct redirect_target to = {.ip = ip_v4(203, 0, 113, 66)};
+    uint8_t nonce[NONCE_LEN] = {1};
+    message_begin(&m, buffer, sizeof(buffer), &h);
+    redirect_write(&m, NOTIFY_REDIRECT, &to, _i == 0 ? SPAN_EMPTY : SPAN_OF(nonce));
+    ck_ok(message_finish(&m, &message));
+    pair_forge_to_client(&pair, message);
+    pair.wire = NULL;
+    pair_run(&pair, 10000);
+    ck_agree();
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_REDIRECT));
+}
+END_TEST
+
 START_TEST(stopping_in_the_middle_of_a_rekeying)
 {
     come_up();
@@ -567,6 +647,10 @@ int main(void)
     tcase_add_test(t, proof_is_shown_again_in_time);
     tcase_add_test(t, child_in_an_exchange_of_its_own);
     tcase_add_test(t, sent_elsewhere);
+    tcase_add_test(t, sent_elsewhere_at_the_beginning);
+    tcase_add_loop_test(t, sent_nowhere, 0, 2);
+    tcase_add_test(t, sent_elsewhere_without_end);
+    tcase_add_loop_test(t, forged_redirection_is_not_followed, 0, 2);
     tcase_add_loop_test(t, stopping_in_the_middle_of_a_rekeying, 0, 6);
     tcase_add_loop_test(t, messages_in_pieces, 0, 3);
     suite_add_tcase(suite, t);

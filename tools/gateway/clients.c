@@ -131,6 +131,7 @@ void clients_prepare(struct gateway *g)
     s->remote_selectors = config->networks;
     s->lifetimes = config->lifetimes;
     s->auth_lifetime_s = config->auth_lifetime_s;
+    s->redirect = config->redirect;
     s->policy.find_psk = find_psk;
     s->policy.assign = assign;
     cookie_jar_init(&g->jar, &s->random);

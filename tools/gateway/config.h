@@ -43,7 +43,8 @@ struct gateway_config {
     bool mobike;
     enum gateway_cookies cookies;
     struct session_lifetimes lifetimes;
-    uint32_t auth_lifetime_s; /* 0: not announced */
+    uint32_t auth_lifetime_s;        /* 0: not announced */
+    struct redirect_target redirect; /* clients are sent there; nowhere: they stay */
     struct gateway_user *users;
 };
 

@@ -386,6 +386,19 @@ static enum err set_auth_lifetime(struct config_reader *r, const char *value)
     return parse_seconds(r, "AuthLifetime", value, 1, &r->config->auth_lifetime_s);
 }
 
+static enum err set_redirect(struct config_reader *r, const char *value)
+{
+    struct redirect_target *to = &r->config->redirect;
+
+    if (ip_parse(value, &to->ip) == ERR_OK)
+        return ERR_OK;
+    if (!host_name_good(span_text(value)) || strlen(value) > REDIRECT_NAME_MAX)
+        return config_refuse(r, ERR_MALFORMED, "Redirect is an address or a name, not \"%s\"",
+                             value);
+    memcpy(to->name, value, strlen(value) + 1);
+    return ERR_OK;
+}
+
 const struct config_key config_gateway_keys[] = {
     {"Listen", true, set_listen},
     {"Port", false, set_port},
@@ -407,6 +420,7 @@ const struct config_key config_gateway_keys[] = {
     {"ESPLifetime", false, set_esp_lifetime},
     {"ESPBytes", false, set_esp_bytes},
     {"AuthLifetime", false, set_auth_lifetime},
+    {"Redirect", false, set_redirect},
     {NULL, false, NULL},
 };
 

@@ -47,6 +47,7 @@ static const char help[] =
     "never\n"
     "  ESPBytes=      octets one way, likewise\n"
     "  AuthLifetime=  seconds after which the client is told to prove itself again\n"
+    "  Redirect=      address or name of another gateway: clients that understand are sent there\n"
     "  [User NAME]    NAME is an identity\n"
     "  PresharedKey=  its own key (Password= needs EAP: not implemented yet)\n"
     "\n"
