@@ -527,6 +527,20 @@ START_TEST(certificate_and_another_identity)
 }
 END_TEST
 
+/* RFC 7296 4: RSA of 2048 bits, and any kind of identity beside it. */
+START_TEST(rsa_and_every_identity)
+{
+    static const char *const ids[] = {"@#00ff10", "vpn.example.com", "vpn@example.com", "CN=other"};
+    by_certificate(&gateway, &client, "rsa");
+    client.config.send_remote_id = false;
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        ck_ok(identity_parse(ids[i], &gateway.config.local_id));
+        ck_ok(prove(&gateway, &client));
+        ck_assert(identity_equal(&client.sa.peer_id, &gateway.config.local_id));
+    }
+}
+END_TEST
+
 /* --- CERT payloads --- */
 
 struct cert_case {
@@ -703,6 +717,7 @@ static Suite *suite(void)
     tcase_add_test(t, certificate_not_trusted);
     tcase_add_test(t, certificate_for_another_name);
     tcase_add_test(t, certificate_and_another_identity);
+    tcase_add_test(t, rsa_and_every_identity);
     tcase_add_test(t, certificate_payloads);
     tcase_add_test(t, four_certificates);
     tcase_add_test(t, no_step_back_to_sha1);
