@@ -63,9 +63,10 @@ const char *proposal_list_format(const struct proposal_list *l, char out[PROPOSA
 /* The chosen suite, as status shows it: "aes256gcm16-prfsha256-x25519"; ESP: "aes256gcm16". */
 const char *suite_format(const struct suite *s, uint8_t protocol, char out[PROPOSAL_TEXT_MAX]);
 
-/* The body of an SA payload. ERR_MALFORMED. Proposals of unknown protocols or with unknown transforms
- * are kept as they are (selection passes over them); of one with an SPI of a wrong length, or with
- * more than TRANSFORMS_MAX transforms, its place is kept; beyond PROPOSALS_MAX all are passed over.
+/* The body of an SA payload. ERR_MALFORMED. Proposals of unknown protocols or with unknown
+ * transforms are kept as they are (selection passes over them); of one with an SPI of a wrong
+ * length, or with more than TRANSFORMS_MAX transforms, its place is kept; beyond PROPOSALS_MAX all
+ * are passed over.
  */
 CHECKED enum err proposal_list_parse(struct span sa_body, struct proposal_list *ret);
 void proposal_list_write(struct wire_writer *w, const struct proposal_list *l);
