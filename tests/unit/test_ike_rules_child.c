@@ -2,7 +2,6 @@
  * which IKE SA things are said, who closes what and when, and what follows from a refusal. */
 #include <string.h>
 
-#include "common/ike/session_state.h"
 #include "tests/support/hostile.h"
 
 static struct hostile hostile;
