@@ -156,6 +156,29 @@ START_TEST(the_newest_child_that_matches_carries)
 }
 END_TEST
 
+/* RFC 7296 2.8.1: of two children for the same traffic one carries, and both are listened to. */
+START_TEST(both_children_for_the_same_traffic_receive)
+{
+    struct tunnel_child_parameters c = child_of(0x1001, "10.1.0.0/24", "10.9.0.0/16");
+    struct tunnel *here = tunnel_with(&c);
+    c = child_of(0x1002, "10.1.0.0/24", "10.9.0.0/16");
+    ck_ok(tunnel_add_child(here, &c));
+    for (uint32_t n = 0; n < 6; n++) {
+        uint32_t spi = 0x1001 + n % 2;
+        struct parcel p;
+        c = child_of(spi, "10.9.0.0/16", "10.1.0.0/24");
+        struct tunnel *there = tunnel_with(&c);
+        for (uint32_t i = 0; i <= n; i++) { /* a sequence number that is new */
+            write_parcel(&p, "10.9.0.1", "10.1.0.7", PROTOCOL_UDP, 1, 2);
+            ck_result(seal_one(there, &p), ERR_OK, spi);
+        }
+        ck_result(open_one(here, &p), ERR_OK, spi);
+        tunnel_free(there);
+    }
+    tunnel_free(here);
+}
+END_TEST
+
 START_TEST(outbound_source_is_checked_too)
 {
     struct tunnel_child_parameters ours = child_of(0x1001, "10.1.0.7/32", "0.0.0.0/0");
@@ -390,6 +413,7 @@ static Suite *suite(void)
     TCase *c = tcase_create("policy");
     tcase_add_test(c, a_batch_crosses_and_is_counted);
     tcase_add_test(c, the_newest_child_that_matches_carries);
+    tcase_add_test(c, both_children_for_the_same_traffic_receive);
     tcase_add_test(c, outbound_source_is_checked_too);
     tcase_add_test(c, inbound_selectors_hold_after_decryption);
     tcase_add_test(c, protocol_and_ports_both_ways);

@@ -356,7 +356,7 @@ END_TEST
 START_TEST(unknown_attributes_are_passed_over)
 {
     ck_ok(parse_hex("02ffffff 0000 0000" ADDRESS4 "7fff 0003 010203" DNS4 "0007 0001 41 0006 0004"
-                    "0a090001"));
+                    "0a090001 0005 0004 00000e10")); /* 5: RFC 7296 1.7 */
     ck_assert_uint_eq(got.address_count, 1);
     ck_assert_uint_eq(got.dns_count, 1);
 }

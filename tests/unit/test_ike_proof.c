@@ -25,7 +25,8 @@ static void make_certificates(void)
         "printf 'subjectAltName=DNS:gw.example.com,email:alice@example.com\\n' >ext\n"
         "for k in ec rsa ed; do openssl req -new -key $k.key -subj \"/CN=$k\" -out req\n"
         "openssl x509 -req -in req -days 20 -CA root.pem -CAkey root.key -set_serial 1 "
-        "-extfile ext -out $k.pem; done");
+        "-extfile ext -out $k.pem; done\n"
+        "cat ec.pem root.pem rsa.pem ed.pem >four.pem; cp ec.key four.key");
 }
 
 struct side {
@@ -526,6 +527,20 @@ START_TEST(certificate_and_another_identity)
 }
 END_TEST
 
+/* RFC 7296 4: RSA of 2048 bits, and any kind of identity beside it. */
+START_TEST(rsa_and_every_identity)
+{
+    static const char *const ids[] = {"@#00ff10", "vpn.example.com", "vpn@example.com", "CN=other"};
+    by_certificate(&gateway, &client, "rsa");
+    client.config.send_remote_id = false;
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        ck_ok(identity_parse(ids[i], &gateway.config.local_id));
+        ck_ok(prove(&gateway, &client));
+        ck_assert(identity_equal(&client.sa.peer_id, &gateway.config.local_id));
+    }
+}
+END_TEST
+
 /* --- CERT payloads --- */
 
 struct cert_case {
@@ -571,6 +586,31 @@ START_TEST(certificate_payloads)
                "more than 16 certificates");
     ck_assert_int_ne(prove_with(&(struct cert_case){.leaves = 1, .junk_before = 1}), ERR_OK);
     ck_assert_int_eq(reason, SESSION_DOWN_PEER_UNTRUSTED);
+}
+END_TEST
+
+/* RFC 7296 3.6 */
+START_TEST(four_certificates)
+{
+    struct sent m;
+    size_t count = 0;
+    by_certificate(&gateway, &client, "four");
+    send_proof(&gateway, &m);
+    for (size_t i = 0; i < m.in.payloads.count; i++)
+        count += m.in.payloads.items[i].type == PAYLOAD_CERT;
+    ck_assert_uint_eq(count, 4);
+    ck_ok(check(&client, &m, PAYLOAD_ID_R));
+}
+END_TEST
+
+/* RFC 7427 3: who was told our hashes does not sign with SHA-1 any more. */
+START_TEST(no_step_back_to_sha1)
+{
+    by_certificate(&gateway, &client, "rsa");
+    client.handshake.peer_hashes = 1u << HASH_SHA2_256;
+    ck_refused(prove(&gateway, &client), ERR_REFUSED, "RSA and SHA-1"); /* it heard of none */
+    gateway.handshake.peer_hashes = 1u << HASH_SHA2_256;
+    ck_ok(prove(&gateway, &client));
 }
 END_TEST
 
@@ -677,7 +717,10 @@ static Suite *suite(void)
     tcase_add_test(t, certificate_not_trusted);
     tcase_add_test(t, certificate_for_another_name);
     tcase_add_test(t, certificate_and_another_identity);
+    tcase_add_test(t, rsa_and_every_identity);
     tcase_add_test(t, certificate_payloads);
+    tcase_add_test(t, four_certificates);
+    tcase_add_test(t, no_step_back_to_sha1);
     tcase_add_test(t, an_empty_cert_payload);
     tcase_add_test(t, certificate_request);
     tcase_add_test(t, certificate_request_of_many);

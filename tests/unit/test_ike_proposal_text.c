@@ -123,6 +123,11 @@ START_TEST(what_goes_without_saying)
     ck_ok(proposal_from_text("aes128-sha256-esn", ESP, &p, &f));
     ck_assert(proposal_has(&p, &(struct transform){.type = TRANSFORM_ESN, .id = ESN_YES}));
     ck_assert_uint_eq(proposal_count(&p, TRANSFORM_ESN), 1);
+    /* RFC 7296 3.3: two lengths of key are two transforms */
+    ck_ok(proposal_from_text("aes256-aes128-sha256", ESP, &p, &f));
+    ck_assert_uint_eq(proposal_count(&p, TRANSFORM_ENCR), 2);
+    ck_assert(proposal_has(&p, &(struct transform){TRANSFORM_ENCR, ENCR_AES_CBC, 128}));
+    ck_assert(proposal_has(&p, &(struct transform){TRANSFORM_ENCR, ENCR_AES_CBC, 256}));
     /* RFC 5282 8: no INTEG beside a combined mode */
     ck_ok(proposal_from_text("aes128gcm16-prfsha256-x25519", IKE, &p, &f));
     ck_assert_uint_eq(proposal_count(&p, TRANSFORM_INTEG), 0);

@@ -341,6 +341,7 @@ static void ask_with_cp(const char *attributes)
     size_t len = 4 + support_hex(attributes, bytes + 4, sizeof(bytes) - 4);
     anew(false);
     hostile.without_cp = true;
+    hostile.pair.assigned.addresses[0].bits = 24;
     hostile_reach(&hostile, HOSTILE_KEYED);
     hostile_next(&hostile, &header, &chain);
     hostile_insert(&chain, 2, PAYLOAD_CP, span_make(bytes, len));
@@ -369,7 +370,7 @@ START_TEST(no_version_and_no_netmask_of_its_own)
 {
     ask_with_cp("0001 0000 0002 0000 0007 0000 0003 0000");
     struct wire_reader r;
-    bool addressed = false;
+    bool addressed = false, masked = false;
     wire_reader_init(&r, body_of(&got, PAYLOAD_CP));
     ck_assert_uint_eq(wire_read_u8(&r), CP_REPLY);
     wire_skip(&r, 3);
@@ -379,12 +380,51 @@ START_TEST(no_version_and_no_netmask_of_its_own)
         addressed |= type == CP_INTERNAL_IP4_ADDRESS && value.len == 4;
         ck_assert(type != CP_APPLICATION_VERSION || value.len == 0);
         ck_assert(type != CP_INTERNAL_IP4_NETMASK || addressed);
+        masked |= type == CP_INTERNAL_IP4_NETMASK;
     }
     ck_ok(wire_read_finish(&r));
-    ck_assert(addressed);
+    ck_assert(addressed && masked);
     ask_with_cp("0007 0000"); /* which asks for no address at all */
     const struct payload *p = payload_find(&got.payloads, PAYLOAD_CP);
     ck_assert(p == NULL || p->body.len == 4);
+}
+END_TEST
+
+/* 3.15.1: what is asked for has no value but an address that is wanted. */
+START_TEST(a_request_asks_for_no_netmask_by_value)
+{
+    struct wire_reader r;
+    hostile_reach(&hostile, HOSTILE_KEYED);
+    const struct payload *p = payload_find(&hostile.request.payloads, PAYLOAD_CP);
+    ck_assert_ptr_nonnull(p);
+    wire_reader_init(&r, p->body);
+    ck_assert_uint_eq(wire_read_u8(&r), CP_REQUEST);
+    wire_skip(&r, 3);
+    while (wire_left(&r) > 0) {
+        uint16_t type = wire_read_u16(&r);
+        struct span value = wire_read_span(&r, wire_read_u16(&r));
+        ck_assert(type != CP_INTERNAL_IP4_NETMASK || value.len == 0);
+        ck_assert(type != CP_SUPPORTED_ATTRIBUTES || value.len == 0);
+    }
+    ck_ok(wire_read_finish(&r));
+}
+END_TEST
+
+static size_t place_of(const struct payload_list *l, uint8_t type)
+{
+    const struct payload *p = payload_find(l, type);
+    ck_assert_msg(p != NULL, "no payload of type %u", type);
+    return (size_t)(p - l->items);
+}
+
+/* 2.19 */
+START_TEST(the_configuration_stands_before_the_proposals)
+{
+    hostile_reach(&hostile, HOSTILE_KEYED);
+    ck_assert_uint_lt(place_of(&hostile.request.payloads, PAYLOAD_CP),
+                      place_of(&hostile.request.payloads, PAYLOAD_SA));
+    ask_with_cp("0001 0000");
+    ck_assert_uint_lt(place_of(&got.payloads, PAYLOAD_CP), place_of(&got.payloads, PAYLOAD_SA));
 }
 END_TEST
 
@@ -483,6 +523,8 @@ int main(void)
     tcase_add_test(t, an_unknown_error_in_the_answer_fails_it);
     tcase_add_test(t, no_configuration_unasked);
     tcase_add_test(t, no_version_and_no_netmask_of_its_own);
+    tcase_add_test(t, a_request_asks_for_no_netmask_by_value);
+    tcase_add_test(t, the_configuration_stands_before_the_proposals);
     tcase_add_test(t, long_shared_keys_and_every_identity);
     tcase_add_loop_test(t, nothing_leaves_before_the_gateway_has_proven_itself, 0, 45);
     suite_add_tcase(suite, t);

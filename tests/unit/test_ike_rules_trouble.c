@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/ike/session_state.h"
 #include "tests/support/hostile.h"
 
 static struct pair pair;
@@ -393,6 +394,36 @@ START_TEST(a_client_behind_a_nat_is_followed)
 }
 END_TEST
 
+/* --- both at once --- */
+
+/* 2.8.2: whichever successor survives has the children: they can be rekeyed and deleted there. */
+START_TEST(the_surviving_ike_sa_has_the_children)
+{
+    pair.seed = 9000 + (uint64_t)_i;
+    pair_start(&pair);
+    pair_pump(&pair);
+    ck_ok(session_rekey(pair.client, pair.now, SESSION_REKEY_IKE));
+    ck_ok(session_rekey(pair.gateway, pair.now, SESSION_REKEY_IKE));
+    pair_run(&pair, 60000);
+    ck_assert_uint_eq(pair.client->current->rekeys, 1);
+    for (int side = 0; side < 2; side++) {
+        const struct session *s = side == 0 ? pair.client : pair.gateway;
+        size_t count = 0;
+        for (size_t i = 0; i < CHILDREN_MAX; i++) {
+            if (s->children[i] == NULL)
+                continue;
+            ck_assert_ptr_eq(s->children[i]->sa, s->current);
+            count++;
+        }
+        ck_assert_uint_eq(count, 1);
+    }
+    ck_ok(session_rekey(_i % 2 == 0 ? pair.client : pair.gateway, pair.now, SESSION_REKEY_CHILD));
+    pair_run(&pair, 70000);
+    ck_assert_uint_eq(pair.client_children.count, 1);
+    ck_assert_uint_eq(session_child_rekeys(pair.client, pair.client_children.items[0].spi_in), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ike rules trouble");
@@ -414,6 +445,7 @@ int main(void)
     tcase_add_test(t, proof_without_a_grant);
     tcase_add_loop_test(t, a_proposal_that_is_beyond_us_spoils_itself_alone, 0, 2);
     tcase_add_test(t, a_client_behind_a_nat_is_followed);
+    tcase_add_loop_test(t, the_surviving_ike_sa_has_the_children, 0, 8);
     suite_add_tcase(suite, t);
     return support_run(suite);
 }
