@@ -254,16 +254,13 @@ static enum err copy_handshake(const struct ike_sa *asking, const struct sa_inpu
 }
 
 /* An answer that was there before would make the same keys again, and use them from the start. */
-static enum err remember_answer(struct handshake *h, uint64_t spi_r)
+static enum err check_new(const struct handshake *h, uint64_t spi_r)
 {
     for (size_t i = 0; i < h->answer_count; i++) {
         if (h->answered_by[i] == spi_r)
             return ERR_REPLAYED;
     }
-    if (h->answer_count == SA_ANSWERS_MAX)
-        return ERR_LIMIT;
-    h->answered_by[h->answer_count++] = spi_r;
-    return ERR_OK;
+    return h->answer_count == SA_ANSWERS_MAX ? ERR_LIMIT : ERR_OK;
 }
 
 /* An IKE SA of that answer alone (see attempt.c), with keys, and nothing sent yet. */
@@ -309,7 +306,7 @@ enum err init_response_in(struct ike_sa *asking, struct sa_input *in)
     struct ike_sa *sa = NULL;
     enum err e = read_answer(asking, in, &suite, &ke, &nonce);
     if (e == ERR_OK)
-        e = remember_answer(asking->handshake, in->header.spi_r);
+        e = check_new(asking->handshake, in->header.spi_r);
     if (e == ERR_OK)
         e = contender_new(asking, in, &suite, &ke, nonce, &sa);
     if (e == ERR_REPLAYED || e == ERR_LIMIT)
@@ -318,7 +315,9 @@ enum err init_response_in(struct ike_sa *asking, struct sa_input *in)
         bad_answer(asking, in, e);
         return e;
     }
-    asking->handshake->complaint_at = MONO_NEVER;
+    struct handshake *h = asking->handshake;
+    h->answered_by[h->answer_count++] = sa->spi_r;
+    h->complaint_at = MONO_NEVER;
     read_abilities(sa, in);
     sa->nat_local = nat_between(in, NOTIFY_NAT_DETECTION_DESTINATION_IP, &sa->path.local);
     sa->nat_remote = nat_between(in, NOTIFY_NAT_DETECTION_SOURCE_IP, &sa->path.remote);

@@ -175,7 +175,7 @@ START_TEST(the_ids_end_and_so_does_the_ike_sa)
     ck_assert_int_eq(sa->state, SA_ESTABLISHED);
     hostile_run(&hostile, 10000);
     session_suspect(hostile.session, hostile.now);
-    ck_assert_int_eq(sa->state, SA_DEAD);
+    ck_assert_ptr_ne(hostile.session->current, sa);
     while (hostile_receive(&hostile, &got))
         ck_assert_uint_eq(got.header.exchange, EXCHANGE_IKE_SA_INIT); /* a client's fresh one */
     ck_assert_int_eq(hostile.session->down, _i == 0);
@@ -451,8 +451,13 @@ START_TEST(keys_are_forgotten_with_the_connection)
     hostile_swap(&hostile);
     hostile_answer(&hostile, &empty);
     hostile_swap(&hostile);
-    ck_no_secret_left(hostile.session->sas[0]);
-    ck_assert_int_eq(hostile.session->sas[0]->state, SA_DEAD);
+    for (size_t i = 0; i < SESSION_SAS_MAX; i++) { /* gone, or there to repeat an answer alone */
+        const struct ike_sa *sa = hostile.session->sas[i];
+        if (sa == NULL || sa == hostile.session->current)
+            continue;
+        ck_assert_int_eq(sa->state, SA_DEAD);
+        ck_no_secret_left(sa);
+    }
     if (_i / 2 == 0) {
         session_stop(hostile.session, hostile.now);
         hostile_expect(&hostile, &got, EXCHANGE_INFORMATIONAL, false);
