@@ -281,10 +281,8 @@ static bool take_in(struct session *s, mono_ms now, const struct path *path, str
     struct ike_header h;
     if (ike_header_parse(message, &h) != ERR_OK)
         return false;
-    if (h.next_payload == PAYLOAD_NOTIFY && h.exchange != EXCHANGE_IKE_SA_INIT) {
+    if (h.next_payload == PAYLOAD_NOTIFY && h.exchange != EXCHANGE_IKE_SA_INIT)
         heed_notice(s, now, &h, message);
-        return false;
-    }
     struct ike_sa *sa = find_sa(s, &h, message);
     bool fresh =
         s->config.role == SESSION_RESPONDER && s->sas[0] != NULL && s->sas[0]->state == SA_IDLE;
