@@ -122,8 +122,10 @@ static enum exit_code code_for(enum session_down_reason reason)
 static void install_child(struct connection *c, const struct session_child *child)
 {
     enum err e = child_list_install(&c->children, c->tunnel, child);
-    if (e == ERR_OK)
+    if (e == ERR_OK) {
+        datapath_child_came(c->datapath, datapath_now());
         return;
+    }
     struct fault f = {0};
     (void)fault_set(&f, e, "the Child SA's keys could not be installed: %s", err_text(e));
     fail(c, EXIT_CODE_INTERNAL, &f);

@@ -4,6 +4,7 @@
 #include "client/datapath.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "client/drops.h"
 #include "common/base/log.h"
@@ -14,7 +15,17 @@ enum {
     BATCHES_PER_WAKE = 8, /* then the loop looks at its timers */
     COMPLAIN_MS = 1000,
     PACKET_MAX = 16384, /* of inner packets and of IKE messages */
-    BUFFER_LEN = ESP_HEADROOM + PACKET_MAX + ESP_TAILROOM
+    BUFFER_LEN = ESP_HEADROOM + PACKET_MAX + ESP_TAILROOM,
+    EARLY_MAX = 16,   /* packets that came before the message that brings their keys */
+    EARLY_LEN = 2048, /* octets of one */
+    EARLY_MS = 500    /* how long they are worth keeping */
+};
+
+/* An ESP packet with an SPI that is not known, yet. */
+struct early {
+    size_t len; /* 0: none */
+    mono_ms at;
+    uint8_t bytes[EARLY_LEN];
 };
 
 struct datapath {
@@ -33,6 +44,9 @@ struct datapath {
     uint64_t authentic;
     struct drops drops;
     mono_ms complain_after; /* next, that something could not be sent */
+
+    struct early early[EARLY_MAX];
+    size_t early_next; /* the oldest one's place */
 
     struct udp_message messages[BATCH];
     struct packet packets[BATCH];
@@ -58,6 +72,42 @@ uint16_t datapath_port(const struct datapath *d, enum ip_family family)
 
 /* --- inwards --- */
 
+/* A gateway may use a new Child SA as soon as it has answered, and its ESP may overtake its answer:
+ * such packets wait for the keys a moment. Anybody can send the like, so they are few. */
+static void keep_early(struct datapath *d, const struct packet *p, mono_ms now)
+{
+    struct early *e = &d->early[d->early_next];
+    if (p->len > EARLY_LEN)
+        return;
+    memcpy(e->bytes, packet_bytes(p), p->len);
+    e->len = p->len;
+    e->at = now;
+    d->early_next = (d->early_next + 1) % EARLY_MAX;
+}
+
+static void to_tun(struct datapath *d, const struct packet *p)
+{
+    enum err e = tun_write(d->tun, span_make(packet_bytes(p), p->len));
+    if (e != ERR_OK)
+        log_debug("a packet of %zu octets was not taken by the TUN: %s", p->len, err_text(e));
+}
+
+void datapath_child_came(struct datapath *d, mono_ms now)
+{
+    for (size_t i = 0; i < EARLY_MAX && d->tunnel != NULL && d->tun != NULL; i++) {
+        struct early *e = &d->early[(d->early_next + i) % EARLY_MAX];
+        struct packet p = {.data = e->bytes, .cap = EARLY_LEN, .len = e->len};
+        struct tunnel_result result;
+        if (e->len == 0 || now - e->at > EARLY_MS)
+            continue;
+        tunnel_open(d->tunnel, &p, &result, 1);
+        if (result.err == ERR_OK)
+            to_tun(d, &p);
+        if (result.spi != 0)
+            e->len = 0; /* else its keys are still to come */
+    }
+}
+
 /* Open `count` ESP packets and hand what is good to the TUN. */
 static void deliver(struct datapath *d, size_t count, mono_ms now)
 {
@@ -66,11 +116,11 @@ static void deliver(struct datapath *d, size_t count, mono_ms now)
     tunnel_open(d->tunnel, d->packets, d->results, count);
     for (size_t i = 0; i < count; i++) {
         const struct packet *p = &d->packets[i];
-        if (d->results[i].err != ERR_OK)
-            continue; /* the tunnel counts why */
-        enum err e = tun_write(d->tun, span_make(packet_bytes(p), p->len));
-        if (e != ERR_OK)
-            log_debug("a packet of %zu octets was not taken by the TUN: %s", p->len, err_text(e));
+        if (d->results[i].err == ERR_OK)
+            to_tun(d, p);
+        else if (d->results[i].err == ERR_NOT_FOUND && d->results[i].spi == 0)
+            keep_early(d, p, now);
+        /* of the others the tunnel counts why */
     }
     uint64_t authentic = tunnel_counters(d->tunnel)->authentic;
     if (authentic != d->authentic) {

@@ -53,7 +53,7 @@ def test_client_of_strongswan(lab, build, tern, strongswan, intranet, weight, re
     strongswan.load(connection())
     weather, leaving = begin(lab, build, tern, SEED)
     (first,) = tern.status()["children"]
-    strongswan.rekey(child="net")
+    strongswan.rekey("child")
     wait_until(lambda: [c["spi_in"] != first["spi_in"] for c in tern.status()["children"]] == [True],
                10, "the second Child SA alone")
     assert_client_endures(weather, leaving, weight, resident_kilobytes, has_answered=True)
