@@ -289,14 +289,9 @@ enum session_down_reason child_refusal(const struct ike_sa *sa, uint16_t type, s
 static enum err other_group(struct ike_sa *sa, const struct sa_input *in, struct child_sa *old,
                             const struct notify_payload *n)
 {
-    struct wire_reader r;
-    wire_reader_init(&r, n->data);
-    uint16_t group = wire_read_u16(&r);
-    if (wire_read_finish(&r) != ERR_OK || !proposal_list_has_ke(&sa->config->esp, group) ||
-        !kex_supported((enum ke_id)group) ||
-        (sa->task.kex != NULL && kex_id(sa->task.kex) == (enum ke_id)group))
-        return ERR_REFUSED;
-    return ask(sa, in->now, old, (enum ke_id)group);
+    enum ke_id group;
+    enum err e = create_other_group(sa, &sa->config->esp, n, &group);
+    return e == ERR_OK ? ask(sa, in->now, old, group) : e;
 }
 
 enum err child_notify_in(struct ike_sa *sa, struct sa_input *in, const struct notify_payload *n)

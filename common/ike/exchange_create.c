@@ -4,6 +4,7 @@
 #include "common/ike/sa.h"
 
 #include "common/base/log.h"
+#include "common/crypto/kex.h"
 
 enum err create_request_in(struct ike_sa *sa, struct sa_input *in)
 {
@@ -52,4 +53,18 @@ enum err create_notify_in(struct ike_sa *sa, struct sa_input *in)
     if (!sa->window.request.active)
         task_end(&sa->task); /* else the answer led to a new request, with a task of its own */
     return e;
+}
+
+enum err create_other_group(const struct ike_sa *sa, const struct proposal_list *ours,
+                            const struct notify_payload *n, enum ke_id *ret)
+{
+    struct wire_reader r;
+    wire_reader_init(&r, n->data);
+    uint16_t group = wire_read_u16(&r);
+    if (wire_read_finish(&r) != ERR_OK || !proposal_list_has_ke(ours, group) ||
+        !kex_supported((enum ke_id)group) ||
+        (sa->task.kex != NULL && kex_id(sa->task.kex) == (enum ke_id)group))
+        return ERR_REFUSED;
+    *ret = (enum ke_id)group;
+    return ERR_OK;
 }

@@ -252,13 +252,9 @@ enum err rekey_response_in(struct ike_sa *sa, struct sa_input *in)
 static enum err other_group(struct ike_sa *sa, const struct sa_input *in,
                             const struct notify_payload *n)
 {
-    struct wire_reader r;
-    wire_reader_init(&r, n->data);
-    uint16_t group = wire_read_u16(&r);
-    if (wire_read_finish(&r) != ERR_OK || !proposal_list_has_ke(&sa->config->ike, group) ||
-        !kex_supported((enum ke_id)group) || kex_id(sa->task.kex) == (enum ke_id)group)
-        return ERR_REFUSED;
-    return ask(sa, in->now, (enum ke_id)group);
+    enum ke_id group;
+    enum err e = create_other_group(sa, &sa->config->ike, n, &group);
+    return e == ERR_OK ? ask(sa, in->now, group) : e;
 }
 
 enum err rekey_notify_in(struct ike_sa *sa, struct sa_input *in, const struct notify_payload *n)

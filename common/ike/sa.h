@@ -271,6 +271,10 @@ CHECKED enum err create_request_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err create_request_not_now_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err create_response_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err create_notify_in(struct ike_sa *sa, struct sa_input *in);
+/* The group that INVALID_KE_PAYLOAD asks for: one of ours, and not the one that was refused.
+ * ERR_REFUSED. */
+CHECKED enum err create_other_group(const struct ike_sa *sa, const struct proposal_list *ours,
+                                    const struct notify_payload *n, enum ke_id *ret);
 
 /* --- exchange_child.c --- */
 

@@ -489,6 +489,19 @@ START_TEST(child_in_an_exchange_of_its_own)
 }
 END_TEST
 
+/* The driver has found the way: the connection stands there. */
+static void ck_follows_to(struct ip gateway)
+{
+    struct path other = pair.client_path;
+    struct session_status status;
+    other.remote.ip = gateway;
+    session_redirected(pair.client, pair.now, &other, 1);
+    pair_run(&pair, 10000);
+    ck_agree();
+    session_status(pair.client, &status);
+    ck_assert(ip_equal(&status.path.remote.ip, &other.remote.ip));
+}
+
 /* RFC 5685 5: while the connection stands. */
 START_TEST(sent_elsewhere)
 {
@@ -500,14 +513,7 @@ START_TEST(sent_elsewhere)
     ck_assert_ptr_nonnull(e);
     ck_assert_str_eq(e->redirect.name, "other.example.com");
     ck_assert_int_eq(pair_client_state(&pair), SESSION_UP);
-    struct path other = pair.client_path;
-    other.remote.ip = ip_v4(203, 0, 113, 2);
-    session_redirected(pair.client, pair.now, &other, 1);
-    pair_run(&pair, 10000);
-    ck_agree();
-    struct session_status status;
-    session_status(pair.client, &status);
-    ck_assert(ip_equal(&status.path.remote.ip, &other.remote.ip));
+    ck_follows_to(ip_v4(203, 0, 113, 2));
 }
 END_TEST
 
@@ -522,14 +528,7 @@ START_TEST(sent_elsewhere_at_the_beginning)
     ck_assert_ptr_nonnull(e);
     ck_assert(ip_equal(&e->redirect.ip, &pair.gateway_config.redirect.ip));
     ck_assert_int_eq(pair_client_state(&pair), SESSION_CONNECTING);
-    struct path other = pair.client_path;
-    other.remote.ip = e->redirect.ip;
-    session_redirected(pair.client, pair.now, &other, 1);
-    pair_run(&pair, 10000);
-    ck_agree();
-    struct session_status status;
-    session_status(pair.client, &status);
-    ck_assert(ip_equal(&status.path.remote.ip, &other.remote.ip));
+    ck_follows_to(e->redirect.ip);
 }
 END_TEST
 
