@@ -1,10 +1,11 @@
 /* One IKE SA: its state, and what the exchanges' files share. Inside common/ike only; the public
  * object is the session (session.h).
  *
- * Where things are: sa.c has the transition table and takes messages in; sa_message.c builds, seals
- * and answers; exchange_*.c hold each exchange with both directions side by side; child.c the Child
- * SAs; proof.c makes and checks AUTH; session.c is the shell around all of it, and lifecycle.c
- * decides which IKE SA the session lives on, and when a new one is made.
+ * Where things are: sa.c has the transition table and takes messages in; sa_timers.c has its clock
+ * and what it asks of its own accord; sa_message.c builds, seals and answers; exchange_*.c hold
+ * each exchange with both directions side by side; child.c the Child SAs; proof.c makes and checks
+ * AUTH; session.c is the shell around all of it, and lifecycle.c decides which IKE SA the session
+ * lives on, and when a new one is made.
  *
  * A session has several IKE SAs at times: one that is current, one that is being connected, and
  * those that were replaced and are being deleted. Child SAs belong to the session and name the IKE
@@ -188,10 +189,6 @@ void sa_free(struct ike_sa *sa);
 /* False where the message was of no use: it was dropped, or its answer repeated. */
 bool sa_input(struct ike_sa *sa, mono_ms now, const struct path *path,
               const struct ike_header *header, struct span message);
-mono_ms sa_next_timeout(const struct ike_sa *sa);
-void sa_handle_timeout(struct ike_sa *sa, mono_ms now);
-/* Sends the next request that is due, where none is out. */
-void sa_pump(struct ike_sa *sa, mono_ms now);
 CHECKED enum err sa_handshake_new(struct ike_sa *sa);
 void sa_handshake_free(struct ike_sa *sa);
 void task_end(struct task *t);
@@ -215,6 +212,13 @@ void sa_close(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
 void sa_answered(struct ike_sa *sa, mono_ms now);
 /* The peer has no time for us now (TEMPORARY_FAILURE): later, and then still later. */
 void sa_retry_later(struct ike_sa *sa, mono_ms now);
+
+/* --- sa_timers.c --- */
+
+mono_ms sa_next_timeout(const struct ike_sa *sa);
+void sa_handle_timeout(struct ike_sa *sa, mono_ms now);
+/* Sends the next request that is due, where none is out. */
+void sa_pump(struct ike_sa *sa, mono_ms now);
 
 /* --- sa_message.c --- */
 
