@@ -258,6 +258,10 @@ static void on_event(struct connection *c, const struct session_event *e)
         break;
     case SESSION_EVENT_PATH:
         break; /* come_up reads it */
+    case SESSION_EVENT_HANDOVER:
+    case SESSION_EVENT_PATH_PROBE:
+    case SESSION_EVENT_ADDRESSES:
+        break;
     case SESSION_EVENT_SEARCHING:
         on_searching(c, e);
         break;

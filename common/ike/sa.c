@@ -257,7 +257,7 @@ void sa_close(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
     /* What is still being asked stands in its way, and may be asked at a pace for the long run. */
     if (sa->window.request.active)
         window_request_go_on(&sa->window, now, CLOSE_PACE_MS);
-    if (sa->seal == NULL)
+    if (sa->seal == NULL || session_stranded(sa->session))
         sa_die(sa, reason, f);
 }
 
@@ -265,7 +265,7 @@ void sa_answered(struct ike_sa *sa, mono_ms now)
 {
     fragment_draft_wipe(&sa->draft);
     int64_t rtt = window_request_end(&sa->window, now);
-    if (rtt >= 0)
+    if (rtt >= 0 && roam_certain(sa))
         sa->rtt_ms = rtt;
 }
 
@@ -495,6 +495,8 @@ static bool take_apart(struct ike_sa *sa, struct sa_input *in)
     sa->silent = false;
     sa->hold_until = MONO_NEVER;
     session_heard(sa, in->now);
+    if (direction_of(&in->header) == RESPONSE)
+        roam_answered(sa, in);
     follow(sa, in);
     if (e == ERR_UNSUPPORTED)
         critical_failure(sa, in, direction_of(&in->header), bad_type);

@@ -17,7 +17,8 @@ enum {
 /* When the next request of our own accord is due; only while none is out. */
 static mono_ms due_at(const struct ike_sa *sa)
 {
-    if (!sa_alive(sa) || !session_is_current(sa) || sa->window.request.active)
+    if (!sa_alive(sa) || !session_is_current(sa) || sa->window.request.active ||
+        session_stranded(sa->session))
         return MONO_NEVER;
     mono_ms due = sa->rekey_wanted ? 0 : sa->rekey_at;
     const struct child_sa *c;
@@ -44,7 +45,7 @@ mono_ms sa_next_timeout(const struct ike_sa *sa)
     if (sa->state == SA_DEAD)
         return mono_earlier(sa->expires_at, children_next_timeout(sa));
     mono_ms next = mono_earlier(mono_earlier(sa->expires_at, sa->close_by), sa->hold_until);
-    if (sa->window.request.active)
+    if (sa->window.request.active && !session_stranded(sa->session))
         next = mono_earlier(next, sa->window.request.next_at);
     if (sa->handshake != NULL)
         next = mono_earlier(next, sa->handshake->complaint_at);
@@ -78,6 +79,18 @@ static void no_answer(struct ike_sa *sa)
     sa_die(sa, SESSION_DOWN_UNREACHABLE, &f);
 }
 
+/* The peer, or the network, was away for as long as the driver cares to wait. */
+static void given_up(struct ike_sa *sa)
+{
+    struct fault f = {0};
+    if (sa->window.request.active && !session_stranded(sa->session)) {
+        no_answer(sa);
+        return;
+    }
+    (void)fault_set(&f, ERR_NOT_FOUND, "no network led to the gateway for too long");
+    sa_die(sa, SESSION_DOWN_UNREACHABLE, &f);
+}
+
 /* The connection that an initiator had is held: the question goes on, at a slower pace, while other
  * ways are tried. */
 static bool held(const struct ike_sa *sa)
@@ -99,6 +112,8 @@ static void request_failed(struct ike_sa *sa, mono_ms now)
 static void handle_request_timeout(struct ike_sa *sa, mono_ms now)
 {
     const struct window_request *r = &sa->window.request;
+    if (session_stranded(sa->session))
+        return;
     switch (window_request_due(&sa->window, now)) {
     case WINDOW_WAIT:
         return;
@@ -150,8 +165,8 @@ void sa_handle_timeout(struct ike_sa *sa, mono_ms now)
         sa_die(sa, sa->end_reason, &sa->end_fault);
         return;
     }
-    if (now >= sa->hold_until && sa->window.request.active) {
-        no_answer(sa);
+    if (now >= sa->hold_until) {
+        given_up(sa);
         return;
     }
     if (now >= sa->expires_at)
@@ -185,12 +200,16 @@ static bool child_to_delete(const struct ike_sa *sa)
 
 static enum err send_due(struct ike_sa *sa, mono_ms now)
 {
+    if (roam_wants_update(sa))
+        return mobike_update_send(sa, now);
     if (child_to_delete(sa))
         return informational_delete_children(sa, now);
     if (!session_is_current(sa))
         return ERR_OK; /* one of two rekeyings at once: which one counts is not known yet */
-    if (session_wants_probe(sa->session, now))
+    if (session_wants_probe(sa->session, now) || roam_wants_probe(sa, now))
         return informational_probe(sa, now);
+    if (mobike_wants(sa))
+        return mobike_send(sa, now);
     if (sa->redirect != NULL)
         return informational_redirect(sa, now, sa->redirect);
     if (due_at(sa) > now)
@@ -202,7 +221,7 @@ static enum err send_due(struct ike_sa *sa, mono_ms now)
 
 void sa_pump(struct ike_sa *sa, mono_ms now)
 {
-    if (sa->state == SA_DEAD || sa->window.request.active)
+    if (sa->state == SA_DEAD || sa->window.request.active || session_stranded(sa->session))
         return;
     enum err e = ERR_OK;
     if (sa->close_wanted)

@@ -418,9 +418,9 @@ START_TEST(holding_has_an_end)
     struct session_traffic t = {.last_out = 1, .last_in = MONO_NEVER};
     session_traffic(pair.client, 1, &t);
     pair.wire = cut;
-    pair_run(&pair, 90000);
+    pair_run(&pair, 60000);
     ck_assert_uint_eq(pair.client_children.count, 1);
-    pair_run(&pair, 100000);
+    pair_run(&pair, 70000);
     ck_assert_uint_eq(pair.client_children.count, 0);
     ck_assert_int_eq(pair_client_state(&pair), SESSION_SEARCHING);
     pair.wire = NULL;
