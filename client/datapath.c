@@ -24,6 +24,7 @@ enum {
 /* An ESP packet with an SPI that is not known, yet. */
 struct early {
     size_t len; /* 0: none */
+    enum ecn ecn;
     mono_ms at;
     uint8_t bytes[EARLY_LEN];
 };
@@ -81,6 +82,7 @@ static void keep_early(struct datapath *d, const struct packet *p, mono_ms now)
         return;
     memcpy(e->bytes, packet_bytes(p), p->len);
     e->len = p->len;
+    e->ecn = p->ecn;
     e->at = now;
     d->early_next = (d->early_next + 1) % EARLY_MAX;
 }
@@ -96,7 +98,7 @@ void datapath_child_came(struct datapath *d, mono_ms now)
 {
     for (size_t i = 0; i < EARLY_MAX && d->tunnel != NULL && d->tun != NULL; i++) {
         struct early *e = &d->early[(d->early_next + i) % EARLY_MAX];
-        struct packet p = {.data = e->bytes, .cap = EARLY_LEN, .len = e->len};
+        struct packet p = {.data = e->bytes, .cap = EARLY_LEN, .len = e->len, .ecn = e->ecn};
         struct tunnel_result result;
         if (e->len == 0 || now - e->at > EARLY_MS)
             continue;
@@ -145,7 +147,8 @@ static void sort_batch(struct datapath *d, size_t count, mono_ms now)
         switch (datagram_classify(m->path.remote.port != IKE_PORT, span_make(m->data, m->len),
                                   &message)) {
         case DATAGRAM_ESP:
-            d->packets[esp++] = (struct packet){.data = m->data, .cap = m->cap, .len = m->len};
+            d->packets[esp++] = (struct packet){
+                .data = m->data, .cap = m->cap, .len = m->len, .ecn = ecn_of(m->tos)};
             break;
         case DATAGRAM_IKE:
             deliver(d, esp, now); /* in order: the message may take its SA away */
@@ -242,8 +245,9 @@ static void on_tun(uv_poll_t *handle, int status, int events)
         for (size_t i = 0; i < count; i++) {
             if (d->results[i].err != ERR_OK)
                 continue;
+            const struct packet *p = &d->packets[i];
             d->messages[good++] = (struct udp_message){
-                .path = d->path, .data = packet_bytes(&d->packets[i]), .len = d->packets[i].len};
+                .path = d->path, .data = packet_bytes(p), .len = p->len, .tos = (uint8_t)p->ecn};
         }
         send_all(d, u, good);
         sent |= good > 0;

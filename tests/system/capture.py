@@ -12,6 +12,8 @@ import time
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 SO_RCVBUFFORCE = 33
+ARPHRD_ETHER = 1
+LINKTYPE_ETHERNET, LINKTYPE_RAW = 1, 101
 
 
 class Stop(Exception):
@@ -32,8 +34,10 @@ def main(interface, path):
             continue
     sock.bind((interface, 0))
     signal.signal(signal.SIGTERM, stop)
+    # A TUN has no link layer.
+    linktype = LINKTYPE_ETHERNET if sock.getsockname()[3] == ARPHRD_ETHER else LINKTYPE_RAW
     with open(path, "wb", buffering=0) as out:
-        out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+        out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, linktype))
 
         def drain(flags=0):
             frame = sock.recv(65535, flags)
