@@ -339,7 +339,7 @@ void attempt_ways_changed(struct session *s, mono_ms now)
         s->attempt_owed |= attempt_going_on(s) || s->attempt_at != MONO_NEVER;
         s->attempt_at = MONO_NEVER;
         attempt_abandon(s);
-    } else if (s->attempt_owed || (face != NULL && !roam_lists(s, &face->path))) {
+    } else if (s->attempt_owed || (face != NULL && !ways_lists(s, &face->path))) {
         attempt_abandon(s);
         attempt_begin(s, now);
     }

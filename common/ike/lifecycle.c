@@ -190,7 +190,7 @@ void session_established(struct ike_sa *sa, mono_ms now)
         s->reconnects++;
     if (old != NULL && old != sa) {
         children_gone(old, now);
-        if (!roam_lists(s, &old->path))
+        if (!ways_lists(s, &old->path))
             old->path = sa->path; /* its Delete has to get there */
         if (old->state == SA_ESTABLISHED && !s->stopping) {
             old->state = SA_REPLACED;

@@ -19,46 +19,8 @@ enum {
     HURRY_MIN_MS = 150,  /* for an answer to what went by a new path */
     DOUBT_MIN_MS = 1000, /* of silence, before a path that carried is doubted */
     DOUBT_QUIET_MAX = 5,
-    TRUST_MAX_MS = 60000,
     FORGIVE_MS = 60000, /* an interface that carried that long is as good as new */
-    FAILURES_FREE = 2,  /* plugging a cable in and out is no reason to wait */
 };
-
-/* --- ways --- */
-
-static bool same_ends(const struct path *a, const struct path *b)
-{
-    return ip_equal(&a->local.ip, &b->local.ip) && ip_equal(&a->remote.ip, &b->remote.ip);
-}
-
-static bool same_interface(const struct path *a, const struct path *b)
-{
-    return a->interface == b->interface || a->interface == 0 || b->interface == 0;
-}
-
-static bool is_path(const struct path *path)
-{
-    return path->remote.ip.family != IP_NONE;
-}
-
-static struct way *find_way(struct session *s, const struct path *path)
-{
-    struct roam *r = &s->roam;
-    for (size_t i = 0; i < r->way_count; i++) {
-        if (same_ends(&r->ways[i].path, path))
-            return &r->ways[i];
-    }
-    return NULL;
-}
-
-bool roam_lists(const struct session *s, const struct path *path)
-{
-    for (size_t i = 0; i < s->roam.way_count; i++) {
-        if (same_ends(&s->roam.ways[i].path, path) && same_interface(&s->roam.ways[i].path, path))
-            return true;
-    }
-    return false;
-}
 
 bool session_stranded(const struct session *s)
 {
@@ -82,112 +44,6 @@ bool session_roams(const struct ike_sa *sa)
 static struct ike_sa *roamer(const struct session *s)
 {
     return s->current != NULL && session_roams(s->current) ? s->current : NULL;
-}
-
-/* --- trust --- */
-
-static struct trust *find_trust(struct roam *r, uint32_t interface)
-{
-    for (size_t i = 0; i < TRUSTS_MAX; i++) {
-        if (r->trusts[i].failures > 0 && r->trusts[i].interface == interface)
-            return &r->trusts[i];
-    }
-    return NULL;
-}
-
-/* least: 1 where the way went away, more where it was there and did not carry. */
-static void failed(struct roam *r, mono_ms now, uint32_t interface, uint32_t least)
-{
-    struct trust *t = find_trust(r, interface);
-    if (t == NULL) {
-        t = &r->trusts[0];
-        for (size_t i = 1; i < TRUSTS_MAX && t->failures > 0; i++) {
-            if (r->trusts[i].failures == 0 || r->trusts[i].failed_at < t->failed_at)
-                t = &r->trusts[i];
-        }
-        *t = (struct trust){.interface = interface};
-    }
-    t->failures = t->failures + 1 > least ? t->failures + 1 : least;
-    t->failed_at = now;
-}
-
-/* When that interface may be moved to of our own accord. What failed is asked again only while the
- * connection is in use: an idle machine sleeps. */
-static mono_ms trusted_at(const struct session *s, uint32_t interface)
-{
-    for (size_t i = 0; i < TRUSTS_MAX; i++) {
-        const struct trust *t = &s->roam.trusts[i];
-        if (t->failures <= FAILURES_FREE || t->interface != interface)
-            continue;
-        mono_ms out = s->traffic.last_out;
-        if (out == MONO_NEVER || out <= t->failed_at)
-            return MONO_NEVER;
-        mono_ms pause_ms = TRUST_MAX_MS;
-        if (t->failures - FAILURES_FREE < 6)
-            pause_ms = (mono_ms)1000 << (t->failures - FAILURES_FREE);
-        return t->failed_at + pause_ms;
-    }
-    return 0;
-}
-
-/* --- choosing --- */
-
-/* Is way `a` to be preferred to way `b` of the same interface? The gateway's address that is in use
- * is likelier to serve than another; then the faster. */
-static bool nearer(const struct way *a, const struct way *b, const struct path *current)
-{
-    bool a_same = ip_equal(&a->path.remote.ip, &current->remote.ip);
-    bool b_same = ip_equal(&b->path.remote.ip, &current->remote.ip);
-    if (a_same != b_same)
-        return a_same;
-    return a->srtt_ms >= 0 && b->srtt_ms >= 0 && a->srtt_ms < b->srtt_ms;
-}
-
-/* Of the interface that way i uses, the way to take. */
-static const struct way *best_on_interface(const struct session *s, size_t i,
-                                           const struct path *current)
-{
-    const struct roam *r = &s->roam;
-    const struct way *best = &r->ways[i];
-    for (size_t j = i + 1; j < r->way_count; j++) {
-        if (r->ways[j].path.interface == best->path.interface && nearer(&r->ways[j], best, current))
-            best = &r->ways[j];
-    }
-    return best;
-}
-
-/* Where to, in a hurry. */
-static const struct way *best_way(const struct session *s, mono_ms now, const struct path *current)
-{
-    const struct roam *r = &s->roam;
-    for (size_t i = 0; i < r->way_count; i++) {
-        if (trusted_at(s, r->ways[i].path.interface) <= now)
-            return best_on_interface(s, i, current);
-    }
-    return best_on_interface(s, 0, current);
-}
-
-/* A way on another interface that stands before the path in use, and the moment from which it may
- * be tried; NULL for none. */
-static const struct way *better_way(const struct session *s, mono_ms *ret_at)
-{
-    const struct roam *r = &s->roam;
-    const struct way *best = NULL;
-    *ret_at = MONO_NEVER;
-    if (s->current == NULL)
-        return NULL;
-    const struct path *current = &s->current->path;
-    for (size_t i = 0; i < r->way_count; i++) {
-        const struct path *path = &r->ways[i].path;
-        if (same_ends(path, current) || path->interface == current->interface)
-            break; /* what follows is worse */
-        mono_ms at = trusted_at(s, path->interface);
-        if (best == NULL || at < *ret_at) {
-            best = best_on_interface(s, i, current);
-            *ret_at = at;
-        }
-    }
-    return best;
 }
 
 /* --- moving --- */
@@ -286,11 +142,9 @@ static void move(struct session *s, mono_ms now, const struct path *way, enum se
     log_info("moving from %s to %s: %s", endpoint_format(&sa->path.local, from_text),
              endpoint_format(&to.local, to_text), move_texts[reason]);
     if (reason == SESSION_MOVE_ADDRESS_GONE || reason == SESSION_MOVE_DEAD_PATH) {
-        struct trust *t = find_trust(r, sa->path.interface);
-        if (t != NULL && r->path_since != MONO_NEVER && now - r->path_since > FORGIVE_MS)
-            t->failures = 0;
-        failed(r, now, sa->path.interface,
-               reason == SESSION_MOVE_DEAD_PATH ? FAILURES_FREE + 1 : 1);
+        if (r->path_since != MONO_NEVER && now - r->path_since > FORGIVE_MS)
+            ways_forgive(r, sa->path.interface);
+        ways_failed(r, now, sa->path.interface, reason == SESSION_MOVE_DEAD_PATH);
     }
     begin_move(s, now, reason);
     steady(r);
@@ -341,25 +195,11 @@ static void strand(struct session *s, mono_ms now)
         lifecycle_search(s, SESSION_DOWN_UNREACHABLE, &f);
 }
 
-static void list_ways(struct session *s, const struct path *paths, size_t count)
-{
-    struct roam *r = &s->roam;
-    struct way ways[SESSION_PATHS_MAX];
-    count = count < SESSION_PATHS_MAX ? count : SESSION_PATHS_MAX;
-    for (size_t i = 0; i < count; i++) {
-        const struct way *known = find_way(s, &paths[i]);
-        ways[i] = (struct way){paths[i], known != NULL ? known->srtt_ms : -1};
-    }
-    if (count > 0)
-        memcpy(r->ways, ways, count * sizeof(ways[0]));
-    r->way_count = count;
-}
-
 static void follow_ways(struct session *s, mono_ms now, bool was_stranded)
 {
     struct roam *r = &s->roam;
     struct ike_sa *sa = s->current;
-    bool gone = !roam_lists(s, &sa->path);
+    bool gone = !ways_lists(s, &sa->path);
     if (roamer(s) == NULL) {
         if (gone && s->was_up)
             move_anew(s, now);
@@ -369,8 +209,8 @@ static void follow_ways(struct session *s, mono_ms now, bool was_stranded)
     }
     sa->hold_until = was_stranded ? MONO_NEVER : sa->hold_until;
     if (gone || was_stranded) {
-        move(s, now, &best_way(s, now, &sa->path)->path, SESSION_MOVE_ADDRESS_GONE, true);
-    } else if (r->mode == ROAM_PROBING && find_way(s, &r->target) == NULL) {
+        move(s, now, &ways_best(s, now, &sa->path)->path, SESSION_MOVE_ADDRESS_GONE, true);
+    } else if (r->mode == ROAM_PROBING && ways_find(s, &r->target) == NULL) {
         steady(r); /* what it asked goes by the path */
         r->scattered = true;
         ask_again(s, now);
@@ -382,7 +222,7 @@ void session_networks_changed(struct session *s, mono_ms now, const struct path 
 {
     struct roam *r = &s->roam;
     bool was_stranded = r->stranded;
-    list_ways(s, paths, count);
+    ways_set(s, paths, count);
     if (s->config.role != SESSION_INITIATOR || !s->started || s->stopping || s->down)
         return;
     if (count == 0) {
@@ -437,7 +277,8 @@ static int64_t at_least(int64_t least, int64_t ms)
 static int64_t round_trip_ms(const struct session *s)
 {
     for (size_t i = 0; i < s->roam.way_count; i++) {
-        if (same_ends(&s->roam.ways[i].path, &s->current->path) && s->roam.ways[i].srtt_ms >= 0)
+        if (ways_same_ends(&s->roam.ways[i].path, &s->current->path) &&
+            s->roam.ways[i].srtt_ms >= 0)
             return s->roam.ways[i].srtt_ms;
     }
     return s->current->rtt_ms;
@@ -484,9 +325,9 @@ static mono_ms probe_at(const struct session *s)
     } else if (s->current->window.request.active) {
         return MONO_NEVER;
     }
-    if (is_path(&r->hint) && roamer(s) != NULL)
+    if (ways_is_path(&r->hint) && roamer(s) != NULL)
         return 0;
-    return better_way(s, &at) != NULL ? at : MONO_NEVER;
+    return ways_better(s, &at) != NULL ? at : MONO_NEVER;
 }
 
 mono_ms roam_next_timeout(const struct session *s)
@@ -509,7 +350,7 @@ void roam_handle_timeout(struct session *s, mono_ms now)
     if (now >= race_at(s))
         race(s, now);
     if (now >= probe_at(s) && roamer(s) == NULL) {
-        const struct way *better = better_way(s, &at);
+        const struct way *better = ways_better(s, &at);
         log_info("a better path, and a gateway without MOBIKE: a new IKE SA on it");
         s->candidate_limit = (size_t)(better - s->roam.ways) + 1;
         lifecycle_rebuild(s, now, ATTEMPT_MOVE);
@@ -540,12 +381,12 @@ void roam_probing(struct ike_sa *sa)
     char text[ENDPOINT_TEXT_MAX];
     r->mode = ROAM_PROBING;
     r->scattered = false;
-    if (is_path(&r->hint)) {
+    if (ways_is_path(&r->hint)) {
         r->target = r->hint;
         r->target_reason = SESSION_MOVE_PEER_MOVED;
         r->hint = (struct path){.interface = 0};
     } else {
-        r->target = along(sa, &better_way(sa->session, &at)->path);
+        r->target = along(sa, &ways_better(sa->session, &at)->path);
         r->target_reason = SESSION_MOVE_BETTER_PATH;
     }
     log_info("another path from %s may be better: asking by it",
@@ -575,7 +416,7 @@ bool roam_gateway_has_several(const struct ike_sa *sa)
 static void measure(struct session *s, mono_ms now, const struct sa_input *in)
 {
     const struct window_request *q = &s->current->window.request;
-    struct way *way = find_way(s, in->path);
+    struct way *way = ways_find(s, in->path);
     if (way == NULL || q->sent != 1 || s->roam.scattered)
         return;
     int64_t rtt = now - q->first_at;
@@ -602,24 +443,25 @@ void roam_answered(struct ike_sa *sa, const struct sa_input *in)
     r->handover.messages++;
     r->hurry = false;
     r->mode = ROAM_STEADY;
-    const struct way *way = find_way(s, in->path);
+    const struct way *way = ways_find(s, in->path);
     const struct path target = r->target;
-    bool by_target = is_path(&target) && same_ends(in->path, &target);
-    if (is_path(&target)) {
+    bool by_target = ways_is_path(&target) && ways_same_ends(in->path, &target);
+    if (ways_is_path(&target)) {
         told_of_probe(s, by_target);
         if (!by_target)
-            failed(r, in->now, target.interface, FAILURES_FREE + 1);
+            ways_failed(r, in->now, target.interface, true);
     }
     r->target = (struct path){.interface = 0};
     if (by_target)
         move(s, in->now, &target, r->target_reason, false);
-    else if (mode == ROAM_RACING && way != NULL && !same_ends(in->path, &sa->path))
+    else if (mode == ROAM_RACING && way != NULL && !ways_same_ends(in->path, &sa->path))
         move(s, in->now, &way->path, SESSION_MOVE_DEAD_PATH, false);
 }
 
 void roam_asked(struct ike_sa *sa, const struct sa_input *in)
 {
-    if (session_roams(sa) && !same_ends(in->path, &sa->path) && roam_lists(sa->session, in->path))
+    if (session_roams(sa) && !ways_same_ends(in->path, &sa->path) &&
+        ways_lists(sa->session, in->path))
         sa->session->roam.hint = along(sa, in->path);
 }
 
@@ -668,9 +510,10 @@ void roam_refused(struct ike_sa *sa, mono_ms now)
     if (r->update_wanted)
         return;
     log_warn("the gateway does not accept our address %s", endpoint_format(&sa->path.local, text));
-    failed(r, now, sa->path.interface, FAILURES_FREE + 1);
-    const struct way *other = best_way(s, now, &sa->path);
-    if (!same_ends(&other->path, &sa->path) && trusted_at(s, other->path.interface) <= now)
+    ways_failed(r, now, sa->path.interface, true);
+    const struct way *other = ways_best(s, now, &sa->path);
+    if (!ways_same_ends(&other->path, &sa->path) &&
+        ways_trusted_at(s, other->path.interface) <= now)
         move(s, now, &other->path, r->handover.reason, false);
     else
         move_anew(s, now);
@@ -709,10 +552,10 @@ void roam_replaced(struct ike_sa *made)
 void roam_not_better(struct session *s, mono_ms now)
 {
     mono_ms at;
-    const struct way *way = better_way(s, &at);
+    const struct way *way = ways_better(s, &at);
     s->candidate_limit = 0;
     if (way != NULL)
-        failed(&s->roam, now, way->path.interface, FAILURES_FREE + 1);
+        ways_failed(&s->roam, now, way->path.interface, true);
 }
 
 /* --- return routability (RFC 4555 3.7) --- */

@@ -1,6 +1,7 @@
-/* The session's own state, shared by its five files: session.c (the shell: queues, inputs, outputs,
- * views), lifecycle.c (which IKE SA it lives on), attempt.c (how it comes by one), roam.c (by which
- * way it goes) and liveness.c (dead peers, keepalives). The exchanges do not look in here. */
+/* The session's own state, shared by its six files: session.c (the shell: queues, inputs, outputs,
+ * views), lifecycle.c (which IKE SA it lives on), attempt.c (how it comes by one), ways.c (by which
+ * ways it can go), roam.c (by which it goes) and liveness.c (dead peers, keepalives). The exchanges
+ * do not look in here. */
 #ifndef TERN_IKE_SESSION_STATE_H
 #define TERN_IKE_SESSION_STATE_H
 
@@ -177,13 +178,33 @@ void attempt_handle_timeout(struct session *s, mono_ms now);
 /* The ways have changed. */
 void attempt_ways_changed(struct session *s, mono_ms now);
 
+/* --- ways.c --- */
+
+/* The driver's list; what is known of those that stay is kept. */
+void ways_set(struct session *s, const struct path *paths, size_t count);
+bool ways_is_path(const struct path *path); /* or none */
+bool ways_same_ends(const struct path *a, const struct path *b);
+/* The one with these ends; NULL. */
+struct way *ways_find(struct session *s, const struct path *path);
+/* Is it listed, on its interface? */
+bool ways_lists(const struct session *s, const struct path *path);
+/* An interface went away under us; dead: it was there, and did not carry. */
+void ways_failed(struct roam *r, mono_ms now, uint32_t interface, bool dead);
+void ways_forgive(struct roam *r, uint32_t interface);
+/* When it may be moved to of our own accord. */
+mono_ms ways_trusted_at(const struct session *s, uint32_t interface);
+/* Where to, in a hurry; there is a way. */
+const struct way *ways_best(const struct session *s, mono_ms now, const struct path *current);
+/* A way on another interface that stands before the path in use, and the moment from which it may
+ * be tried; NULL for none. */
+const struct way *ways_better(const struct session *s, mono_ms *ret_at);
+
 /* --- roam.c --- */
 
 void roam_init(struct session *s);
 /* A new IKE SA is current: it stands where it stands. */
 void roam_begin(struct session *s, mono_ms now);
 void roam_not_better(struct session *s, mono_ms now);
-bool roam_lists(const struct session *s, const struct path *path);
 mono_ms roam_next_timeout(const struct session *s);
 void roam_handle_timeout(struct session *s, mono_ms now);
 /* Something authentic came in at that time. */
