@@ -248,9 +248,9 @@ static void resume_client(struct world *w, size_t i)
 
 static bool sleeps_over(struct world *w, const struct due *d)
 {
-    bool over = w->now < w->asleep_until &&
-                (d->kind == DUE_FROM_CLIENT || d->kind == DUE_FROM_GATEWAY ||
-                 d->kind == DUE_FAULT || d->kind == DUE_CLIENT_RESUME);
+    bool over =
+        w->now < w->asleep_until && (d->kind == DUE_FROM_CLIENT || d->kind == DUE_FROM_GATEWAY ||
+                                     d->kind == DUE_FAULT || d->kind == DUE_CLIENT_RESUME);
     if (over)
         world_at(w, w->asleep_until - w->now, d->kind, d->arg, NULL);
     return over;
