@@ -167,12 +167,13 @@ class Machine:
         return re.findall(r"^\d+: ([^:@]+)", self.run("ip", "-o", "link").stdout, re.M)
 
     def ping(self, address, count=1, timeout=10, source=None, size=56):
-        """Flood-like, `count` answered echoes; returns how many came back."""
+        """Flood-like, until `count` echoes are answered or the time is over; returns how many were.
+        (ping asks again while answers are late, so on a busy machine more than that may come.)"""
         extra = ["-I", source] if source else []
         result = self.run("ping", "-n", "-q", "-f" if count > 1 else "-W2", "-c", count, "-w",
                           timeout, "-s", size, *extra, address, check=False, timeout=timeout + 10)
         match = re.search(r"(\d+) received", result.stdout)
-        return int(match.group(1)) if match else 0
+        return min(int(match.group(1)), count) if match else 0
 
     @contextlib.contextmanager
     def capture(self, interface, path=None):
