@@ -18,7 +18,7 @@ enum {
     PROFILE_PATH_MAX = 1024
 };
 
-/* Every key a profile may hold; the table in profile.c says where and what. */
+/* Every key a profile may hold; the table in profile_keys.c says where and what. */
 enum profile_key {
     KEY_GATEWAY_ADDRESS,
     KEY_GATEWAY_PORT,

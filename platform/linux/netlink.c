@@ -1,6 +1,6 @@
 /* rtnetlink on libmnl. The kernel answers within the system call that asks, so blocking reads end;
  * answers are matched by sequence number, so leftovers of an abandoned conversation are passed
- * over. The watcher of changes, which asks nothing, is in network.c. */
+ * over. The watcher of changes, which asks nothing, is in network_watch.c. */
 #include "platform/linux/netlink.h"
 
 #include <errno.h>
@@ -58,18 +58,30 @@ uint8_t netlink_family(enum ip_family family)
     return family == IP_V6 ? AF_INET6 : AF_INET;
 }
 
+static const struct nlattr *find_attribute(const char *at, const char *end, uint16_t type,
+                                           size_t least)
+{
+    for (const struct nlattr *a = (const void *)at; mnl_attr_ok(a, (int)(end - (const char *)a));
+         a = mnl_attr_next(a)) {
+        if (mnl_attr_get_type(a) == type)
+            return mnl_attr_get_payload_len(a) >= least ? a : NULL;
+    }
+    return NULL;
+}
+
 const struct nlattr *netlink_attribute(const struct nlmsghdr *m, size_t header, uint16_t type,
                                        size_t least)
 {
     if (mnl_nlmsg_get_payload_len(m) < header)
         return NULL;
-    const char *end = mnl_nlmsg_get_payload_tail(m);
-    for (const struct nlattr *a = mnl_nlmsg_get_payload_offset(m, header);
-         mnl_attr_ok(a, (int)(end - (const char *)a)); a = mnl_attr_next(a)) {
-        if (mnl_attr_get_type(a) == type)
-            return mnl_attr_get_payload_len(a) >= least ? a : NULL;
-    }
-    return NULL;
+    return find_attribute(mnl_nlmsg_get_payload_offset(m, header), mnl_nlmsg_get_payload_tail(m),
+                          type, least);
+}
+
+const struct nlattr *netlink_nested(const struct nlattr *parent, uint16_t type, size_t least)
+{
+    const char *at = mnl_attr_get_payload(parent);
+    return find_attribute(at, at + mnl_attr_get_payload_len(parent), type, least);
 }
 
 /* The extended acknowledgement's text, or NULL. */
@@ -113,9 +125,7 @@ static int fail(struct netlink *n, int number)
     return number;
 }
 
-/* As mnl_nlmsg_ok, which takes a length beyond INT_MAX for a negative one, and so for a short one.
- */
-static bool holds_message(const struct nlmsghdr *m, int left)
+bool netlink_holds_message(const struct nlmsghdr *m, int left)
 {
     return left >= (int)sizeof(*m) && m->nlmsg_len >= sizeof(*m) && m->nlmsg_len <= (uint32_t)left;
 }
@@ -132,7 +142,7 @@ static int receive(struct netlink *n, netlink_visit *visit, void *ctx)
         if (got < 0)
             return fail(n, errno);
         int left = (int)got;
-        for (const struct nlmsghdr *m = (const void *)buf; holds_message(m, left);
+        for (const struct nlmsghdr *m = (const void *)buf; netlink_holds_message(m, left);
              m = mnl_nlmsg_next(m, &left)) {
             if (m->nlmsg_seq != n->sequence || m->nlmsg_pid != mnl_socket_get_portid(n->socket))
                 continue;

@@ -38,9 +38,15 @@ typedef void netlink_visit(const struct nlmsghdr *m, void *ctx);
 CHECKED int netlink_call(struct netlink *n, struct nlmsghdr *request, netlink_visit *visit,
                          void *ctx);
 
+/* Does a whole message stand there, with `left` octets to the end? As mnl_nlmsg_ok, which takes a
+ * length beyond INT_MAX for a negative one, and so for a short one. */
+bool netlink_holds_message(const struct nlmsghdr *m, int left);
+
 /* The attribute of that type at the top level of m, whose fixed header has `header` octets; NULL
  * where it is absent or shorter than `least`. */
 const struct nlattr *netlink_attribute(const struct nlmsghdr *m, size_t header, uint16_t type,
                                        size_t least);
+/* The same among the attributes that an attribute holds. */
+const struct nlattr *netlink_nested(const struct nlattr *parent, uint16_t type, size_t least);
 
 #endif

@@ -118,8 +118,22 @@ static void watch(void)
     struct fault f = {0};
     bool changed;
     CHECK(network_watch_open(&w, &f) == ERR_OK);
-    (void)!network_watch_read(w, &changed);
+    (void)!network_watch_read(w, 7, &changed);
+    (void)!network_watch_read(w, 0, &changed);
     network_watch_close(w);
+}
+
+static void ways(const struct ip *remote)
+{
+    struct network_way found[2];
+    size_t count;
+    if (network_ways(remote, 1, 7, found, 2, &count) != ERR_OK)
+        return;
+    CHECK(count <= 2);
+    for (size_t i = 0; i < count; i++)
+        CHECK(found[i].source.family == remote->family && found[i].interface != 0 &&
+              found[i].interface != 7 &&
+              memchr(found[i].interface_name, '\0', NETWORK_NAME_MAX) != NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -133,6 +147,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t table;
     const struct ip remote = (what & 0x80) != 0 ? ip_from_span(span_make("0123456789abcdef", 16))
                                                 : ip_v4(203, 0, 113, 1);
+    if ((what & 0x20) != 0) {
+        ways(&remote);
+        return 0;
+    }
     switch (what % 4) {
     case 0:
         if (network_route_to(&remote, 1, &route) == ERR_OK)

@@ -1,7 +1,8 @@
-/* What the network looks like, and that every change of it is told. */
+/* The kernel's own way, and that every change of the network is told, and no more. */
 #include "platform/network.h"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,11 +88,25 @@ START_TEST(the_mark_counts)
 }
 END_TEST
 
-static bool changed(void)
+static bool changed_but(uint32_t except)
 {
     bool yes;
-    ck_ok(network_watch_read(watch, &yes));
+    ck_ok(network_watch_read(watch, except, &yes));
     return yes;
+}
+
+static bool changed(void)
+{
+    return changed_but(0);
+}
+
+/* What is done is told; says whether it counts. */
+static bool counts(const char *command, uint32_t except)
+{
+    struct pollfd ready = {.fd = network_watch_fd(watch), .events = POLLIN};
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_msg(poll(&ready, 1, 5000) == 1, "%s", command);
+    return changed_but(except);
 }
 
 START_TEST(every_change_is_told)
@@ -110,16 +125,75 @@ START_TEST(every_change_is_told)
         "ip -6 rule add fwmark 1 table 100",
         "ip link del up0",
     };
-    struct pollfd ready = {.fd = network_watch_fd(watch), .events = POLLIN};
-    ck_assert_int_ne(fcntl(ready.fd, F_GETFL) & O_NONBLOCK, 0);
-    ck_assert_int_ne(fcntl(ready.fd, F_GETFD) & FD_CLOEXEC, 0);
+    int fd = network_watch_fd(watch);
+    ck_assert_int_ne(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+    ck_assert_int_ne(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
     (void)changed(); /* what the fixture did */
     ck_assert(!changed());
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+        ck_assert_msg(counts(changes[i], 0), "%s", changes[i]);
+}
+END_TEST
+
+/* What tern does to its own interface is no change of the network; the same to another one is. */
+START_TEST(the_exception_is_passed_over)
+{
+    static const char *const changes[] = {
+        "ip link set up0 mtu 1400",
+        "ip addr add 192.0.2.11/24 dev up0",
+        "ip addr add 2001:db8:1::11/64 dev up0",
+        "ip route add default dev up0",
+        "ip -6 route add default dev up0",
+        "ip -6 route add 2001:db8:7::/64 dev up0 table 100",
+        "ip route del default dev up0",
+        "ip addr del 192.0.2.11/24 dev up0",
+        "ip link set up0 down",
+        "ip link del up0",
+    };
+    uint32_t index = if_nametoindex("up0");
+    (void)changed();
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-        ck_assert_int_eq(system(changes[i]), 0);
-        ck_assert_msg(poll(&ready, 1, 5000) == 1, "%s", changes[i]);
-        ck_assert_msg(changed(), "%s", changes[i]);
+        ck_assert_msg(!counts(changes[i], index), "%s", changes[i]);
+        ck_assert(!changed_but(index));
     }
+    ck_assert(counts("ip tuntap add up1 mode tun", index));
+    ck_assert(counts("ip link set up1 up", index));
+    ck_assert(counts("ip addr add 192.0.2.12/24 dev up1", index));
+}
+END_TEST
+
+/* A router's advertisements renew addresses every few seconds, and other things happen to a link
+ * than its coming and going: what was told already wakes nobody twice. */
+START_TEST(a_repetition_is_no_change)
+{
+    ck_assert(counts("ip link set up0 txqueuelen 100", 0)); /* not known: told once */
+    ck_assert(!counts("ip link set up0 txqueuelen 200", 0));
+    ck_assert(counts("ip link set up0 mtu 1400", 0));
+    ck_assert(!counts("ip link set up0 promisc on", 0));
+    ck_assert(counts("ip addr add 2001:db8:1::11/64 dev up0 nodad valid_lft 1000 "
+                     "preferred_lft 900",
+                     0));
+    ck_assert(!counts("ip -6 addr change 2001:db8:1::11/64 dev up0 valid_lft 1100 "
+                      "preferred_lft 950",
+                      0));
+    ck_assert(counts("ip -6 addr change 2001:db8:1::11/64 dev up0 preferred_lft 0", 0));
+    ck_assert(counts("ip -6 addr change 2001:db8:1::11/64 dev up0 preferred_lft 900", 0));
+    ck_assert(counts("ip addr del 2001:db8:1::11/64 dev up0", 0));
+    ck_assert(counts("ip addr add 2001:db8:1::11/64 dev up0 nodad", 0));
+}
+END_TEST
+
+/* More addresses than are kept. */
+START_TEST(nothing_is_missed_where_there_is_much)
+{
+    (void)changed();
+    ck_assert(counts("for i in $(seq 200); do echo addr add 10.1.0.$i/32 dev up0; done | "
+                     "ip -batch -",
+                     0));
+    ck_assert(counts("ip addr del 10.1.0.1/32 dev up0", 0));
+    ck_assert(counts("ip addr del 10.1.0.200/32 dev up0", 0));
+    ck_assert(counts("ip addr add 10.1.0.1/32 dev up0", 0));
+    ck_assert(counts("ip link set up0 down", 0));
 }
 END_TEST
 
@@ -151,6 +225,9 @@ int main(void)
     tcase_add_test(t, no_way);
     tcase_add_test(t, the_mark_counts);
     tcase_add_test(t, every_change_is_told);
+    tcase_add_test(t, the_exception_is_passed_over);
+    tcase_add_test(t, a_repetition_is_no_change);
+    tcase_add_test(t, nothing_is_missed_where_there_is_much);
     tcase_add_test(t, an_overrun_is_a_change);
     suite_add_tcase(suite, t);
     return support_run(suite);
