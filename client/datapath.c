@@ -8,6 +8,7 @@
 
 #include "client/drops.h"
 #include "common/base/log.h"
+#include "platform/clock.h"
 #include "platform/routes.h"
 
 enum {
@@ -54,11 +55,6 @@ struct datapath {
     struct tunnel_result results[BATCH];
     uint8_t buffers[BATCH][BUFFER_LEN]; /* pages that no packet reached are never backed */
 };
-
-mono_ms datapath_now(void)
-{
-    return (mono_ms)(uv_hrtime() / 1000000);
-}
 
 static struct udp *socket_for(const struct datapath *d, enum ip_family family)
 {
@@ -175,7 +171,7 @@ static void on_udp(uv_poll_t *handle, int status, int events)
         log_warn("UDP socket: %s", uv_strerror(status));
         return;
     }
-    mono_ms now = datapath_now();
+    mono_ms now = clock_now();
     for (size_t batch = 0; batch < BATCHES_PER_WAKE && !d->closing; batch++) {
         size_t count;
         for (size_t i = 0; i < BATCH; i++) {
@@ -237,7 +233,7 @@ static void on_tun(uv_poll_t *handle, int status, int events)
     (void)events;
     enum err e = status < 0 ? ERR_SYSTEM : ERR_OK;
     struct udp *u = socket_for(d, d->path.remote.ip.family);
-    mono_ms now = datapath_now();
+    mono_ms now = clock_now();
     bool sent = false;
     for (size_t batch = 0; e == ERR_OK && batch < BATCHES_PER_WAKE; batch++) {
         size_t count = read_tun(d, &e), good = 0;
@@ -276,7 +272,7 @@ void datapath_send(struct datapath *d, const struct session_datagram *datagram)
     if (e == ERR_OK)
         return;
     /* Where an answer goes may be a stranger's choice: not a line for each. */
-    mono_ms now = datapath_now();
+    mono_ms now = clock_now();
     char text[ENDPOINT_TEXT_MAX];
     d->drops.not_sent++;
     log_write(now < d->complain_after ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "cannot send to %s: %s",
@@ -339,6 +335,11 @@ void datapath_carry(struct datapath *d, struct tun *tun, struct tunnel *tunnel,
     poll->data = d;
     d->tun_poll = poll;
     uv_poll_start(poll, UV_READABLE, on_tun);
+}
+
+void datapath_move(struct datapath *d, const struct path *path)
+{
+    d->path = *path;
 }
 
 void datapath_hold(struct datapath *d, bool held)
