@@ -26,6 +26,8 @@ from traffic import Intranet
 
 DELAY = "25ms"
 ANSWER_TIMEOUT = 10
+# What a TAP holds for a tern-link that a busy machine does not let run.
+ROOM = "txqueuelen 10000"
 PAGE = "The terns are back from the south."
 
 
@@ -160,9 +162,9 @@ class RoamingLab(Lab):
                        f"index {first + 1} netns {self.air.pid}")
         self.air.ip(f"link add {name}-bridge type bridge mcast_snooping 0",
                     *(f"link set dev {name}-{port} master {name}-bridge" for port in ("tap", "veth")),
-                    *(f"link set dev {name}-{port} up" for port in ("tap", "veth", "bridge")))
+                    *(f"link set dev {name}-{port} up {ROOM}" for port in ("tap", "veth", "bridge")))
         self.router.ip(*(f"addr add {a} dev {interface}" for a in network.sized(1)),
-                       f"link set dev {interface} up txqueuelen 10000")
+                       f"link set dev {interface} up {ROOM}")
         self.client.ip(f"link set dev {interface} up", *self._configuration(network))
 
     @staticmethod
