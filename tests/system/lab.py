@@ -163,8 +163,9 @@ class Machine:
     def state(self):
         return system_state(lambda *argv: self.run(*argv).stdout)
 
-    def interfaces(self):
-        return re.findall(r"^\d+: ([^:@]+)", self.run("ip", "-o", "link").stdout, re.M)
+    def interfaces(self, *which):
+        return re.findall(r"^\d+: ([^:@]+)", self.run("ip", "-o", "link", "show", *which).stdout,
+                          re.M)
 
     def ping(self, address, count=1, timeout=10, source=None, size=56):
         """Flood-like, `count` answered echoes; returns how many came back."""
@@ -328,7 +329,7 @@ class Lab:
     def _settle(self):
         """All is settled before a test takes a picture of the system."""
         for machine in self.machines.values():
-            cables = len(machine.interfaces()) - 1
+            cables = len(machine.interfaces("up")) - 1
             wait_until(lambda: machine.run("ip", "-6", "addr", "show", "scope", "link", "up",
                                            "-tentative").stdout.count("inet6") == cables, 5,
                        f"addresses of {machine.name}")

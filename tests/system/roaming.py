@@ -111,14 +111,16 @@ class Link:
 
 
 class RoamingLab(Lab):
-    """nat: names of the networks whose IPv4 is translated; ipv4_only, ipv6_only: of those that have
-    that family alone. All of it is deterministic but for the machine's own load: what the links do
-    to the n-th packet of a direction follows from the seed."""
+    """nat: names of the networks whose IPv4 is translated; nat_timeout_s: after how much silence a
+    mapping of UDP is forgotten (default: the kernel's); ipv4_only, ipv6_only: names of those that
+    have that family alone. What the links do to the n-th packet of a direction follows from the
+    seed."""
 
     GATEWAYS = ("tern", "strongswan")
 
-    def __init__(self, build, nat=("wifi", "cell"), ipv4_only=(), ipv6_only=(), delay=DELAY, seed=1,
-                 directory=None):
+    def __init__(self, build, nat=("wifi", "cell"), nat_timeout_s=None, ipv4_only=(), ipv6_only=(),
+                 delay=DELAY, seed=1, directory=None):
+        self.nat_timeout_s = nat_timeout_s
         self.build = pathlib.Path(build)
         self.delay = delay
         self.seed = seed
@@ -213,6 +215,10 @@ class RoamingLab(Lab):
             }}""")
         for network in nats:
             self._translate_to(network)
+        if self.nat_timeout_s:
+            for kind in ("", "_stream"):
+                self.router.sysctl(**{f"netfilter__nf_conntrack_udp_timeout{kind}":
+                                      self.nat_timeout_s})
 
     def _translate_to(self, network):
         first, last = network.ports()
