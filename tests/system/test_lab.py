@@ -121,14 +121,17 @@ def test_another_address_in_the_same_network(make):
             assert lab.client.ping(address, source="wifi0") == 1
 
 
+# Tells who asked, after as many seconds as asked for.
 ECHO = """
-import socket, sys
+import socket, time
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 sock.bind(("0.0.0.0", 9))
 print("ready", flush=True)
 while True:
-    _, sender = sock.recvfrom(100)
+    pause, sender = sock.recvfrom(100)
+    time.sleep(float(pause))
     sock.sendto("{}:{}".format(*sender).encode(), sender)
+    print("answered", flush=True)
 """
 ASK = """
 import socket, sys
@@ -136,7 +139,7 @@ sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 sock.bind((sys.argv[1], 4500))
 sock.settimeout(10)
 for line in sys.stdin:
-    sock.sendto(b"?", (sys.argv[2], 9))
+    sock.sendto(line.encode(), (sys.argv[2], 9))
     print(sock.recv(100).decode(), flush=True)
 """
 
@@ -149,8 +152,11 @@ class Mirror:
             sys.executable, "-c", ASK, lab.network(name).address()[0], lab.GATEWAY[0],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1)
 
+    def ask(self, pause):
+        self.child.stdin.write(f"{pause}\n")
+
     def __call__(self):
-        self.child.stdin.write("\n")
+        self.ask(0)
         address, _, port = self.child.stdout.readline().strip().partition(":")
         return address, int(port)
 
@@ -161,14 +167,14 @@ def mirrored(lab):
     # by source address, not by the routes' metrics
     lab.client.ip("rule add from 100.64.20.0/24 lookup 20", "route add default via 100.64.20.1 "
                   "dev cell0 table 20")
-    return Mirror(lab, "wifi"), Mirror(lab, "cell")
+    return Mirror(lab, "wifi"), Mirror(lab, "cell"), server
 
 
 def test_a_nat_that_forgets(make):
     """The same socket is seen at another port, while another network's keeps its own; and what
     comes to the old port does not arrive, nor does an error tell so."""
     lab = make(delay="1ms")
-    wifi, cell = mirrored(lab)
+    wifi, cell, _ = mirrored(lab)
     seen = [(wifi(), cell())]
     for _ in range(2):
         address, first, last = lab.outer("wifi")
@@ -192,9 +198,22 @@ def test_a_nat_that_forgets(make):
     assert inside.fields("udp", "frame.number") == []  # the gateway's port 9 alone is let in
 
 
+@pytest.mark.parametrize("nat_timeout_s", [1, None])
+def test_a_nat_that_forgets_the_silent(make, nat_timeout_s):
+    """An answer that takes longer than the NAT remembers does not come in."""
+    lab = make(delay="1ms", nat_timeout_s=nat_timeout_s)
+    wifi, _, server = mirrored(lab)
+    with lab.client.capture("wifi0") as capture:
+        wifi.ask(1.5)
+        assert server.stdout.readline() == "answered\n"
+        assert lab.client.ping(lab.GATEWAY[0]) == 1  # behind which it would have arrived
+    answers = capture.fields("udp.srcport == 9 && ip.dst == 192.168.10.10 && !icmp", "frame.number")
+    assert len(answers) == (1 if nat_timeout_s is None else 0)
+
+
 def test_without_a_nat_the_gateway_sees_the_client(make):
     lab = make(delay="1ms", nat=("cell",))
-    wifi, cell = mirrored(lab)
+    wifi, cell, _ = mirrored(lab)
     assert wifi() == ("192.168.10.10", 4500)
     assert cell()[0] == "203.0.113.20"
     assert lab.outer("wifi") is None
