@@ -74,6 +74,27 @@ def test_reconnect_loses_nothing(lab, tern, strongswan, intranet, full):
     assert lab.client.state() == system
 
 
+def test_packets_wait_for_the_answer_that_brings_their_keys(lab, tern, strongswan):
+    """strongSwan sends by the new Child SA before its answer to IKE_AUTH is on its way, and goes on
+    while that is lost: what comes until the second one is none the less delivered."""
+    strongswan.load(connection())
+    tern.up(profile := tern.profile(roaming={"Retransmit": "200ms, 8s, 8"}))
+    before = tern.status()
+    with Pings(lab.client, lab.INTRANET[0], interval=0.004) as pings:
+        wait_until(lambda: pings.seen() > 5, 10, "echoes")
+        lab.router.nft("""
+            table inet late { chain out { type filter hook forward priority 0
+                udp sport 4500 @th,64,32 0 quota until 600 bytes drop
+            }
+            }""")
+        tern.run("reconnect", profile)
+        fresh(tern, before)
+        seen = pings.seen()
+        wait_until(lambda: pings.seen() > seen + 5, 10, "echoes to go on")
+        assert pings.lost() == []
+    assert "received retransmit of request with ID 1" in strongswan.log_text()
+
+
 @pytest.mark.slow
 def test_the_gateway_wants_proof_again(lab, tern, strongswan, intranet, full):
     """reauth_time at the gateway, announced by AUTH_LIFETIME (RFC 4478)."""
