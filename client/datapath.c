@@ -17,7 +17,7 @@ enum {
     COMPLAIN_MS = 1000,
     PACKET_MAX = 16384, /* of inner packets and of IKE messages */
     BUFFER_LEN = ESP_HEADROOM + PACKET_MAX + ESP_TAILROOM,
-    EARLY_MAX = 16,   /* packets that came before the message that brings their keys */
+    EARLY_MAX = 256,  /* packets that came before the message that brings their keys */
     EARLY_LEN = 2048, /* octets of one */
     EARLY_MS = 500    /* how long they are worth keeping */
 };

@@ -382,17 +382,17 @@ void lifecycle_settle(struct session *s, mono_ms now)
         }
     }
     forget_silent(s);
-    if (s->broken && !s->down) {
-        struct fault f = {0};
-        (void)fault_set(&f, ERR_MEMORY, "no memory for what had to be said");
-        lifecycle_end(s, SESSION_DOWN_INTERNAL, &f);
-    }
     if (s->down)
         return;
     if (s->stopping && all_dead(s))
         lifecycle_end(s, SESSION_DOWN_REQUESTED, &none);
-    else if (!s->stopping)
+    else if (!s->stopping && !s->broken)
         tell_up(s);
+    if (s->broken && !s->down) { /* UP itself may have been one word too many */
+        struct fault f = {0};
+        (void)fault_set(&f, ERR_MEMORY, "no memory for what had to be said");
+        lifecycle_end(s, SESSION_DOWN_INTERNAL, &f);
+    }
 }
 
 static mono_ms reauth_at(const struct session *s)
