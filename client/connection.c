@@ -260,6 +260,16 @@ static void on_handover(struct connection *c, const struct session_handover *h)
              c->handover.to, presentation_move(h->reason), h->gap_ms, h->messages);
 }
 
+static void on_addresses(struct connection *c, const struct session_event *e)
+{
+    struct session_status status;
+    const struct session_child *child = child_list_newest(&c->children);
+    session_status(c->session, &status);
+    if (child != NULL)
+        reach_set_additional(c->reach, e->addresses.items, e->addresses.count,
+                             &status.path.remote.ip, &child->remote);
+}
+
 /* Stopped by the user: as it should be once it was up, else `up` has not done what it was asked to.
  */
 static void end_as_asked(struct connection *c)
@@ -309,7 +319,7 @@ static void on_event(struct connection *c, const struct session_event *e)
     case SESSION_EVENT_PATH_PROBE:
         break;
     case SESSION_EVENT_ADDRESSES:
-        reach_set_additional(c->reach, e->addresses.items, e->addresses.count);
+        on_addresses(c, e);
         break;
     case SESSION_EVENT_SEARCHING:
         on_searching(c, e);
