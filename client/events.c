@@ -1,0 +1,28 @@
+/* Between those who see something happen and those who follow: an event becomes one line of JSON,
+ * made once for all of them. The queue of each, and what becomes of slow ones, is control.c's. */
+#include "client/events.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/presentation_event.h"
+#include "platform/clock.h"
+
+void events_emit(struct control *c, struct client_event e)
+{
+    if (c == NULL || !control_followed(c))
+        return;
+    if (e.at.tv_sec == 0 && e.mono == 0) {
+        clock_gettime(CLOCK_REALTIME, &e.at);
+        e.mono = clock_now();
+    }
+    json_t *object = presentation_event(&e);
+    char *line = json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_decref(object);
+    if (line == NULL)
+        return; /* no memory: it is missed */
+    size_t len = strlen(line);
+    line[len++] = '\n'; /* in the place of the terminating zero */
+    control_publish(c, line, len);
+    free(line);
+}
