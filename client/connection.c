@@ -14,19 +14,21 @@
 #include "client/dns_keeper.h"
 #include "client/lookup.h"
 #include "client/presentation.h"
+#include "client/reach.h"
+#include "client/wakeup.h"
 #include "common/base/log.h"
-#include "platform/network.h"
 
 enum { STOP_MS = 7000, HOLD_MS = 2000 };
 
 struct connection {
     const struct connection_options *options;
     uv_loop_t loop;
-    uv_timer_t timer;    /* the session's deadline */
-    uv_timer_t patience; /* --timeout, then the bound on stopping */
-    uv_timer_t hold;     /* how long packets wait for a Child SA */
+    struct wakeup *wakeup; /* at the session's deadline, and when the machine has slept */
+    uv_timer_t patience;   /* --timeout, then the bound on stopping */
+    uv_timer_t hold;       /* how long packets wait for a Child SA */
     uv_signal_t on_int, on_term;
-    struct lookup gateway, redirect; /* their names; `redirect`: RFC 5685 */
+    struct reach *reach;
+    struct lookup redirect; /* RFC 5685 */
     struct datapath *datapath;
     struct control *control;
     struct session *session;
@@ -37,19 +39,21 @@ struct connection {
     struct configuration applied; /* and what the system has */
     struct selector_list applied_remote;
     struct child_list children;
+    /* The path's interface; and that of the path before, while a handover goes on. */
+    char path_name[NETWORK_NAME_MAX], settled_name[NETWORK_NAME_MAX];
     bool up, searching, ended;
     bool stopping; /* down was asked for */
     bool started;  /* the session has been */
     bool holding;  /* no Child SA to leave by: packets wait in the TUN */
     const char *host;
     struct timespec since, established;
+    struct connection_handover handover; /* the last one */
     mono_ms phase_at;
     enum exit_code code;
     struct fault fault;
 };
 
 static void settle(struct connection *c);
-static void resolve(struct connection *c);
 static void on_redirect(struct connection *c, const struct redirect_target *to);
 
 /* --- words --- */
@@ -64,7 +68,7 @@ static struct timespec wall_now(void)
 /* A line of progress with the time that the phase took. */
 static void phase(struct connection *c, const char *name, const char *text)
 {
-    mono_ms now = datapath_now();
+    mono_ms now = clock_now();
     if (!c->options->quiet)
         fprintf(stderr, "%-8s %5" PRId64 " ms  %s\n", name, now - c->phase_at, text);
     log_info("%s: %s", name, text);
@@ -90,7 +94,7 @@ static void fail(struct connection *c, enum exit_code code, const struct fault *
         c->fault = *f;
     }
     c->stopping = true;
-    session_stop(c->session, datapath_now());
+    session_stop(c->session, clock_now());
 }
 
 /* --- the session's events --- */
@@ -123,7 +127,7 @@ static void install_child(struct connection *c, const struct session_child *chil
 {
     enum err e = child_list_install(&c->children, c->tunnel, child);
     if (e == ERR_OK) {
-        datapath_child_came(c->datapath, datapath_now());
+        datapath_child_came(c->datapath, clock_now());
         return;
     }
     struct fault f = {0};
@@ -183,6 +187,15 @@ static bool apply(struct connection *c)
     return true;
 }
 
+/* What leaves the tunnel has to fit the path. */
+static void fit_mtu(struct connection *c, const struct path *path)
+{
+    struct fault f = {0};
+    const struct network_way *way = reach_interface(c->reach, path);
+    if (way != NULL && system_fit_mtu(c->system, c->options->profile, way->mtu, &f) != ERR_OK)
+        log_warn("%s", f.text);
+}
+
 static void come_up(struct connection *c)
 {
     struct session_status status;
@@ -191,9 +204,12 @@ static void come_up(struct connection *c)
         return;
     session_status(c->session, &status);
     datapath_carry(c->datapath, c->system->tun, c->tunnel, &status.path);
+    reach_set_tunnel(c->reach, tun_index(c->system->tun));
+    fit_mtu(c, &status.path);
     c->up = true;
     c->searching = false;
     c->established = c->since = wall_now();
+    snprintf(c->settled_name, sizeof(c->settled_name), "%s", c->path_name);
     if (!first) {
         log_info("up again");
         return;
@@ -213,7 +229,35 @@ static void on_searching(struct connection *c, const struct session_event *e)
     c->searching = true;
     c->fault = e->searching.fault;
     log_warn("%s; connecting anew", e->searching.fault.text);
-    resolve(c);
+    reach_resolve(c->reach);
+}
+
+static const char *interface_name(const struct connection *c, const struct path *path)
+{
+    const struct network_way *way = reach_interface(c->reach, path);
+    return way != NULL ? way->interface_name : NULL;
+}
+
+/* ESP leaves by the new path from now on. */
+static void on_path(struct connection *c, const struct path *path)
+{
+    const char *name = interface_name(c, path);
+    if (name != NULL) /* it may be gone when the handover is told */
+        snprintf(c->path_name, sizeof(c->path_name), "%s", name);
+    if (!c->up)
+        return; /* come_up reads it */
+    datapath_move(c->datapath, path);
+    fit_mtu(c, path);
+}
+
+static void on_handover(struct connection *c, const struct session_handover *h)
+{
+    c->handover = (struct connection_handover){.at = wall_now(), .gap_ms = h->gap_ms};
+    snprintf(c->handover.from, sizeof(c->handover.from), "%s", c->settled_name);
+    snprintf(c->handover.to, sizeof(c->handover.to), "%s", c->path_name);
+    snprintf(c->settled_name, sizeof(c->settled_name), "%s", c->path_name);
+    log_info("handover from %s to %s: %s, %" PRId64 " ms, %" PRIu32 " messages", c->handover.from,
+             c->handover.to, presentation_move(h->reason), h->gap_ms, h->messages);
 }
 
 /* Stopped by the user: as it should be once it was up, else `up` has not done what it was asked to.
@@ -257,7 +301,16 @@ static void on_event(struct connection *c, const struct session_event *e)
         come_up(c);
         break;
     case SESSION_EVENT_PATH:
-        break; /* come_up reads it */
+        on_path(c, &e->path);
+        break;
+    case SESSION_EVENT_HANDOVER:
+        on_handover(c, &e->handover);
+        break;
+    case SESSION_EVENT_PATH_PROBE:
+        break;
+    case SESSION_EVENT_ADDRESSES:
+        reach_set_additional(c->reach, e->addresses.items, e->addresses.count);
+        break;
     case SESSION_EVENT_SEARCHING:
         on_searching(c, e);
         break;
@@ -275,10 +328,19 @@ static void on_event(struct connection *c, const struct session_event *e)
 
 /* --- driving the session --- */
 
-static void on_timer(uv_timer_t *timer)
+static void on_wakeup(void *ctx)
 {
-    struct connection *c = timer->data;
-    session_handle_timeout(c->session, datapath_now());
+    struct connection *c = ctx;
+    session_handle_timeout(c->session, clock_now());
+    settle(c);
+}
+
+static void on_slept(void *ctx, int64_t slept_ms)
+{
+    struct connection *c = ctx;
+    log_info("this machine slept for %" PRId64 " s", slept_ms / 1000);
+    session_handle_timeout(c->session, clock_now()); /* no expired key is used */
+    session_resumed(c->session, clock_now());
     settle(c);
 }
 
@@ -307,7 +369,7 @@ static void settle(struct connection *c)
 {
     struct session_event event;
     struct session_datagram datagram;
-    mono_ms now = datapath_now();
+    mono_ms now = clock_now();
     do { /* an event may make the session send, and end */
         while (session_output(c->session, now, &datagram))
             datapath_send(c->datapath, &datagram);
@@ -317,13 +379,7 @@ static void settle(struct connection *c)
         session_event_wipe(&event);
     } while (true);
     hold_or_release(c);
-    mono_ms next = session_next_timeout(c->session);
-    if (next == MONO_NEVER || c->ended) {
-        uv_timer_stop(&c->timer);
-        return;
-    }
-    uv_update_time(&c->loop);
-    uv_timer_start(&c->timer, on_timer, next > now ? (uint64_t)(next - now) : 0, 0);
+    wakeup_at(c->wakeup, c->ended ? MONO_NEVER : session_next_timeout(c->session));
 }
 
 static uint64_t on_ike(void *ctx, mono_ms now, const struct path *path, struct span message)
@@ -375,7 +431,7 @@ static void stop(struct connection *c)
         return;
     c->stopping = true;
     log_info("going down");
-    session_stop(c->session, datapath_now());
+    session_stop(c->session, clock_now());
     uv_timer_start(&c->patience, on_stop_patience, STOP_MS, 0);
     settle(c);
 }
@@ -394,7 +450,7 @@ static void on_timeout(uv_timer_t *timer)
     struct fault f = {0};
     session_status(c->session, &status);
     endpoint_format(&status.path.remote, remote);
-    if (lookup_active(&c->gateway)) {
+    if (reach_looking(c->reach)) {
         (void)fault_set(&f, ERR_NOT_FOUND, "the name %s was not resolved within %" PRIu32 " s",
                         c->host, c->options->timeout_ms / 1000);
         fault_hint(&f, "check that this machine's DNS works, or give an address");
@@ -420,36 +476,10 @@ static void no_way(struct connection *c, const char *what, const char *hint)
     end(c, EXIT_CODE_UNREACHABLE, &f);
 }
 
-/* The kernel's way to an address; false where it has none. */
-static bool way_to(const struct connection *c, const struct ip *ip, uint16_t port, struct path *ret)
-{
-    struct network_route route;
-    char address[IP_TEXT_MAX];
-    uint16_t local_port = datapath_port(c->datapath, ip->family);
-    if (local_port == 0 || network_route_to(ip, ROUTES_MARK, &route) != ERR_OK) {
-        log_info("no route to %s", ip_format(ip, address));
-        return false;
-    }
-    *ret = (struct path){.local = {route.source, local_port}, .remote = {*ip, port}};
-    return true;
-}
-
-/* The ways to those of them that there is one to. */
-static size_t ways(const struct connection *c, const struct ip *found, size_t count,
-                   struct path paths[SESSION_PATHS_MAX])
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < count && kept < SESSION_PATHS_MAX; i++) {
-        if (way_to(c, &found[i], c->options->profile->port, &paths[kept]))
-            kept++;
-    }
-    return kept;
-}
-
 static void start(struct connection *c, const struct path *paths, size_t count)
 {
     struct fault f = {0};
-    mono_ms now = datapath_now();
+    mono_ms now = clock_now();
     phase(c, "resolve", c->host);
     c->started = true;
     session_networks_changed(c->session, now, paths, count);
@@ -460,20 +490,18 @@ static void start(struct connection *c, const struct path *paths, size_t count)
     end(c, EXIT_CODE_INTERNAL, &f);
 }
 
-static void on_gateway_found(void *ctx, const struct ip *found, size_t found_count)
+static void on_reach(void *ctx, const struct path *paths, size_t count)
 {
     struct connection *c = ctx;
-    struct path paths[SESSION_PATHS_MAX];
+    const struct ip *found;
     char text[512], address[IP_TEXT_MAX];
-    size_t count = ways(c, found, found_count, paths);
+    size_t found_count = reach_found(c->reach, &found);
     if (c->ended || c->stopping)
         return;
-    if (count > 0 && !c->started) {
-        start(c, paths, count);
+    if (c->started) {
+        session_networks_changed(c->session, clock_now(), paths, count);
     } else if (count > 0) {
-        session_networks_changed(c->session, datapath_now(), paths, count);
-    } else if (c->started) {
-        log_info("no way to %s at the moment", c->host); /* the next attempt looks again */
+        start(c, paths, count);
     } else if (found_count == 0) {
         snprintf(text, sizeof(text), "the name %s cannot be resolved", c->host);
         no_way(c, text, "check Address in [Gateway] and this machine's DNS");
@@ -485,15 +513,6 @@ static void on_gateway_found(void *ctx, const struct ip *found, size_t found_cou
         settle(c);
 }
 
-static void resolve(struct connection *c)
-{
-    const struct profile_list *addresses = &c->options->profile->addresses;
-    const char *names[PROFILE_LIST_MAX];
-    for (size_t i = 0; i < addresses->count; i++)
-        names[i] = addresses->items[i];
-    lookup_begin(&c->gateway, names, addresses->count);
-}
-
 /* The gateway sent us to another one (RFC 5685); its identity has to be the same. */
 static void on_redirect_found(void *ctx, const struct ip *found, size_t found_count)
 {
@@ -501,7 +520,8 @@ static void on_redirect_found(void *ctx, const struct ip *found, size_t found_co
     struct path paths[SESSION_PATHS_MAX];
     if (c->ended || c->stopping)
         return;
-    session_redirected(c->session, datapath_now(), paths, ways(c, found, found_count, paths));
+    session_redirected(c->session, clock_now(), paths,
+                       reach_ways(c->reach, found, found_count, paths));
     settle(c);
 }
 
@@ -534,14 +554,14 @@ static json_t *status_reply(struct connection *c)
         .host = c->host,
         .system = c->system,
         .child_count = c->children.count,
+        .handover = c->handover.at.tv_sec != 0 ? &c->handover : NULL,
         .last_error = c->fault.text,
     };
-    struct network_route route;
     session_status(c->session, &v.session);
-    if (v.session.path.remote.ip.family != IP_NONE &&
-        network_route_to(&v.session.path.remote.ip, ROUTES_MARK, &route) == ERR_OK) {
-        v.path_interface = route.interface_name;
-        v.path_mtu = route.mtu;
+    const struct network_way *way = reach_interface(c->reach, &v.session.path);
+    if (v.session.path.remote.ip.family != IP_NONE && way != NULL) {
+        v.path_interface = way->interface_name;
+        v.path_mtu = way->mtu;
     }
     for (size_t i = 0; i < c->children.count; i++) {
         struct connection_child *child = &v.children[i];
@@ -567,7 +587,7 @@ static json_t *rekey_reply(struct connection *c, const json_t *request)
                                : strcmp(what, "ike") == 0   ? SESSION_REKEY_IKE
                                : strcmp(what, "child") == 0 ? SESSION_REKEY_CHILD
                                                             : SESSION_REKEY_BOTH;
-    return done_or_not(c, session_rekey(c->session, datapath_now(), rekey));
+    return done_or_not(c, session_rekey(c->session, clock_now(), rekey));
 }
 
 static json_t *on_request(void *ctx, const json_t *request)
@@ -583,11 +603,21 @@ static json_t *on_request(void *ctx, const json_t *request)
     if (command != NULL && strcmp(command, "rekey") == 0)
         return rekey_reply(c, request);
     if (command != NULL && strcmp(command, "reconnect") == 0)
-        return done_or_not(c, session_reconnect(c->session, datapath_now()));
+        return done_or_not(c, session_reconnect(c->session, clock_now()));
     return json_pack("{s:s}", "error", "unknown command");
 }
 
 /* --- beginning and end --- */
+
+static enum err open_reach(struct connection *c, struct fault *f)
+{
+    const struct reach_options o = {.profile = c->options->profile,
+                                    .port_v4 = datapath_port(c->datapath, IP_V4),
+                                    .port_v6 = datapath_port(c->datapath, IP_V6),
+                                    .changed = on_reach,
+                                    .ctx = c};
+    return reach_new(&c->loop, &o, &c->reach, f);
+}
 
 static enum err open_parts(struct connection *c, struct fault *f)
 {
@@ -606,19 +636,22 @@ static enum err open_parts(struct connection *c, struct fault *f)
         return fault_set(f, e, "the session cannot be made: %s", err_text(e));
     e = datapath_new(&c->loop, &callbacks, &c->datapath, f);
     if (e == ERR_OK)
+        e = open_reach(c, f);
+    if (e == ERR_OK)
+        e = wakeup_open(&c->loop, on_wakeup, on_slept, c, &c->wakeup, f);
+    if (e == ERR_OK)
         e = control_open(&c->loop, o->runtime, o->profile->name, on_request, c, &c->control, f);
     return e;
 }
 
 static void start_handles(struct connection *c)
 {
-    uv_timer_init(&c->loop, &c->timer);
     uv_timer_init(&c->loop, &c->patience);
     uv_timer_init(&c->loop, &c->hold);
     c->hold.data = c;
     uv_signal_init(&c->loop, &c->on_int);
     uv_signal_init(&c->loop, &c->on_term);
-    c->timer.data = c->patience.data = c->on_int.data = c->on_term.data = c;
+    c->patience.data = c->on_int.data = c->on_term.data = c;
     uv_signal_start(&c->on_int, on_signal, SIGINT);
     uv_signal_start(&c->on_term, on_signal, SIGTERM);
     uv_timer_start(&c->patience, on_timeout, c->options->timeout_ms, 0);
@@ -626,7 +659,7 @@ static void start_handles(struct connection *c)
 
 static bool looking_up(const struct connection *c)
 {
-    return lookup_active(&c->gateway) || lookup_active(&c->redirect);
+    return reach_looking(c->reach) || lookup_active(&c->redirect);
 }
 
 static void see_handle(uv_handle_t *handle, void *seen)
@@ -640,7 +673,6 @@ static void see_handle(uv_handle_t *handle, void *seen)
 static void close_loop(struct connection *c)
 {
     bool left;
-    lookup_cancel(&c->gateway);
     lookup_cancel(&c->redirect);
     do { /* a stop that was asked for before ends the first run at once */
         uv_run(&c->loop, looking_up(c) ? UV_RUN_NOWAIT : UV_RUN_DEFAULT);
@@ -666,7 +698,8 @@ static void close_all(struct connection *c)
     c->system = NULL;
     datapath_close(c->datapath);
     control_close(c->control);
-    uv_close((uv_handle_t *)&c->timer, NULL);
+    reach_close(c->reach);
+    wakeup_close(c->wakeup);
     uv_close((uv_handle_t *)&c->patience, NULL);
     uv_close((uv_handle_t *)&c->hold, NULL);
     uv_close((uv_handle_t *)&c->on_int, NULL);
@@ -688,13 +721,12 @@ enum exit_code connection_run(const struct connection_options *o, struct fault *
     c->options = o;
     c->host = o->profile->addresses.items[0];
     c->since = wall_now();
-    c->phase_at = datapath_now();
-    lookup_init(&c->gateway, &c->loop, on_gateway_found, c);
+    c->phase_at = clock_now();
     lookup_init(&c->redirect, &c->loop, on_redirect_found, c);
     start_handles(c);
     struct fault open_fault = {0};
     if (open_parts(c, &open_fault) == ERR_OK)
-        resolve(c);
+        reach_resolve(c->reach);
     else
         end(c, EXIT_CODE_INTERNAL, &open_fault);
     if (!c->ended)
@@ -706,6 +738,7 @@ enum exit_code connection_run(const struct connection_options *o, struct fault *
         (void)on_exit(leave, NULL);
         return code;
     }
+    reach_free(c->reach);
     wipe(c, sizeof(*c));
     free(c);
     return code;

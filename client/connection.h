@@ -7,6 +7,7 @@
 #include "client/credentials.h"
 #include "client/datapath.h"
 #include "client/system.h"
+#include "platform/network.h"
 
 struct connection_options {
     const struct profile *profile;
@@ -30,6 +31,13 @@ struct connection_child {
     uint32_t rekeys;
 };
 
+/* The last move from one network to another. */
+struct connection_handover {
+    struct timespec at; /* 0: there was none */
+    char from[NETWORK_NAME_MAX], to[NETWORK_NAME_MAX];
+    int64_t gap_ms;
+};
+
 /* What status shows, gathered by the connection; see presentation.h. */
 struct connection_view {
     const struct profile *profile;
@@ -42,7 +50,8 @@ struct connection_view {
     const struct system *system; /* NULL before it is set up */
     struct connection_child children[TUNNEL_CHILDREN_MAX];
     size_t child_count;
-    const char *last_error; /* NULL: none */
+    const struct connection_handover *handover; /* NULL: none */
+    const char *last_error;                     /* NULL: none */
 };
 
 #endif

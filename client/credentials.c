@@ -245,6 +245,7 @@ void credentials_session_config(const struct profile *p, const struct credential
     ret->request_dns = true; /* DNS = off leaves the system alone; status still tells */
     ret->keepalive_ms = p->keepalive_s == PROFILE_KEEPALIVE_AUTO ? KEEPALIVE_AUTO_MS
                                                                  : (uint32_t)p->keepalive_s * 1000;
+    ret->mobike = p->mobike;
     ret->dpd_ms = p->dpd_s * 1000;
     ret->hold_ms = p->hold_down_s > 0 ? p->hold_down_s * 1000 : 1;
     ret->retransmit.first_ms = p->retransmit_first_ms;

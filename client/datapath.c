@@ -8,6 +8,7 @@
 
 #include "client/drops.h"
 #include "common/base/log.h"
+#include "platform/clock.h"
 #include "platform/routes.h"
 
 enum {
@@ -16,7 +17,7 @@ enum {
     COMPLAIN_MS = 1000,
     PACKET_MAX = 16384, /* of inner packets and of IKE messages */
     BUFFER_LEN = ESP_HEADROOM + PACKET_MAX + ESP_TAILROOM,
-    EARLY_MAX = 16,   /* packets that came before the message that brings their keys */
+    EARLY_MAX = 256,  /* packets that came before the message that brings their keys */
     EARLY_LEN = 2048, /* octets of one */
     EARLY_MS = 500    /* how long they are worth keeping */
 };
@@ -24,6 +25,7 @@ enum {
 /* An ESP packet with an SPI that is not known, yet. */
 struct early {
     size_t len; /* 0: none */
+    enum ecn ecn;
     mono_ms at;
     uint8_t bytes[EARLY_LEN];
 };
@@ -54,11 +56,6 @@ struct datapath {
     uint8_t buffers[BATCH][BUFFER_LEN]; /* pages that no packet reached are never backed */
 };
 
-mono_ms datapath_now(void)
-{
-    return (mono_ms)(uv_hrtime() / 1000000);
-}
-
 static struct udp *socket_for(const struct datapath *d, enum ip_family family)
 {
     return d->udp[family == IP_V6 ? 1 : 0];
@@ -81,6 +78,7 @@ static void keep_early(struct datapath *d, const struct packet *p, mono_ms now)
         return;
     memcpy(e->bytes, packet_bytes(p), p->len);
     e->len = p->len;
+    e->ecn = p->ecn;
     e->at = now;
     d->early_next = (d->early_next + 1) % EARLY_MAX;
 }
@@ -96,7 +94,7 @@ void datapath_child_came(struct datapath *d, mono_ms now)
 {
     for (size_t i = 0; i < EARLY_MAX && d->tunnel != NULL && d->tun != NULL; i++) {
         struct early *e = &d->early[(d->early_next + i) % EARLY_MAX];
-        struct packet p = {.data = e->bytes, .cap = EARLY_LEN, .len = e->len};
+        struct packet p = {.data = e->bytes, .cap = EARLY_LEN, .len = e->len, .ecn = e->ecn};
         struct tunnel_result result;
         if (e->len == 0 || now - e->at > EARLY_MS)
             continue;
@@ -145,7 +143,8 @@ static void sort_batch(struct datapath *d, size_t count, mono_ms now)
         switch (datagram_classify(m->path.remote.port != IKE_PORT, span_make(m->data, m->len),
                                   &message)) {
         case DATAGRAM_ESP:
-            d->packets[esp++] = (struct packet){.data = m->data, .cap = m->cap, .len = m->len};
+            d->packets[esp++] = (struct packet){
+                .data = m->data, .cap = m->cap, .len = m->len, .ecn = ecn_of(m->tos)};
             break;
         case DATAGRAM_IKE:
             deliver(d, esp, now); /* in order: the message may take its SA away */
@@ -172,7 +171,7 @@ static void on_udp(uv_poll_t *handle, int status, int events)
         log_warn("UDP socket: %s", uv_strerror(status));
         return;
     }
-    mono_ms now = datapath_now();
+    mono_ms now = clock_now();
     for (size_t batch = 0; batch < BATCHES_PER_WAKE && !d->closing; batch++) {
         size_t count;
         for (size_t i = 0; i < BATCH; i++) {
@@ -234,7 +233,7 @@ static void on_tun(uv_poll_t *handle, int status, int events)
     (void)events;
     enum err e = status < 0 ? ERR_SYSTEM : ERR_OK;
     struct udp *u = socket_for(d, d->path.remote.ip.family);
-    mono_ms now = datapath_now();
+    mono_ms now = clock_now();
     bool sent = false;
     for (size_t batch = 0; e == ERR_OK && batch < BATCHES_PER_WAKE; batch++) {
         size_t count = read_tun(d, &e), good = 0;
@@ -242,8 +241,9 @@ static void on_tun(uv_poll_t *handle, int status, int events)
         for (size_t i = 0; i < count; i++) {
             if (d->results[i].err != ERR_OK)
                 continue;
+            const struct packet *p = &d->packets[i];
             d->messages[good++] = (struct udp_message){
-                .path = d->path, .data = packet_bytes(&d->packets[i]), .len = d->packets[i].len};
+                .path = d->path, .data = packet_bytes(p), .len = p->len, .tos = (uint8_t)p->ecn};
         }
         send_all(d, u, good);
         sent |= good > 0;
@@ -272,7 +272,7 @@ void datapath_send(struct datapath *d, const struct session_datagram *datagram)
     if (e == ERR_OK)
         return;
     /* Where an answer goes may be a stranger's choice: not a line for each. */
-    mono_ms now = datapath_now();
+    mono_ms now = clock_now();
     char text[ENDPOINT_TEXT_MAX];
     d->drops.not_sent++;
     log_write(now < d->complain_after ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "cannot send to %s: %s",
@@ -335,6 +335,11 @@ void datapath_carry(struct datapath *d, struct tun *tun, struct tunnel *tunnel,
     poll->data = d;
     d->tun_poll = poll;
     uv_poll_start(poll, UV_READABLE, on_tun);
+}
+
+void datapath_move(struct datapath *d, const struct path *path)
+{
+    d->path = *path;
 }
 
 void datapath_hold(struct datapath *d, bool held)

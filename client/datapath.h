@@ -36,13 +36,13 @@ void datapath_send(struct datapath *d, const struct session_datagram *datagram);
 /* Begin to carry: from this TUN, through this tunnel, on this path. Borrows both. */
 void datapath_carry(struct datapath *d, struct tun *tun, struct tunnel *tunnel,
                     const struct path *path);
+/* ESP leaves by that path from now on; what comes in may have come by any. */
+void datapath_move(struct datapath *d, const struct path *path);
 /* A Child SA was added to the tunnel: packets that came just before it can be opened now. */
 void datapath_child_came(struct datapath *d, mono_ms now);
 /* Packets stay in the TUN's own queue while held. */
 void datapath_hold(struct datapath *d, bool held);
 /* No more packets, in either direction. */
 void datapath_stop(struct datapath *d);
-
-mono_ms datapath_now(void);
 
 #endif

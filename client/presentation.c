@@ -129,6 +129,15 @@ static json_t *child_object(const struct connection_child *v)
                      (json_int_t)v->rekeys, "rx", rx, "tx", tx);
 }
 
+static json_t *handover_or_null(const struct connection_handover *h)
+{
+    if (h == NULL)
+        return json_null();
+    return json_pack("{s:o, s:o, s:o, s:f}", "at", time_or_null(&h->at), "from",
+                     text_or_null(h->from[0] != '\0' ? h->from : NULL), "to",
+                     text_or_null(h->to[0] != '\0' ? h->to : NULL), "gap_ms", (double)h->gap_ms);
+}
+
 static json_t *children(const struct connection_view *v)
 {
     json_t *array = json_array();
@@ -163,6 +172,23 @@ static json_t *domains(const struct system *s)
     return array;
 }
 
+const char *presentation_move(enum session_move reason)
+{
+    switch (reason) {
+    case SESSION_MOVE_ADDRESS_GONE:
+        return "address-gone";
+    case SESSION_MOVE_BETTER_PATH:
+        return "better-path";
+    case SESSION_MOVE_DEAD_PATH:
+        return "dead-path";
+    case SESSION_MOVE_NAT_CHANGED:
+        return "nat-changed";
+    case SESSION_MOVE_PEER_MOVED:
+        return "peer-moved";
+    }
+    return "unknown";
+}
+
 json_t *presentation_status(const struct connection_view *v)
 {
     static const struct system nothing;
@@ -183,9 +209,9 @@ json_t *presentation_status(const struct connection_view *v)
     json_object_set_new(o, "mtu", number_or_null(s->mtu));
     json_object_set_new(o, "ike", ike_object(v));
     json_object_set_new(o, "children", children(v));
-    json_object_set_new(o, "handovers", json_integer(0));
+    json_object_set_new(o, "handovers", json_integer(v->session.handovers));
     json_object_set_new(o, "reconnects", json_integer((json_int_t)v->session.reconnects));
-    json_object_set_new(o, "last_handover", json_null());
+    json_object_set_new(o, "last_handover", handover_or_null(v->handover));
     json_object_set_new(o, "last_error", text_or_null(v->last_error));
     return o;
 }

@@ -8,6 +8,8 @@
 
 /* The contract's status object: unknown values are null, never absent. A new reference. */
 json_t *presentation_status(const struct connection_view *v);
+/* "address-gone", ... (monitor's handover lines) */
+const char *presentation_move(enum session_move reason);
 /* The same for people; `status` is such an object. */
 void presentation_print_status(const json_t *status, FILE *out);
 /* "2026-01-01T12:00:00.000Z" */

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/log.h"
+
 /* --- what the gateway assigned --- */
 
 /* No host's address, of whatever network: none, multicast, loopback; "this network" (RFC 1122
@@ -256,6 +258,25 @@ enum err system_renew(struct system *s, const struct system_plan *plan, struct r
     enum err e = renew(s, plan, lock, before, f);
     free(before);
     return e;
+}
+
+/* IPv6, UDP, ESP with the longest IV, padding and ICV that we offer: 96 octets. An interface under
+ * 1280 octets has no IPv6 (RFC 8200 5); there the outer packets go in fragments instead. */
+enum err system_fit_mtu(struct system *s, const struct profile *p, uint32_t path_mtu,
+                        struct fault *f)
+{
+    enum { OVERHEAD = 100, LEAST = 1280 };
+    uint32_t mtu = path_mtu > LEAST + OVERHEAD ? path_mtu - OVERHEAD : LEAST;
+    if (p->mtu != PROFILE_MTU_AUTO)
+        return ERR_OK;
+    if (mtu > MTU_DEFAULT)
+        mtu = MTU_DEFAULT;
+    if (mtu == s->mtu)
+        return ERR_OK;
+    s->mtu = (uint16_t)mtu;
+    log_info("the path bears %u octets: %s now has an MTU of %u", (unsigned)path_mtu,
+             tun_name(s->tun), (unsigned)mtu);
+    return tun_set_mtu(s->tun, s->mtu, f);
 }
 
 void system_undo(struct system *s)

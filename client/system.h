@@ -48,6 +48,9 @@ CHECKED enum err system_apply(const struct system_plan *plan, struct runtime_loc
  * system is neither as before nor as planned: undo it. */
 CHECKED enum err system_renew(struct system *s, const struct system_plan *plan,
                               struct runtime_lock *lock, enum exit_code *ret_code, struct fault *f);
+/* MTU = auto: as much as fits into a path with that MTU once it is enciphered. */
+CHECKED enum err system_fit_mtu(struct system *s, const struct profile *p, uint32_t path_mtu,
+                                struct fault *f);
 /* resolved has come back with nothing in mind: tell it again. */
 CHECKED enum err system_repeat_dns(struct system *s, struct fault *f);
 void system_undo(struct system *s); /* NULL is fine */

@@ -1,5 +1,6 @@
-/* UDP sockets for IKE and ESP: unconnected, one per family, told the destination address and the
- * interface of what arrives, able to choose the source of what leaves. */
+/* UDP sockets for IKE and ESP: unconnected, one per family, told the destination address, the
+ * interface and the TOS octet of what arrives, able to choose the source and the TOS octet of what
+ * leaves. */
 #ifndef TERN_PLATFORM_UDP_H
 #define TERN_PLATFORM_UDP_H
 
@@ -31,6 +32,8 @@ struct udp_message {
     uint8_t *data;    /* caller's buffer */
     size_t cap;       /* its size (receive) */
     size_t len;       /* octets received or to send */
+    uint8_t tos;      /* the IP header's TOS octet or traffic class: DSCP << 2 | ECN. 0 is what a
+                       * socket sends by itself */
 };
 
 /* Up to count messages; *ret_count 0 with ERR_AGAIN where there is none. Errors that ICMP left on

@@ -315,6 +315,8 @@ void esp_counters_add(struct esp_counters *c, enum err result, size_t inner_len)
         c->bytes += inner_len;
     } else if (result == ERR_REPLAYED) {
         c->replayed++;
+    } else if (result == ERR_REFUSED) {
+        c->congested++;
     } else if (result != ERR_NOT_FOUND) {
         c->bad++;
     }

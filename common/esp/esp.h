@@ -28,6 +28,7 @@ struct esp_counters {
     uint64_t packets, bytes; /* bytes: inner octets */
     uint64_t replayed;       /* inbound: old or repeated */
     uint64_t bad;            /* inbound: ICV, padding, inner header or selector */
+    uint64_t congested;      /* inbound: marked so on the way, and inside no ECN to tell of it */
 };
 
 struct esp_out;

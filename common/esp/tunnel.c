@@ -2,6 +2,11 @@
  * child the SPI names, and then its selectors again, now that the inner packet can be read (RFC
  * 4301 5.1, 5.2).
  *
+ * Of the outer header's TOS octet the tunnel sets and heeds the ECN field alone (RFC 6040, normal
+ * mode; RFC 7296 2.24). The DSCP stays inside: RFC 4301 5.1.2 leaves copying it to configuration,
+ * but it would tell whoever watches what kind of traffic each packet is, and networks on the way
+ * that sort by it could delay packets beyond what the replay window forgives.
+ *
  * Children are kept oldest first. The sealing half writes only the outbound SAs and counters, the
  * opening half only the inbound ones, so each may have a thread of its own while no child is added
  * or removed; `ready` is what they share: set once by either, never cleared but by draining.
@@ -234,6 +239,7 @@ static struct tunnel_result seal_one(struct tunnel *t, struct packet *p)
         return (struct tunnel_result){.err = e != ERR_OK ? e : ERR_SELECTOR, .spi = 0};
     }
     size_t inner_len = p->len;
+    p->ecn = ecn_of(h.tos);
     e = spent(c) ? ERR_EXHAUSTED : esp_seal(c->out, p);
     if (e == ERR_OK) {
         t->counters.out.packets++;
@@ -275,6 +281,8 @@ static struct tunnel_result open_one(struct tunnel *t, struct packet *p)
     if (e == ERR_OK && (!source_matches(&c->remote, &opened.inner) ||
                         !destination_matches(&c->local, &opened.inner)))
         e = ERR_SELECTOR;
+    if (e == ERR_OK)
+        e = packet_join_ecn(p, opened.inner.tos);
     esp_in_count(c->in, e, p->len);
     esp_counters_add(&t->counters.in, e, p->len);
     return (struct tunnel_result){.err = e, .spi = spi};

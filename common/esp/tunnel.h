@@ -52,12 +52,14 @@ struct tunnel_result {
     uint32_t spi; /* of the SA that was used; 0 where none matched */
 };
 
-/* Inner packets to ESP packets. ERR_SELECTOR where no child's selectors match. */
+/* Inner packets to ESP packets; each one's ecn is then what its outer header is to carry.
+ * ERR_SELECTOR where no child's selectors match. */
 void tunnel_seal(struct tunnel *t, struct packet *packets, struct tunnel_result *results,
                  size_t count);
-/* ESP packets to inner packets. ERR_NOT_FOUND for an unknown SPI, ERR_SELECTOR after decryption
- * where the inner packet lies outside the child's selectors, and esp_open's own errors. A dummy
- * packet gives ERR_NOT_FOUND with its SPI set. */
+/* ESP packets to inner packets; each one's ecn is what its outer header carried. ERR_NOT_FOUND for
+ * an unknown SPI, ERR_SELECTOR after decryption where the inner packet lies outside the child's
+ * selectors, ERR_REFUSED where it was marked as congested and inside knows no ECN, and esp_open's
+ * own errors. A dummy packet gives ERR_NOT_FOUND with its SPI set. */
 void tunnel_open(struct tunnel *t, struct packet *packets, struct tunnel_result *results,
                  size_t count);
 

@@ -22,10 +22,19 @@ const struct session_retransmit *session_init_policy(const struct session *s)
     return s->attempt_kind == ATTEMPT_FIRST && !s->redirecting ? &s->config.retransmit : &brief;
 }
 
-static const struct path *ways(const struct session *s, size_t *ret_count)
+static size_t way_count(const struct session *s)
 {
-    *ret_count = s->redirecting ? s->redirect_path_count : s->candidate_count;
-    return s->redirecting ? s->redirect_paths : s->candidates;
+    if (s->redirecting)
+        return s->redirect_path_count;
+    size_t count = s->roam.way_count;
+    return s->candidate_limit != 0 && s->candidate_limit < count ? s->candidate_limit : count;
+}
+
+/* The one whose turn it is; there is one. */
+static struct path way_now(const struct session *s)
+{
+    size_t i = s->candidate % way_count(s);
+    return s->redirecting ? s->redirect_paths[i] : s->roam.ways[i].path;
 }
 
 /* --- contenders --- */
@@ -130,6 +139,11 @@ static void attempt_failed(struct session *s, mono_ms now, enum session_down_rea
     }
     if (s->stopping)
         return;
+    if (s->attempt_kind == ATTEMPT_MOVE) { /* what stands stays where it is */
+        log_info("no new IKE SA on the better path: %s", f->text);
+        roam_not_better(s, now);
+        return;
+    }
     s->failures++;
     s->refusals = reason == SESSION_DOWN_REFUSED ? s->refusals + 1 : 0;
     if (s->refusals >= REFUSALS_MAX && s->current == NULL) {
@@ -145,10 +159,8 @@ static void attempt_failed(struct session *s, mono_ms now, enum session_down_rea
 /* A fresh IKE SA, with fresh SPIs, on the current candidate. */
 static enum err attempt_on_candidate(struct session *s, mono_ms now)
 {
-    size_t count;
-    const struct path *paths = ways(s, &count);
     struct ike_sa *sa;
-    if (count == 0)
+    if (way_count(s) == 0)
         return ERR_NOT_FOUND;
     enum err e = sa_new(s, &s->config, true, &sa);
     if (e != ERR_OK)
@@ -159,7 +171,7 @@ static enum err attempt_on_candidate(struct session *s, mono_ms now)
     }
     if (s->remote_id_withheld)
         sa->send_remote_id = false;
-    sa->path = paths[s->candidate % count];
+    sa->path = way_now(s);
     s->tried++;
     s->attempt = sa;
     return init_request_send(sa, now);
@@ -199,14 +211,16 @@ void attempt_begin(struct session *s, mono_ms now)
     s->attempt_at = MONO_NEVER;
     s->tried = 0;
     s->candidate = 0;
-    try_candidate(s, now);
+    s->attempt_owed = s->roam.stranded && !s->redirecting;
+    if (!s->attempt_owed)
+        try_candidate(s, now);
 }
 
 enum err session_start(struct session *s, mono_ms now)
 {
     if (s->config.role != SESSION_INITIATOR || s->started)
         return ERR_STATE;
-    if (s->candidate_count == 0)
+    if (s->roam.way_count == 0)
         return ERR_NOT_FOUND;
     s->started = true;
     attempt_begin(s, now);
@@ -243,9 +257,7 @@ static bool next_candidate_due(const struct session *s, mono_ms now)
 {
     const struct ike_sa *sa = s->attempt;
     const struct session_retransmit *policy = session_init_policy(s);
-    size_t count;
-    (void)ways(s, &count);
-    if (sa == NULL || count < 2 || contenders(s) > 0)
+    if (sa == NULL || way_count(s) < 2 || contenders(s) > 0)
         return false;
     const struct window_request *r = &sa->window.request;
     if (!r->active || now < r->next_at || r->sent < TRIES_PER_CANDIDATE ||
@@ -314,6 +326,23 @@ void session_redirected(struct session *s, mono_ms now, const struct path *candi
         attempt_begin(s, now);
     }
     lifecycle_settle(s, now);
+}
+
+/* --- the network --- */
+
+void attempt_ways_changed(struct session *s, mono_ms now)
+{
+    const struct ike_sa *face = attempt_face(s);
+    if (s->redirecting)
+        return;
+    if (s->roam.stranded) {
+        s->attempt_owed |= attempt_going_on(s) || s->attempt_at != MONO_NEVER;
+        s->attempt_at = MONO_NEVER;
+        attempt_abandon(s);
+    } else if (s->attempt_owed || (face != NULL && !ways_lists(s, &face->path))) {
+        attempt_abandon(s);
+        attempt_begin(s, now);
+    }
 }
 
 /* --- time --- */

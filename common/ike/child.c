@@ -215,7 +215,7 @@ static void give_up(struct child_sa *c, bool ours_to_delete, mono_ms now)
     c->state = CHILD_REPLACED;
     c->rival = 0;
     c->delete_wanted = ours_to_delete;
-    c->expires_at = now + REPLACED_MS;
+    c->expires_at = mono_earlier(c->expires_at, now + REPLACED_MS); /* its keys' own end stands */
 }
 
 /* RFC 7296 2.8.1: of two successors the one whose exchange had the lowest of the four nonces goes,

@@ -34,7 +34,8 @@ static enum err request_parse(struct span message, struct request *ret)
     struct wire_reader r;
     wire_reader_init(&r, message);
     wire_skip(&r, IKE_HEADER_LEN);
-    if (payload_list_parse(h.next_payload, wire_read_rest(&r), &l, &bad_type) != ERR_OK)
+    enum err e = payload_list_parse(h.next_payload, wire_read_rest(&r), &l, &bad_type);
+    if (e != ERR_OK && e != ERR_UNSUPPORTED) /* what is critical is for the session to refuse */
         return ERR_MALFORMED;
     const struct payload *nonce = payload_find(&l, PAYLOAD_NONCE);
     if (nonce == NULL || payload_count(&l, PAYLOAD_NONCE) != 1 ||

@@ -107,6 +107,7 @@ enum err auth_request_send(struct ike_sa *sa, mono_ms now)
     if (e != ERR_OK)
         return e;
     write_configuration_request(sa, &m);
+    mobike_write_support(sa, &m);
     if (childless(sa))
         return sa_request_send(sa, now, &m, sk, &c->retransmit);
     sa->handshake->child_spi_in = child_new_spi(sa);
@@ -252,9 +253,8 @@ static void set_scope(struct ike_sa *sa, const struct grant *g)
 /* The exchange has its answer; whatever comes of it. */
 static void auth_answered(struct ike_sa *sa, const struct sa_input *in)
 {
-    struct notify_payload n;
     sa_answered(sa, in->now);
-    sa->peer_mobike = notify_find(&in->payloads, NOTIFY_MOBIKE_SUPPORTED, &n);
+    mobike_read_support(sa, in);
 }
 
 /* RFC 4478: the gateway's trust in this proof ends then. */
@@ -297,6 +297,7 @@ enum err auth_response_in(struct ike_sa *sa, struct sa_input *in)
         return e;
     set_scope(sa, &g);
     read_auth_lifetime(sa, in);
+    mobike_read_addresses(sa, in);
     established(sa, in->now);
     return ERR_OK;
 }
@@ -315,6 +316,7 @@ static enum err childless_in(struct ike_sa *sa, const struct sa_input *in)
         return e;
     set_scope(sa, &g);
     read_auth_lifetime(sa, in);
+    mobike_read_addresses(sa, in);
     established(sa, in->now);
     return ERR_OK;
 }
@@ -472,6 +474,7 @@ static enum err auth_response_send(struct ike_sa *sa, const struct sa_input *in,
     if (e != ERR_OK)
         return e;
     write_auth_lifetime(sa, &m);
+    mobike_write_support(sa, &m);
     if (refusal != 0) {
         notify_write(&m, refusal, SPAN_EMPTY);
         return sa_response_send(sa, &m, in, sk);
@@ -495,6 +498,7 @@ static enum err answer_client(struct ike_sa *sa, struct sa_input *in, bool with_
     struct fault f = {0};
     if (proof_check_peer(sa, in, PAYLOAD_ID_I, &reason, &f) != ERR_OK)
         return refuse(sa, in, &f);
+    mobike_read_support(sa, in);
     struct grant g = {.spi_out = 0};
     struct proposal chosen = {.number = 0};
     sa->handshake->child_spi_in = child_new_spi(sa);

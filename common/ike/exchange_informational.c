@@ -16,6 +16,7 @@ struct request_content {
     struct redirect_target redirect;
     bool spi_invalid;
     uint32_t auth_lifetime_s; /* 0: not announced */
+    struct mobike_request mobike;
     struct child_sa *deleted[CHILDREN_MAX];
     size_t deleted_count;
 };
@@ -96,7 +97,7 @@ static enum err read_request(struct ike_sa *sa, const struct sa_input *in,
         else if (p->type == PAYLOAD_NOTIFY)
             e = read_notify(p->body, c);
     }
-    return e;
+    return e == ERR_OK ? mobike_request_read(sa, in, &c->mobike) : e;
 }
 
 /* RFC 7296 1.4.1, 2.25.1: our half of each, but of those whose Delete crossed with ours. */
@@ -117,6 +118,7 @@ static void act(struct ike_sa *sa, const struct sa_input *in, const struct reque
     struct fault f = {0};
     for (size_t i = 0; i < c->deleted_count; i++)
         child_gone(c->deleted[i], in->now);
+    mobike_request_act(sa, in, &c->mobike);
     if (c->spi_invalid)
         session_suspect(sa->session, in->now);
     if (c->auth_lifetime_s > 0)
@@ -157,6 +159,7 @@ enum err informational_request_in(struct ike_sa *sa, struct sa_input *in)
     sa_response_begin(sa, &m, in, &sk);
     if (!c.delete_ike)
         write_deletes(&m, &c);
+    mobike_answer_write(sa, &m, in, &c.mobike);
     e = sa_response_send(sa, &m, in, sk);
     if (e == ERR_OK)
         act(sa, in, &c);
@@ -169,7 +172,15 @@ enum err informational_probe(struct ike_sa *sa, mono_ms now)
 {
     struct message_writer m;
     size_t sk;
+    if (!session_wants_probe(sa->session, now)) {
+        roam_probing(sa);
+        return mobike_probe_send(sa, now);
+    }
     session_probed(sa->session, now);
+    if (session_roams(sa)) {
+        roam_doubting(sa);
+        return mobike_probe_send(sa, now);
+    }
     sa_request_begin(sa, &m, EXCHANGE_INFORMATIONAL, &sk);
     return sa_request_send(sa, now, &m, sk, &sa->config->retransmit);
 }
@@ -246,6 +257,8 @@ enum err informational_response_in(struct ike_sa *sa, struct sa_input *in)
     }
     if (sa->task.kind == TASK_DELETE_CHILD)
         deleted(sa, in->now);
+    else if (sa->task.kind == TASK_UPDATE || sa->task.kind == TASK_PROBE)
+        mobike_response_in(sa, in);
     task_end(&sa->task);
     return ERR_OK;
 }

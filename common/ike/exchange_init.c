@@ -26,17 +26,17 @@ static void write_notify_hash(struct message_writer *m, uint16_t type, uint64_t 
  * is no raw socket and no kernel SA here. An initiator asks for that by a source hash that can
  * match no address, as if a NAT stood in front of it; whether one really does, the peer's
  * destination hash tells. */
-static void write_nat_detection(struct ike_sa *sa, struct message_writer *m,
-                                const struct path *path, uint64_t spi_r)
+void nat_detection_write(const struct ike_sa *sa, struct message_writer *m, const struct path *path,
+                         uint64_t spi_r)
 {
     static const struct endpoint nowhere = {.ip = {.family = IP_V4}};
     write_notify_hash(m, NOTIFY_NAT_DETECTION_SOURCE_IP, sa->spi_i, spi_r,
-                      sa->initiator ? &nowhere : &path->local);
+                      sa->config->role == SESSION_INITIATOR ? &nowhere : &path->local);
     write_notify_hash(m, NOTIFY_NAT_DETECTION_DESTINATION_IP, sa->spi_i, spi_r, &path->remote);
 }
 
-/* True where notifies of that type came and none of them matches (several are allowed). */
-static bool nat_between(const struct sa_input *in, uint16_t type, const struct endpoint *e)
+/* Several are allowed; one that matches is enough. */
+bool nat_between(const struct sa_input *in, uint16_t type, const struct endpoint *e)
 {
     uint8_t expected[NAT_HASH_LEN];
     nat_detection_hash(in->header.spi_i, in->header.spi_r, e, expected);
@@ -175,7 +175,7 @@ enum err init_request_send(struct ike_sa *sa, mono_ms now)
     write_proposals(&m, &sa->config->ike);
     ke_payload_write(&m, (uint16_t)h->ke, kex_public(h->kex));
     payload_write(&m, PAYLOAD_NONCE, nonce_span(&h->nonce_i));
-    write_nat_detection(sa, &m, &sa->path, 0);
+    nat_detection_write(sa, &m, &sa->path, 0);
     write_abilities(sa, &m);
     e = sa_request_send(sa, now, &m, sk, session_init_policy(sa->session));
     if (e == ERR_OK)
@@ -510,7 +510,7 @@ static enum err init_response_send(struct ike_sa *sa, const struct sa_input *in,
     write_proposals(&m, &answer);
     ke_payload_write(&m, (uint16_t)h->ke, kex_public(h->kex));
     payload_write(&m, PAYLOAD_NONCE, nonce_span(&h->nonce_r));
-    write_nat_detection(sa, &m, in->path, sa->spi_r);
+    nat_detection_write(sa, &m, in->path, sa->spi_r);
     proof_write_certreq(sa, &m);
     write_abilities(sa, &m);
     enum err e = sa_response_send(sa, &m, in, sk);

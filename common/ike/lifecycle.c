@@ -108,19 +108,20 @@ void lifecycle_search(struct session *s, enum session_down_reason reason, const 
     }
 }
 
-/* Make what stands anew, at once or when it is time again. */
-static void rebuild(struct session *s, mono_ms now, enum attempt_kind kind)
+void lifecycle_rebuild(struct session *s, mono_ms now, enum attempt_kind kind)
 {
     if (s->config.role != SESSION_INITIATOR || s->stopping || s->down)
         return;
     s->attempt_kind = s->was_up ? kind : ATTEMPT_FIRST;
+    if (kind != ATTEMPT_MOVE)
+        s->candidate_limit = 0;
     if (!attempt_going_on(s) && s->attempt_at == MONO_NEVER)
         attempt_begin(s, now);
 }
 
 void session_reauthenticate(struct session *s, mono_ms now)
 {
-    rebuild(s, now, s->searching ? ATTEMPT_REBUILD : ATTEMPT_REAUTH);
+    lifecycle_rebuild(s, now, s->searching ? ATTEMPT_REBUILD : ATTEMPT_REAUTH);
 }
 
 void session_silent(struct ike_sa *sa, mono_ms now)
@@ -128,13 +129,12 @@ void session_silent(struct ike_sa *sa, mono_ms now)
     struct session *s = sa->session;
     struct fault f = {0};
     char gateway[ENDPOINT_TEXT_MAX];
-    if (s->searching)
-        return;
     (void)fault_set(&f, ERR_NOT_FOUND, "the gateway %s does not answer any more",
                     endpoint_format(&sa->path.remote, gateway));
     fault_hint(&f, "the connection is held and tried anew; nothing leaves outside the tunnel");
-    lifecycle_search(s, SESSION_DOWN_UNREACHABLE, &f);
-    rebuild(s, now, ATTEMPT_REBUILD);
+    if (!s->searching)
+        lifecycle_search(s, SESSION_DOWN_UNREACHABLE, &f);
+    lifecycle_rebuild(s, now, ATTEMPT_REBUILD);
 }
 
 /* It is there after all. An attempt that has keys already goes on: the gateway may have taken it
@@ -142,10 +142,11 @@ void session_silent(struct ike_sa *sa, mono_ms now)
 void session_heard(struct ike_sa *sa, mono_ms now)
 {
     struct session *s = sa->session;
-    (void)now;
     if (s->current != sa)
         return;
+    roam_heard(s, now);
     s->hinted = false;
+    s->unanswered_since = MONO_NEVER;
     if (!s->searching || !sa_alive(sa))
         return;
     log_info("the gateway answers again");
@@ -153,6 +154,7 @@ void session_heard(struct ike_sa *sa, mono_ms now)
         attempt_abandon(s);
     if (!attempt_going_on(s))
         s->attempt_at = MONO_NEVER;
+    s->attempt_owed = false;
     s->failures = 0;
     s->searching = s->up_told = false;
 }
@@ -180,12 +182,16 @@ void session_established(struct ike_sa *sa, mono_ms now)
     s->redirecting = s->redirect_unwanted = s->searching = false;
     s->redirected_from = (struct ip){.family = IP_NONE};
     s->up_told = false;
-    s->suspect = s->hinted = false;
+    s->suspect = s->hinted = s->attempt_owed = false;
     s->unanswered_since = MONO_NEVER;
+    s->candidate_limit = 0;
+    roam_begin(s, now);
     if (s->was_up)
         s->reconnects++;
     if (old != NULL && old != sa) {
         children_gone(old, now);
+        if (!ways_lists(s, &old->path))
+            old->path = sa->path; /* its Delete has to get there */
         if (old->state == SA_ESTABLISHED && !s->stopping) {
             old->state = SA_REPLACED;
             old->expires_at = now + OVERLAP_MS; /* deleted then */
@@ -211,6 +217,7 @@ void session_replaced(struct ike_sa *old, struct ike_sa *made, mono_ms now)
     if (s->current == old) {
         struct session_event *event = session_emit(s, SESSION_EVENT_REKEYED);
         s->current = made;
+        roam_replaced(made);
         if (event != NULL)
             event->rekeyed.ike = true;
     }
@@ -301,7 +308,7 @@ static void current_ended(struct session *s, mono_ms now, const struct ike_sa *s
         return;
     }
     lifecycle_search(s, sa->end_reason, &sa->end_fault);
-    rebuild(s, now, ATTEMPT_REBUILD);
+    lifecycle_rebuild(s, now, ATTEMPT_REBUILD);
 }
 
 /* Once for each that died. What hung on it goes, what waited for it is told. */
@@ -375,17 +382,17 @@ void lifecycle_settle(struct session *s, mono_ms now)
         }
     }
     forget_silent(s);
-    if (s->broken && !s->down) {
-        struct fault f = {0};
-        (void)fault_set(&f, ERR_MEMORY, "no memory for what had to be said");
-        lifecycle_end(s, SESSION_DOWN_INTERNAL, &f);
-    }
     if (s->down)
         return;
     if (s->stopping && all_dead(s))
         lifecycle_end(s, SESSION_DOWN_REQUESTED, &none);
-    else if (!s->stopping)
+    else if (!s->stopping && !s->broken)
         tell_up(s);
+    if (s->broken && !s->down) { /* UP itself may have been one word too many */
+        struct fault f = {0};
+        (void)fault_set(&f, ERR_MEMORY, "no memory for what had to be said");
+        lifecycle_end(s, SESSION_DOWN_INTERNAL, &f);
+    }
 }
 
 static mono_ms reauth_at(const struct session *s)

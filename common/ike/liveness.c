@@ -18,7 +18,7 @@ static mono_ms later(mono_ms a, mono_ms b)
     return b == MONO_NEVER || a > b ? a : b;
 }
 
-static mono_ms latest_in(const struct session *s)
+mono_ms liveness_last_in(const struct session *s)
 {
     return later(s->traffic.last_in, s->current != NULL ? s->current->last_in : MONO_NEVER);
 }
@@ -28,18 +28,25 @@ static mono_ms latest_out(const struct session *s)
     return later(s->traffic.last_out, s->last_sent);
 }
 
-/* The IKE SA that questions go to; NULL while it is busy with one. */
+/* The IKE SA that questions go to; NULL while it is busy with one, or there is no network. */
 static const struct ike_sa *listener(const struct session *s)
 {
     const struct ike_sa *sa = s->current;
-    return sa != NULL && sa_alive(sa) && !sa->window.request.active ? sa : NULL;
+    if (sa == NULL || !sa_alive(sa) || sa->window.request.active || session_stranded(s))
+        return NULL;
+    return sa;
 }
 
 void session_traffic(struct session *s, mono_ms now, const struct session_traffic *report)
 {
     (void)now;
+    if (report->last_in != MONO_NEVER && report->last_in != s->traffic.last_in) {
+        s->roam.quiet = 0;
+        s->roam.silence_since = MONO_NEVER;
+        roam_heard(s, report->last_in);
+    }
     s->traffic = *report;
-    mono_ms in = latest_in(s);
+    mono_ms in = liveness_last_in(s);
     if (s->unanswered_since != MONO_NEVER && in != MONO_NEVER && in >= s->unanswered_since)
         s->unanswered_since = MONO_NEVER;
     if (s->unanswered_since == MONO_NEVER && report->last_out != MONO_NEVER &&
@@ -96,7 +103,7 @@ static mono_ms probe_at(const struct session *s)
         return 0;
     if (s->config.dpd_ms == 0 || s->unanswered_since == MONO_NEVER)
         return MONO_NEVER;
-    return s->unanswered_since + (mono_ms)s->config.dpd_ms;
+    return s->unanswered_since + mono_earlier(s->config.dpd_ms, roam_patience(s));
 }
 
 bool session_wants_probe(const struct session *s, mono_ms now)
@@ -107,6 +114,8 @@ bool session_wants_probe(const struct session *s, mono_ms now)
 void session_probed(struct session *s, mono_ms now)
 {
     s->suspect = false;
+    if (s->roam.silence_since == MONO_NEVER)
+        s->roam.silence_since = s->unanswered_since;
     s->unanswered_since = now; /* and again, should the answer not be the end of it */
 }
 
@@ -114,7 +123,7 @@ static mono_ms keepalive_at(const struct session *s)
 {
     mono_ms out = latest_out(s);
     if (s->current == NULL || !sa_alive(s->current) || s->config.keepalive_ms == 0 ||
-        !s->current->nat_local || out == MONO_NEVER)
+        !s->current->nat_local || out == MONO_NEVER || session_stranded(s))
         return MONO_NEVER;
     return out + (mono_ms)s->config.keepalive_ms;
 }

@@ -60,11 +60,11 @@ enum err payload_list_parse(uint8_t first, struct span bytes, struct payload_lis
     }
     if (wire_read_finish(&r) != ERR_OK)
         return ERR_MALFORMED;
+    *ret = l;
     if (bad_type != PAYLOAD_NONE) {
         *ret_bad_type = bad_type;
         return ERR_UNSUPPORTED;
     }
-    *ret = l;
     return ERR_OK;
 }
 

@@ -39,8 +39,8 @@ struct payload_list {
 
 /* A chain beginning with type `first`. An SK or SKF payload ends it (RFC 7296 3.14), and must be
  * last. ERR_MALFORMED (lengths), ERR_LIMIT (too many), ERR_UNSUPPORTED (an unknown payload has its
- * critical bit set; *ret_bad_type tells which). Unknown payloads without it are kept in the list.
- */
+ * critical bit set; *ret_bad_type tells which, and *ret is as with ERR_OK). Unknown payloads
+ * without it are kept in the list. */
 CHECKED enum err payload_list_parse(uint8_t first, struct span bytes, struct payload_list *ret,
                                     uint8_t *ret_bad_type);
 size_t payload_count(const struct payload_list *l, uint8_t type);

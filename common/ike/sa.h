@@ -1,10 +1,11 @@
 /* One IKE SA: its state, and what the exchanges' files share. Inside common/ike only; the public
  * object is the session (session.h).
  *
- * Where things are: sa.c has the transition table and takes messages in; sa_message.c builds, seals
- * and answers; exchange_*.c hold each exchange with both directions side by side; child.c the Child
- * SAs; proof.c makes and checks AUTH; session.c is the shell around all of it, and lifecycle.c
- * decides which IKE SA the session lives on, and when a new one is made.
+ * Where things are: sa.c has the transition table and takes messages in; sa_timers.c has its clock
+ * and what it asks of its own accord; sa_message.c builds, seals and answers; exchange_*.c hold
+ * each exchange with both directions side by side; child.c the Child SAs; proof.c makes and checks
+ * AUTH; session.c is the shell around all of it, and lifecycle.c decides which IKE SA the session
+ * lives on, and when a new one is made.
  *
  * A session has several IKE SAs at times: one that is current, one that is being connected, and
  * those that were replaced and are being deleted. Child SAs belong to the session and name the IKE
@@ -69,11 +70,13 @@ struct handshake {
 
 /* What our outstanding request is about, and what its answer will need. */
 enum task_kind {
-    TASK_NONE, /* IKE_SA_INIT, IKE_AUTH, a liveness check: nothing to remember */
+    TASK_NONE, /* IKE_SA_INIT, IKE_AUTH, a plain liveness check: nothing to remember */
     TASK_NEW_CHILD,
     TASK_REKEY_CHILD,
     TASK_DELETE_CHILD,
-    TASK_REKEY_IKE
+    TASK_REKEY_IKE,
+    TASK_UPDATE, /* UPDATE_SA_ADDRESSES */
+    TASK_PROBE   /* MOBIKE's liveness check, or its questions */
 };
 
 enum { TASK_DELETED_MAX = 4 };
@@ -188,10 +191,6 @@ void sa_free(struct ike_sa *sa);
 /* False where the message was of no use: it was dropped, or its answer repeated. */
 bool sa_input(struct ike_sa *sa, mono_ms now, const struct path *path,
               const struct ike_header *header, struct span message);
-mono_ms sa_next_timeout(const struct ike_sa *sa);
-void sa_handle_timeout(struct ike_sa *sa, mono_ms now);
-/* Sends the next request that is due, where none is out. */
-void sa_pump(struct ike_sa *sa, mono_ms now);
 CHECKED enum err sa_handshake_new(struct ike_sa *sa);
 void sa_handshake_free(struct ike_sa *sa);
 void task_end(struct task *t);
@@ -215,6 +214,13 @@ void sa_close(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
 void sa_answered(struct ike_sa *sa, mono_ms now);
 /* The peer has no time for us now (TEMPORARY_FAILURE): later, and then still later. */
 void sa_retry_later(struct ike_sa *sa, mono_ms now);
+
+/* --- sa_timers.c --- */
+
+mono_ms sa_next_timeout(const struct ike_sa *sa);
+void sa_handle_timeout(struct ike_sa *sa, mono_ms now);
+/* Sends the next request that is due, where none is out. */
+void sa_pump(struct ike_sa *sa, mono_ms now);
 
 /* --- sa_message.c --- */
 
@@ -246,6 +252,11 @@ void write_proposals(struct message_writer *m, const struct proposal_list *l);
 
 /* --- exchange_init.c --- */
 
+/* NAT_DETECTION_SOURCE_IP and _DESTINATION_IP of a message on that path (RFC 7296 2.23). */
+void nat_detection_write(const struct ike_sa *sa, struct message_writer *m, const struct path *path,
+                         uint64_t spi_r);
+/* True where notifies of that type came and none of them is of that endpoint. */
+bool nat_between(const struct sa_input *in, uint16_t type, const struct endpoint *e);
 CHECKED enum err init_request_send(struct ike_sa *sa, mono_ms now);
 CHECKED enum err init_request_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err init_response_in(struct ike_sa *sa, struct sa_input *in);
@@ -318,6 +329,34 @@ CHECKED enum err informational_delete_children(struct ike_sa *sa, mono_ms now);
 CHECKED enum err informational_close(struct ike_sa *sa, mono_ms now);
 CHECKED enum err informational_redirect(struct ike_sa *sa, mono_ms now,
                                         const struct redirect_target *to);
+
+/* --- exchange_mobike.c --- */
+
+/* IKE_AUTH: that we know MOBIKE, and (responder) where else we are. */
+void mobike_write_support(const struct ike_sa *sa, struct message_writer *m);
+void mobike_read_support(struct ike_sa *sa, const struct sa_input *in);
+void mobike_read_addresses(struct ike_sa *sa, const struct sa_input *in);
+CHECKED enum err mobike_update_send(struct ike_sa *sa, mono_ms now);
+/* A liveness check whose answer tells how the peer sees us. */
+CHECKED enum err mobike_probe_send(struct ike_sa *sa, mono_ms now);
+/* Responder: has it something to say of its own accord? */
+bool mobike_wants(const struct ike_sa *sa);
+CHECKED enum err mobike_send(struct ike_sa *sa, mono_ms now);
+/* To a request of the two kinds of task above. */
+void mobike_response_in(struct ike_sa *sa, const struct sa_input *in);
+
+struct mobike_request {
+    bool update, nat_detection;
+    struct span cookie2; /* to be returned; empty: none */
+    uint16_t refusal;    /* 0: none */
+};
+/* ERR_MALFORMED */
+CHECKED enum err mobike_request_read(const struct ike_sa *sa, const struct sa_input *in,
+                                     struct mobike_request *ret);
+void mobike_answer_write(struct ike_sa *sa, struct message_writer *m, const struct sa_input *in,
+                         const struct mobike_request *q);
+void mobike_request_act(struct ike_sa *sa, const struct sa_input *in,
+                        const struct mobike_request *q);
 
 /* --- child.c --- */
 
@@ -426,6 +465,45 @@ bool session_follow_redirect(struct ike_sa *sa, mono_ms now, const struct redire
 bool session_wants_redirect(const struct session *s);
 /* Where we were sent away from; family none: nowhere. */
 const struct ip *session_redirected_from(const struct session *s);
+
+/* --- roam.c --- */
+
+/* Initiator: no way to the gateway is known. Nothing is sent. */
+bool session_stranded(const struct session *s);
+/* Initiator: does the connection on this IKE SA move by MOBIKE? */
+bool session_roams(const struct ike_sa *sa);
+/* An outstanding request, by the path, by the one that is probed, or by all. */
+void roam_transmit(struct ike_sa *sa, struct span train);
+/* What is to be asked next; and that it is being asked. */
+bool roam_wants_update(const struct ike_sa *sa);
+void roam_updating(struct ike_sa *sa);
+bool roam_wants_probe(const struct ike_sa *sa, mono_ms now); /* of another way */
+void roam_probing(struct ike_sa *sa);
+void roam_doubting(struct ike_sa *sa);                  /* of the path in use */
+bool roam_gateway_has_several(const struct ike_sa *sa); /* addresses */
+/* An authentic response came, before it is acted upon; an authentic request. */
+void roam_answered(struct ike_sa *sa, const struct sa_input *in);
+void roam_asked(struct ike_sa *sa, const struct sa_input *in);
+/* Is the path that the outstanding request went by, and no other, the one in use? */
+bool roam_certain(const struct ike_sa *sa);
+/* The peer has taken UPDATE_SA_ADDRESSES; or has refused. */
+void roam_updated(struct ike_sa *sa, mono_ms now);
+void roam_refused(struct ike_sa *sa, mono_ms now);
+/* So the peer hashes our end of the path (NAT_HASH_LEN octets). */
+void roam_seen_as(struct ike_sa *sa, mono_ms now, struct span hash);
+/* That IKE SA has become current by rekeying. */
+void roam_replaced(struct ike_sa *made);
+/* RFC 4555 3.7: a fresh COOKIE2 for a request; the one that its answer must return, if any. */
+struct span roam_cookie2(struct ike_sa *sa);
+bool roam_cookie2_out(struct ike_sa *sa, struct span *ret);
+/* Responder: the client is where that message came from. Whether that has to be checked, whether
+ * our addresses are to be told; both are being said; the client answered. */
+void roam_peer_moved(struct ike_sa *sa, const struct sa_input *in);
+bool roam_wants_check(const struct ike_sa *sa);
+bool roam_wants_announcement(const struct ike_sa *sa);
+void roam_said(struct ike_sa *sa);
+void roam_checked(struct ike_sa *sa);
+
 /* --- liveness.c --- */
 
 /* Is a liveness check wanted now? */

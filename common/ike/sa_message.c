@@ -74,7 +74,7 @@ enum err sa_request_send(struct ike_sa *sa, mono_ms now, struct message_writer *
         return e;
     e = window_request_begin(&sa->window, now, train.data[18], train, policy);
     if (e == ERR_OK)
-        session_transmit(sa->session, &sa->path, train);
+        roam_transmit(sa, train);
     return e;
 }
 
@@ -92,7 +92,7 @@ void sa_request_repeat(struct ike_sa *sa, mono_ms now)
             window_request_recut(&sa->window, now, train) != ERR_OK)
             log_debug("%s stays in pieces as it was", exchange_name(r->exchange));
     }
-    session_transmit(sa->session, &sa->path, span_make(r->bytes, r->len));
+    roam_transmit(sa, span_make(r->bytes, r->len));
 }
 
 enum err sa_response_send(struct ike_sa *sa, struct message_writer *m, const struct sa_input *in,

@@ -25,6 +25,7 @@ void session_config_default(struct session_config *c)
         .rebuild_max_ms = 60000,
         .hold_ms = 30 * 60 * 1000,
         .fragment_mtu = 1280,
+        .mobike = true,
     };
 }
 
@@ -64,6 +65,7 @@ enum err session_new(const struct session_config *c, struct session **ret)
     s->unanswered_since = MONO_NEVER;
     s->last_sent = MONO_NEVER;
     s->stop_by = s->attempt_at = MONO_NEVER;
+    roam_init(s);
     if (c->role == SESSION_RESPONDER) {
         enum err e = sa_new(s, &s->config, false, &s->sas[0]);
         if (e != ERR_OK) {
@@ -306,20 +308,12 @@ uint64_t session_dropped(const struct session *s)
     return s->dropped;
 }
 
-void session_networks_changed(struct session *s, mono_ms now, const struct path *candidates,
-                              size_t count)
-{
-    (void)now; /* a running attempt goes on where it is */
-    s->candidate_count = count < SESSION_PATHS_MAX ? count : SESSION_PATHS_MAX;
-    memcpy(s->candidates, candidates, s->candidate_count * sizeof(*candidates));
-    s->candidate = 0;
-}
-
 mono_ms session_next_timeout(const struct session *s)
 {
     if (s->down)
         return MONO_NEVER;
     mono_ms next = mono_earlier(lifecycle_next_timeout(s), liveness_next_timeout(s));
+    next = mono_earlier(next, roam_next_timeout(s));
     for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
         if (s->sas[i] != NULL)
             next = mono_earlier(next, sa_next_timeout(s->sas[i]));
@@ -332,6 +326,7 @@ void session_handle_timeout(struct session *s, mono_ms now)
     if (s->down)
         return;
     lifecycle_handle_timeout(s, now);
+    roam_handle_timeout(s, now);
     for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
         if (s->sas[i] != NULL)
             sa_handle_timeout(s->sas[i], now);
@@ -429,6 +424,7 @@ void session_status(const struct session *s, struct session_status *ret)
     ret->established = sa->established;
     ret->rtt_ms = sa->rtt_ms;
     ret->ike_rekeys = sa->rekeys;
+    ret->handovers = s->roam.handovers;
 }
 
 uint32_t session_child_rekeys(const struct session *s, uint32_t spi_in)

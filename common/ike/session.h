@@ -32,6 +32,8 @@ struct session_retransmit {
     uint32_t tries;
 };
 
+enum { SESSION_ADDRESSES_MAX = 8 };
+
 /* How long keys serve. 0: no such bound. Rekeying begins when 80 to 90 % are used (the exact point
  * is drawn, so that a thousand clients do not rekey at once); what is used up entirely is deleted,
  * whether a successor stands or not. */
@@ -94,6 +96,13 @@ struct session_config {
     uint16_t fragment_mtu;
     /* Make the Child SA in an exchange of its own where the gateway allows it (RFC 6023). */
     bool childless;
+    /* RFC 4555: the peer may move, we may move. Default on. */
+    bool mobike;
+    /* Responder: our other addresses, told to a client that knows MOBIKE. */
+    struct ip additional[SESSION_ADDRESSES_MAX];
+    size_t additional_count;
+    /* Responder: ask at a client's new address before ESP goes there (RFC 4555 3.7). */
+    bool return_routability;
     /* Responder: announced to the client (RFC 4478), 0: none. The driver ends what outlives it. */
     uint32_t auth_lifetime_s;
     /* Responder: every client that understands it is sent there in answer to IKE_SA_INIT (RFC 5685
@@ -103,7 +112,7 @@ struct session_config {
     struct session_policy policy; /* responder */
 };
 
-/* Sensible timing and random_system(); everything else zero. */
+/* Sensible timing, MOBIKE, and random_system(); everything else zero. */
 void session_config_default(struct session_config *c);
 
 /* Copies *c (but what is borrowed). ERR_MEMORY; ERR_MALFORMED for a config that cannot work. */
@@ -114,7 +123,13 @@ void session_free(struct session *s);
 /* --- inputs --- */
 
 /* Ways to the gateway, best first; replaces the earlier list. remote.port is the port to start on:
- * 500, or 4500 (with the non-ESP marker) at once; local.ip is the source the kernel would use. */
+ * 500, or 4500 (with the non-ESP marker) at once; local.ip is the source address on that interface.
+ * To be called at once whenever the network changes, and before session_start.
+ *
+ * An initiator's connection follows (RFC 4555): when the way it uses is not listed any more, by
+ * another one at once; when one on another interface stands before it, by that one as soon as it
+ * has been seen to work. count 0: no network; all is held, and nothing is sent, until there is one
+ * again. Where the gateway lacks MOBIKE a new IKE SA is made on the new way. */
 enum { SESSION_PATHS_MAX = 16 };
 void session_networks_changed(struct session *s, mono_ms now, const struct path *candidates,
                               size_t count);
@@ -147,6 +162,13 @@ CHECKED enum err session_redirect(struct session *s, mono_ms now, const struct r
 /* Something that anybody could have said (an unprotected INVALID_SPI, ICMP) has it that the peer
  * forgot us: worth a question, at a bounded rate, and nothing more (RFC 7296 2.21.4). */
 void session_suspect(struct session *s, mono_ms now);
+/* Initiator: this machine slept. Whether the gateway still knows us, and where, is asked at once.
+ */
+void session_resumed(struct session *s, mono_ms now);
+/* Responder: our other addresses have changed; the client is told the whole list (RFC 4555 3.6).
+ * ERR_STATE where nothing stands or the client lacks MOBIKE. */
+CHECKED enum err session_set_additional(struct session *s, mono_ms now, const struct ip *addresses,
+                                        size_t count);
 
 /* What the data path saw, for liveness and keepalives: times of the last ESP packet sent, and the
  * last one received that verified; MONO_NEVER for none yet. Cheap; call it before reading the
@@ -185,7 +207,14 @@ enum session_event_type {
     SESSION_EVENT_CHILD_DRAIN, /* nothing more leaves by it; what still arrives may come in */
     SESSION_EVENT_CHILD_DOWN,
     SESSION_EVENT_UP,   /* IKE SA and first Child SA stand; again after SEARCHING */
-    SESSION_EVENT_PATH, /* IKE and ESP now use this path */
+    SESSION_EVENT_PATH, /* IKE and ESP now use this path: to be followed at once */
+    /* Initiator: it moved, and the gateway has confirmed that. */
+    SESSION_EVENT_HANDOVER,
+    /* Initiator: whether another way than the one in use carries. */
+    SESSION_EVENT_PATH_PROBE,
+    /* Initiator: all the addresses that the gateway says it has beside the path's (RFC 4555 3.6):
+     * ways to them are worth listing. */
+    SESSION_EVENT_ADDRESSES,
     /* Initiator, after UP: the gateway is silent, or the IKE SA ended other than by our wish. Held,
      * and being rebuilt: keep addresses and routes. Comes again with every attempt that failed; a
      * driver that knows better ways by now says so with session_networks_changed. */
@@ -211,6 +240,24 @@ struct session_child {
     struct selector_list local, remote;
 };
 
+/* Why a connection moved. */
+enum session_move {
+    SESSION_MOVE_ADDRESS_GONE, /* the driver does not list the way any more */
+    SESSION_MOVE_BETTER_PATH,
+    SESSION_MOVE_DEAD_PATH,   /* it brought no answer */
+    SESSION_MOVE_NAT_CHANGED, /* same way, but the gateway sees us elsewhere */
+    SESSION_MOVE_PEER_MOVED
+};
+
+struct session_handover {
+    struct path from, to;
+    enum session_move reason;
+    /* From when the old path was left (where it was found dead: from the first packet that brought
+     * no answer) until something authentic came in. */
+    int64_t gap_ms;
+    uint32_t messages; /* of IKE, sent and received */
+};
+
 struct session_event {
     enum session_event_type type;
     union {
@@ -222,6 +269,15 @@ struct session_event {
         struct session_child child; /* CHILD_UP; the caller wipes its copy */
         uint32_t child_down_spi_in; /* CHILD_DRAIN, CHILD_DOWN */
         struct path path;
+        struct session_handover handover;
+        struct {
+            struct path path;
+            bool answered;
+        } path_probe;
+        struct {
+            struct ip items[SESSION_ADDRESSES_MAX];
+            size_t count;
+        } addresses;
         struct {
             enum session_down_reason reason;
             struct fault fault; /* the two lines for the user */
@@ -263,6 +319,7 @@ struct session_status {
     int64_t rtt_ms;                      /* last measured, -1: none */
     uint32_t ike_rekeys;                 /* of the connection that stands */
     uint32_t reconnects;                 /* IKE SAs built anew since the first */
+    uint32_t handovers;                  /* moves that the gateway confirmed */
 };
 void session_status(const struct session *s, struct session_status *ret);
 /* Rekeys that led to the child with that inbound SPI; 0 where there is none. */

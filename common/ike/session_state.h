@@ -1,6 +1,7 @@
-/* The session's own state, shared by its four files: session.c (the shell: queues, inputs, outputs,
- * views), lifecycle.c (which IKE SA it lives on), attempt.c (how it comes by one) and liveness.c
- * (dead peers, keepalives). The exchanges do not look in here. */
+/* The session's own state, shared by its six files: session.c (the shell: queues, inputs, outputs,
+ * views), lifecycle.c (which IKE SA it lives on), attempt.c (how it comes by one), ways.c (by which
+ * ways it can go), roam.c (by which it goes) and liveness.c (dead peers, keepalives). The exchanges
+ * do not look in here. */
 #ifndef TERN_IKE_SESSION_STATE_H
 #define TERN_IKE_SESSION_STATE_H
 
@@ -21,7 +22,69 @@ struct queued_event {
 };
 
 /* Why an attempt is made. */
-enum attempt_kind { ATTEMPT_FIRST, ATTEMPT_REBUILD, ATTEMPT_REAUTH };
+enum attempt_kind {
+    ATTEMPT_FIRST,
+    ATTEMPT_REBUILD,
+    ATTEMPT_REAUTH,
+    ATTEMPT_MOVE /* to a better way, where the gateway lacks MOBIKE */
+};
+
+/* A way to the gateway, as the driver lists it. */
+struct way {
+    struct path path;
+    int64_t srtt_ms; /* smoothed round trip; -1: not measured */
+};
+
+/* How an interface has behaved; remembered while it is away. */
+struct trust {
+    uint32_t interface;
+    uint32_t failures; /* 0: none, or forgiven */
+    mono_ms failed_at; /* the last one */
+};
+
+enum { TRUSTS_MAX = 8, COOKIE2_LEN = 16 };
+
+enum roam_mode {
+    ROAM_STEADY,  /* requests go by the path */
+    ROAM_PROBING, /* by a better way, to see whether it carries */
+    ROAM_RACING   /* by every way; the first answer decides */
+};
+
+/* Of the current IKE SA. */
+struct roam {
+    struct way ways[SESSION_PATHS_MAX];
+    size_t way_count;
+    bool stranded; /* there is no way; whoever was up is held */
+    struct trust trusts[TRUSTS_MAX];
+
+    enum roam_mode mode;
+    struct path target; /* PROBING: by that way; family none: none */
+    enum session_move target_reason;
+    struct path hint;   /* the gateway asked us something on that way; family none: none */
+    bool update_wanted; /* the peer has to be told where we are (RFC 4555 3.5) */
+    bool update_out;    /* it is being told */
+    /* The outstanding request went by more than one way: what its answer says of addresses is not
+     * certain (RFC 4555 3.5). */
+    bool scattered;
+    bool hurry;            /* its answer decides whether the path carries */
+    mono_ms path_since;    /* the path is this one since */
+    mono_ms silence_since; /* of the first packet that brought no answer; MONO_NEVER: all is well */
+    uint32_t quiet;        /* questions since something came through a Child SA */
+    bool seen_known; /* how the peer sees our end of the path: its NAT_DETECTION_DESTINATION_IP */
+    uint8_t seen[NAT_HASH_LEN];
+    bool cookie2_out; /* and has to be returned (RFC 4555 3.7) */
+    uint8_t cookie2[COOKIE2_LEN];
+
+    bool moving; /* a handover goes on: */
+    struct session_handover handover;
+    mono_ms left_at, moved_at, heard_at;
+    uint32_t handovers;
+
+    /* Responder. */
+    bool check_wanted;     /* ask at the new address */
+    bool path_unconfirmed; /* ESP does not go there yet */
+    bool announce_wanted;  /* the list of our addresses */
+};
 
 struct session {
     struct session_config config;
@@ -39,9 +102,11 @@ struct session {
     mono_ms stop_by;
 
     /* Initiator: where to, and how it goes. */
-    struct path candidates[SESSION_PATHS_MAX];
-    size_t candidate_count, candidate;
-    unsigned tried; /* candidates that were asked in this attempt */
+    struct roam roam;
+    size_t candidate;       /* of the ways, in this attempt */
+    size_t candidate_limit; /* only the first so many are tried; 0: all */
+    unsigned tried;         /* ways that were asked in this attempt */
+    bool attempt_owed;      /* as soon as there is a way */
     enum attempt_kind attempt_kind;
     bool remote_id_withheld; /* the one retry without IDr has been made */
     bool retried_afresh;     /* and the one for a request that may have been mistaken */
@@ -97,6 +162,8 @@ void lifecycle_handle_timeout(struct session *s, mono_ms now);
 /* The last event; nothing is sent any more but answers that are asked for again. */
 void lifecycle_end(struct session *s, enum session_down_reason reason, const struct fault *f);
 void lifecycle_search(struct session *s, enum session_down_reason reason, const struct fault *f);
+/* Make what stands anew, at once or when it is time again. */
+void lifecycle_rebuild(struct session *s, mono_ms now, enum attempt_kind kind);
 
 /* --- attempt.c --- */
 
@@ -108,10 +175,47 @@ bool attempt_answered(const struct session *s); /* IKE_AUTH is out */
 const struct ike_sa *attempt_face(const struct session *s);
 void attempt_member_ended(struct session *s, mono_ms now, struct ike_sa *sa);
 void attempt_handle_timeout(struct session *s, mono_ms now);
+/* The ways have changed. */
+void attempt_ways_changed(struct session *s, mono_ms now);
+
+/* --- ways.c --- */
+
+/* The driver's list; what is known of those that stay is kept. */
+void ways_set(struct session *s, const struct path *paths, size_t count);
+bool ways_is_path(const struct path *path); /* or none */
+bool ways_same_ends(const struct path *a, const struct path *b);
+/* The one with these ends; NULL. */
+struct way *ways_find(struct session *s, const struct path *path);
+/* Is it listed, on its interface? */
+bool ways_lists(const struct session *s, const struct path *path);
+/* An interface went away under us; dead: it was there, and did not carry. */
+void ways_failed(struct roam *r, mono_ms now, uint32_t interface, bool dead);
+void ways_forgive(struct roam *r, uint32_t interface);
+/* When it may be moved to of our own accord. */
+mono_ms ways_trusted_at(const struct session *s, uint32_t interface);
+/* Where to, in a hurry; there is a way. */
+const struct way *ways_best(const struct session *s, mono_ms now, const struct path *current);
+/* A way on another interface that stands before the path in use, and the moment from which it may
+ * be tried; NULL for none. */
+const struct way *ways_better(const struct session *s, mono_ms *ret_at);
+
+/* --- roam.c --- */
+
+void roam_init(struct session *s);
+/* A new IKE SA is current: it stands where it stands. */
+void roam_begin(struct session *s, mono_ms now);
+void roam_not_better(struct session *s, mono_ms now);
+mono_ms roam_next_timeout(const struct session *s);
+void roam_handle_timeout(struct session *s, mono_ms now);
+/* Something authentic came in at that time. */
+void roam_heard(struct session *s, mono_ms at);
+/* How long silence may last before the path is doubted; MONO_NEVER: not at all. */
+mono_ms roam_patience(const struct session *s);
 
 /* --- liveness.c --- */
 mono_ms liveness_next_timeout(const struct session *s);
 void liveness_handle_timeout(struct session *s, mono_ms now);
+mono_ms liveness_last_in(const struct session *s); /* of anything authentic; MONO_NEVER */
 /* Somebody says, unprotected, that the peer does not know this child. */
 void liveness_doubt_child(struct session *s, mono_ms now, struct child_sa *c);
 

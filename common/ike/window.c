@@ -85,6 +85,16 @@ void window_request_go_on(struct window *w, mono_ms now, uint32_t pace_ms)
     r->next_at = now + (mono_ms)pace_ms;
 }
 
+void window_request_anew(struct window *w, mono_ms now)
+{
+    struct window_request *r = &w->request;
+    ASSERT(r->active);
+    r->sent = 1;
+    r->first_at = now;
+    r->interval = r->policy.first_ms;
+    r->next_at = now + (mono_ms)r->interval;
+}
+
 enum err window_request_recut(struct window *w, mono_ms now, struct span bytes)
 {
     struct window_request *r = &w->request;

@@ -43,6 +43,9 @@ enum window_due { WINDOW_WAIT, WINDOW_RESEND, WINDOW_FAILED };
 enum window_due window_request_due(struct window *w, mono_ms now);
 /* It has been sent as often as the policy says, and is to go on all the same, every pace_ms. */
 void window_request_go_on(struct window *w, mono_ms now, uint32_t pace_ms);
+/* It goes another way, or the way has come back: the schedule begins anew, with a transmission that
+ * the caller makes. */
+void window_request_anew(struct window *w, mono_ms now);
 /* The same request in other pieces (RFC 7383 2.5.1): from now on these bytes are sent. */
 CHECKED enum err window_request_recut(struct window *w, mono_ms now, struct span bytes);
 /* Does this response answer the outstanding request? */

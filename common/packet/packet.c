@@ -1,4 +1,4 @@
-/* IP header views, the Internet checksum, and the MSS clamp.
+/* IP header views, the Internet checksum, the MSS clamp, and the ECN field.
  *
  * The views run for every packet of the tunnel, so the fixed headers are read by index behind one
  * length check; whatever is variable (extension headers) goes through the wire reader. What is read
@@ -13,6 +13,7 @@
 
 enum {
     IPV6_EXTENSIONS_MAX = 16, /* more than any sane packet has (RFC 8504 5.3 allows such a limit) */
+    IPV4_CHECKSUM_AT = 10,
     TCP_CHECKSUM_AT = 16,
     TCP_FLAG_SYN = 0x02,
     TCP_OPTION_END = 0,
@@ -190,13 +191,18 @@ uint16_t checksum_finish(uint32_t sum)
     return (uint16_t)~sum;
 }
 
+uint16_t checksum_replace(uint16_t checksum, uint16_t gone, uint16_t came)
+{
+    return checksum_finish((uint32_t)(uint16_t)~checksum + (uint16_t)~gone + came);
+}
+
 static uint16_t swap_u16(uint16_t v)
 {
     return (uint16_t)(v << 8 | v >> 8);
 }
 
-/* RFC 1624: the new checksum from the old one and the changed word alone. Where the option starts
- * at an odd offset the word straddles two of the checksum's, which is the same as a swapped one. */
+/* Where the option starts at an odd offset the word straddles two of the checksum's, which is the
+ * same as a swapped one. */
 static void lower_mss(uint8_t *tcp, size_t option_at, uint16_t mss)
 {
     uint16_t old = read_u16(tcp + option_at + 2);
@@ -204,11 +210,9 @@ static void lower_mss(uint8_t *tcp, size_t option_at, uint16_t mss)
         return;
     write_u16(tcp + option_at + 2, mss);
     bool odd = option_at % 2 != 0;
-    uint16_t gone = odd ? swap_u16(old) : old;
-    uint32_t sum = (uint16_t)~read_u16(tcp + TCP_CHECKSUM_AT);
-    sum += (uint16_t)~gone;
-    sum += odd ? swap_u16(mss) : mss;
-    write_u16(tcp + TCP_CHECKSUM_AT, checksum_finish(sum));
+    write_u16(tcp + TCP_CHECKSUM_AT,
+              checksum_replace(read_u16(tcp + TCP_CHECKSUM_AT), odd ? swap_u16(old) : old,
+                               odd ? swap_u16(mss) : mss));
 }
 
 void packet_clamp_mss(struct packet *p, uint16_t mss)
@@ -238,4 +242,29 @@ void packet_clamp_mss(struct packet *p, uint16_t mss)
         }
         at += option_len;
     }
+}
+
+static void set_ecn(uint8_t *ip, enum ecn ecn)
+{
+    if (ip[0] >> 4 == IP_V6) {
+        ip[1] = (uint8_t)((ip[1] & 0xcf) | ecn << 4);
+        return;
+    }
+    uint16_t gone = read_u16(ip);
+    ip[1] = (uint8_t)((ip[1] & 0xfc) | ecn);
+    write_u16(ip + IPV4_CHECKSUM_AT,
+              checksum_replace(read_u16(ip + IPV4_CHECKSUM_AT), gone, read_u16(ip)));
+}
+
+/* Of the marks inside and outside the graver one goes on, in the order Not-ECT, ECT(0), ECT(1), CE:
+ * ECT(1) may be a first degree of congestion (RFC 6040 4.2). A packet that went in without ECN
+ * comes out without it. */
+enum err packet_join_ecn(struct packet *p, uint8_t tos)
+{
+    enum ecn inner = ecn_of(tos), outer = p->ecn;
+    if (inner == ECN_NOT_ECT)
+        return outer == ECN_CE ? ERR_REFUSED : ERR_OK;
+    if ((outer == ECN_CE && inner != ECN_CE) || (outer == ECN_ECT_1 && inner == ECN_ECT_0))
+        set_ecn(packet_bytes(p), outer);
+    return ERR_OK;
 }

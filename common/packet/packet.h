@@ -1,9 +1,18 @@
-/* A packet in a buffer with room in front and behind, and read-only views of IP headers.
- * Pure helpers: nothing here knows ESP or a device. */
+/* A packet in a buffer with room in front and behind, read-only views of IP headers, and the few
+ * changes that a packet needs on its way. Pure helpers: nothing here knows ESP or a device. */
 #ifndef TERN_PACKET_PACKET_H
 #define TERN_PACKET_PACKET_H
 
 #include "common/base/addr.h"
+
+/* The ECN field: the two low bits of an IPv4 header's TOS octet and of an IPv6 header's traffic
+ * class, whose upper six are the DSCP (RFC 3168 5). */
+enum ecn { ECN_NOT_ECT, ECN_ECT_1, ECN_ECT_0, ECN_CE };
+
+static inline enum ecn ecn_of(uint8_t tos)
+{
+    return (enum ecn)(tos & 3);
+}
 
 /* The packet is the len octets at data + start; whoever grows it stays within cap. */
 struct packet {
@@ -11,6 +20,7 @@ struct packet {
     size_t cap;    /* its size, octets */
     size_t start;
     size_t len;
+    enum ecn ecn; /* of the header around it, which is not in the buffer */
 };
 
 static inline uint8_t *packet_bytes(const struct packet *p)
@@ -43,10 +53,18 @@ CHECKED enum err ip_header_parse(struct span packet, struct ip_header *ret);
 /* RFC 1071, over data, starting from a partial sum. */
 uint32_t checksum_add(uint32_t sum, struct span data);
 uint16_t checksum_finish(uint32_t sum);
+/* The checksum after one 16-bit word of what it covers was replaced (RFC 1624). */
+uint16_t checksum_replace(uint16_t checksum, uint16_t gone, uint16_t came);
 
 /* Lower the MSS option of a TCP SYN to `mss` where it is larger, mending the checksum. Does nothing
  * to any other packet. */
 void packet_clamp_mss(struct packet *p, uint16_t mss);
+
+/* The end of a tunnel (RFC 6040 4.2): what p->ecn, the outer header's, says of congestion is passed
+ * on in the packet's own header, and an IPv4 header's checksum mended. The packet is one that
+ * ip_header_parse took, with this tos; its DSCP stays as it is. ERR_REFUSED, and the packet
+ * untouched, where it is to be dropped: it met congestion, and its sender would not hear of it. */
+CHECKED enum err packet_join_ecn(struct packet *p, uint8_t tos);
 
 /* Build the ICMP "fragmentation needed" or ICMPv6 "packet too big" answer to `packet` for that MTU
  * (RFC 792, RFC 1191, RFC 4443), from the packet's destination to its source. ERR_REFUSED where

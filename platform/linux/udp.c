@@ -1,6 +1,7 @@
 /* UDP sockets for IKE and ESP. Unconnected and bound to any address, so that one socket serves
- * every path; the path of each datagram travels in control data (IP_PKTINFO, IPV6_PKTINFO). DF is
- * set on all but what is sent as fragmentable: path MTU is the caller's business. */
+ * every path; the path of each datagram travels in control data (IP_PKTINFO, IPV6_PKTINFO), and so
+ * does its TOS octet (IP_TOS, IPV6_TCLASS). DF is set on all but what is sent as fragmentable: path
+ * MTU is the caller's business. */
 #include "platform/udp.h"
 
 #include <errno.h>
@@ -18,9 +19,11 @@ struct udp {
 
 enum { BUFFER_BYTES = 7 * 1024 * 1024 };
 
+/* Room for both messages, of either family. */
 union control {
-    _Alignas(struct cmsghdr) char v4[CMSG_SPACE(sizeof(struct in_pktinfo))];
-    char v6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+    struct cmsghdr first;
+    char v4[CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(int))];
+    char v6[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))];
 };
 
 /* --- addresses --- */
@@ -80,10 +83,13 @@ static void enlarge(int fd)
 
 static bool configure(const struct udp *u, const struct udp_options *o)
 {
-    bool ok = u->family == IP_V4 ? set(u->fd, IPPROTO_IP, IP_PKTINFO, 1)
-                                 : set(u->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
-                                       set(u->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-    ok = ok && discover(u, true);
+    bool ok = discover(u, true);
+    if (u->family == IP_V4)
+        ok = ok && set(u->fd, IPPROTO_IP, IP_PKTINFO, 1) && set(u->fd, IPPROTO_IP, IP_RECVTOS, 1);
+    else
+        ok = ok && set(u->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
+             set(u->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+             set(u->fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
     if (ok && o->mark != 0)
         ok = set(u->fd, SOL_SOCKET, SO_MARK, (int)o->mark);
     enlarge(u->fd);
@@ -152,10 +158,12 @@ enum ip_family udp_family(const struct udp *u)
 
 /* --- receiving --- */
 
-static void read_destination(struct msghdr *m, uint16_t port, struct path *path)
+static void read_control(struct msghdr *m, uint16_t port, struct udp_message *r)
 {
+    struct path *path = &r->path;
     path->local = (struct endpoint){.port = port};
     path->interface = 0;
+    r->tos = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
         if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
             struct in_pktinfo info;
@@ -167,6 +175,12 @@ static void read_destination(struct msghdr *m, uint16_t port, struct path *path)
             memcpy(&info, CMSG_DATA(c), sizeof(info));
             path->local.ip = ip_from_span(span_make(&info.ipi6_addr, 16));
             path->interface = info.ipi6_ifindex;
+        } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
+            r->tos = *CMSG_DATA(c); /* one octet here, and an int below */
+        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
+            int tclass;
+            memcpy(&tclass, CMSG_DATA(c), sizeof(tclass));
+            r->tos = (uint8_t)tclass;
         }
     }
 }
@@ -210,7 +224,7 @@ enum err udp_receive(struct udp *u, struct udp_message *m, size_t count, size_t 
         r->len = headers[i].msg_len;
         if ((headers[i].msg_hdr.msg_flags & MSG_TRUNC) != 0)
             r->len = 0; /* no datagram of ours is that long */
-        read_destination(&headers[i].msg_hdr, u->port, &r->path);
+        read_control(&headers[i].msg_hdr, u->port, r);
         r->path.remote = from_sockaddr(&from[i]);
     }
     *ret_count = (size_t)n;
@@ -219,17 +233,18 @@ enum err udp_receive(struct udp *u, struct udp_message *m, size_t count, size_t 
 
 /* --- sending --- */
 
+/* Behind what is there; each message begins aligned. */
 static void put_control(struct msghdr *h, union control *control, int level, int type,
                         const void *info, size_t len)
 {
-    memset(control, 0, sizeof(*control));
-    h->msg_control = control;
-    h->msg_controllen = CMSG_SPACE(len);
-    struct cmsghdr *c = CMSG_FIRSTHDR(h);
+    struct cmsghdr *c = (struct cmsghdr *)((char *)control + h->msg_controllen);
+    memset(c, 0, CMSG_SPACE(len));
     c->cmsg_level = level;
     c->cmsg_type = type;
     c->cmsg_len = CMSG_LEN(len);
     memcpy(CMSG_DATA(c), info, len);
+    h->msg_control = control;
+    h->msg_controllen += CMSG_SPACE(len);
 }
 
 static void write_source(const struct udp *u, const struct path *path, struct msghdr *h,
@@ -247,6 +262,17 @@ static void write_source(const struct udp *u, const struct path *path, struct ms
         memcpy(&info.ipi6_addr, local->bytes, 16);
         put_control(h, control, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
     }
+}
+
+/* A socket's own TOS octet is 0, and a message that says so would cost something for nothing. */
+static void write_tos(const struct udp *u, int tos, struct msghdr *h, union control *control)
+{
+    if (tos == 0)
+        return;
+    if (u->family == IP_V4)
+        put_control(h, control, IPPROTO_IP, IP_TOS, &tos, sizeof(tos));
+    else
+        put_control(h, control, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof(tos));
 }
 
 static enum err send_error(int error)
@@ -287,6 +313,7 @@ static enum err send_batch(struct udp *u, const struct udp_message *m, size_t co
             (struct mmsghdr){.msg_hdr = {.msg_name = &to[i], .msg_iov = &iov[i], .msg_iovlen = 1}};
         headers[i].msg_hdr.msg_namelen = to_sockaddr(&m[i].path.remote, u->family, &to[i]);
         write_source(u, &m[i].path, &headers[i].msg_hdr, &control[i]);
+        write_tos(u, m[i].tos, &headers[i].msg_hdr, &control[i]);
     }
     *ret_count = 0;
     unsigned hints = 0;

@@ -1,4 +1,5 @@
-/* Inner packets: headers, the MSS clamp, the answer "too big", and selectors against all of it. */
+/* Inner packets: headers, the MSS clamp, the ECN field, the answer "too big", and selectors against
+ * all of it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,20 @@ static void clamp(struct span packet, uint16_t mss)
     free(copy);
 }
 
+static void join_ecn(struct span packet, const struct ip_header *h, enum ecn outer)
+{
+    uint8_t *copy = fuzz_copy(packet);
+    struct packet p = {.data = copy, .cap = packet.len, .len = packet.len, .ecn = outer};
+    struct ip_header joined;
+    enum err e = packet_join_ecn(&p, h->tos);
+    CHECK(e == (outer == ECN_CE && ecn_of(h->tos) == ECN_NOT_ECT ? ERR_REFUSED : ERR_OK));
+    CHECK(ip_header_parse(span_make(copy, p.len), &joined) == ERR_OK);
+    CHECK(joined.tos >> 2 == h->tos >> 2);
+    CHECK(e != ERR_OK || outer != ECN_CE || ecn_of(joined.tos) == ECN_CE);
+    CHECK(ip_equal(&joined.source, &h->source) && joined.total_len == h->total_len);
+    free(copy);
+}
+
 static void too_big(struct span packet, const struct ip_header *asked, uint16_t mtu, size_t room)
 {
     uint8_t *out = malloc(room > 0 ? room : 1);
@@ -86,6 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (good) {
         check_header(&h, packet.len);
         match(&h, &head);
+        join_ecn(packet, &h, ecn_of((uint8_t)room));
     }
     clamp(packet, mss);
     too_big(packet, good ? &h : NULL, mtu, room % (2 * ANSWER_MAX));

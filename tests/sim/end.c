@@ -116,7 +116,10 @@ static void child_up(struct end *e, const struct session_child *c)
         .spi_out = c->spi_out,
         .key_in = print_of(secret_span(&c->enc_in)) ^ print_of(secret_span(&c->integ_in)),
         .key_out = print_of(secret_span(&c->enc_out)) ^ print_of(secret_span(&c->integ_out)),
+        .succeeds = c->replaces_spi_in != 0,
+        .since = end_clock(e),
     };
+    observe_child(e, &e->children[e->child_count - 1]);
 }
 
 static void child_down(struct end *e, uint32_t spi_in)
@@ -289,6 +292,7 @@ void end_esp_in(struct end *e, const struct path *path, struct span bytes)
         /* RFC 7296 2.23: a client behind a translator is where its last good packet came from. */
         if (e->kind == END_GATEWAY && e->behind_nat)
             e->path = *path;
+        observe_opened(e, bytes);
         traffic_arrived(e, span_make(packet_bytes(&p), p.len));
     }
     uint64_t authentic = tunnel_counters(e->tunnel)->authentic;
@@ -300,21 +304,40 @@ void end_esp_in(struct end *e, const struct path *path, struct span bytes)
     end_settle(e);
 }
 
-void end_esp_out(struct end *e, struct span inner, bool outside, bool lax)
+enum { SEALED_MAX = ESP_HEADROOM + INNER_MAX_LEN + ESP_TAILROOM };
+
+static enum err seal(struct end *e, struct span inner, uint8_t buffer[SEALED_MAX],
+                     struct packet *ret)
 {
-    uint8_t buffer[ESP_HEADROOM + INNER_MAX_LEN + ESP_TAILROOM];
     struct tunnel_result result;
     ASSERT(inner.len <= INNER_MAX_LEN);
     memcpy(buffer + ESP_HEADROOM, inner.data, inner.len);
-    struct packet p = {
-        .data = buffer, .cap = sizeof(buffer), .start = ESP_HEADROOM, .len = inner.len};
-    memory_lax_selectors(lax);
-    tunnel_seal(e->tunnel, &p, &result, 1);
-    memory_lax_selectors(false);
+    *ret =
+        (struct packet){.data = buffer, .cap = SEALED_MAX, .start = ESP_HEADROOM, .len = inner.len};
+    tunnel_seal(e->tunnel, ret, &result, 1);
+    if (result.err == ERR_OK)
+        observe_sealed(e, result.spi, inner.len);
+    return result.err;
+}
+
+bool end_esp_waste(struct end *e, struct span inner)
+{
+    uint8_t buffer[SEALED_MAX];
+    struct packet p;
+    return seal(e, inner, buffer, &p) == ERR_OK;
+}
+
+void end_esp_out(struct end *e, struct span inner, bool outside, bool lax)
+{
+    uint8_t buffer[SEALED_MAX];
+    struct packet p;
     uint32_t spi_in;
+    memory_lax_selectors(lax);
+    enum err err = seal(e, inner, buffer, &p);
+    memory_lax_selectors(false);
     while (tunnel_expiring(e->tunnel, &spi_in))
         session_child_expiring(e->session, end_clock(e), spi_in);
-    if (result.err != ERR_OK) {
+    if (err != ERR_OK) {
         end_settle(e);
         return;
     }

@@ -26,7 +26,8 @@ static bool is_ike(const struct datagram *d, struct ike_header *h, struct span *
            ike_header_parse(*ret, h) == ERR_OK;
 }
 
-static void send(struct world *w, const struct datagram *like, struct span bytes, bool genuine)
+static void send_later(struct world *w, const struct datagram *like, struct span bytes,
+                       bool genuine, mono_ms after)
 {
     struct rng *r = &w->hostile.random;
     struct datagram *d =
@@ -43,7 +44,12 @@ static void send(struct world *w, const struct datagram *like, struct span bytes
     }
     if (like->to_gateway && rng_chance(r, 300))
         d->from = (struct endpoint){ip_v4(192, 0, 2, 66), (uint16_t)rng_between(r, 1, 65535)};
-    network_inject(w, d, rng_between(r, 0, 30));
+    network_inject(w, d, after);
+}
+
+static void send(struct world *w, const struct datagram *like, struct span bytes, bool genuine)
+{
+    send_later(w, like, bytes, genuine, rng_between(&w->hostile.random, 0, 30));
 }
 
 static void random_bytes(struct world *w, const struct datagram *like)
@@ -308,6 +314,22 @@ void hostile_free(struct world *w)
     end_free(w->hostile.intruder);
     end_free(w->hostile.impostor);
     w->hostile.intruder = w->hostile.impostor = NULL;
+}
+
+void hostile_burst(struct world *w)
+{
+    enum { REPLAYS = 4 };
+    struct rng *r = &w->hostile.random;
+    const struct datagram *like = some_capture(w);
+    struct ike_header h;
+    struct span message;
+    if (like == NULL || like->len < ESP_HEADER_LEN || is_ike(like, &h, &message))
+        return;
+    traffic_burst(w, like->client, !like->to_gateway,
+                  ESP_REPLAY_WINDOW + (size_t)rng_below(r, 100));
+    for (mono_ms i = 1; i <= REPLAYS; i++)
+        send_later(w, like, span_make(like->bytes, like->len), true,
+                   rng_between(r, 0, i * 2 * w->plan.traffic_ms));
 }
 
 void hostile_act(struct world *w)

@@ -81,6 +81,8 @@ void observer_free(struct observer *o)
     map_free(&o->received);
     map_free(&o->sequences);
     map_free(&o->delivered);
+    map_free(&o->held);
+    map_free(&o->highest);
 }
 
 /* --- IKE --- */
@@ -209,6 +211,80 @@ static void esp_sent(struct end *from, struct span packet)
         violate(w, "esp-sequence", "%s: ESP sequence number %" PRIu32 " again",
                 end_name(from, name), sequence);
     map_set(&w->observer.sequences, key, sequence);
+}
+
+void observe_child(struct end *e, const struct end_child *c)
+{
+    map_set(&e->world->observer.held, mix(c->spi_in, c->key_in), 1);
+}
+
+/* Can the peer open what leaves by it? What came in no other one's place may be sent by at once:
+ * there is nothing else. */
+static bool peer_has(const struct end *from, const struct end_child *c)
+{
+    return !c->succeeds || map_get(&from->world->observer.held, mix(c->spi_out, c->key_out)) != 0;
+}
+
+/* RFC 7296 2.8: who answered a rekeying goes on with the old keys until the other one has the new.
+ * Where no old ones are left, there is no choice. */
+static bool too_early(const struct end *from, const struct end_child *c)
+{
+    if (peer_has(from, c))
+        return false;
+    for (size_t i = 0; i < from->child_count; i++) {
+        const struct end_child *other = &from->children[i];
+        if (other != c && !other->drained && peer_has(from, other))
+            return true;
+    }
+    return false;
+}
+
+void observe_sealed(struct end *from, uint32_t spi_out, size_t inner_len)
+{
+    struct world *w = from->world;
+    const struct session_config *config =
+        from->kind == END_CLIENT ? &w->plan.client : &w->plan.gateway;
+    const struct session_lifetimes *l = &config->lifetimes;
+    struct end_child *c = NULL;
+    char name[24];
+    for (size_t i = 0; i < from->child_count; i++) {
+        if (from->children[i].spi_out == spi_out && !from->children[i].drained)
+            c = &from->children[i];
+    }
+    if (c == NULL)
+        return; /* unknown-sa, once it is on its way */
+    end_name(from, name);
+    if (too_early(from, c))
+        violate(w, "early-keys", "%s sends by SPI %08" PRIx32 ", which the peer does not have yet",
+                name, spi_out);
+    mono_ms age = end_clock(from) - c->since;
+    if (l->child_ms != 0 && age > (mono_ms)l->child_ms)
+        violate(w, "spent-keys", "%s sends by a Child SA of %" PRId64 " ms, %" PRIu32 " at most",
+                name, age, l->child_ms);
+    else if (l->child_packets != 0 && c->packets >= l->child_packets)
+        violate(w, "spent-keys", "%s sends by a Child SA after its %" PRIu64 " packets", name,
+                c->packets);
+    else if (l->child_bytes != 0 && c->bytes >= l->child_bytes)
+        violate(w, "spent-keys", "%s sends by a Child SA after its %" PRIu64 " octets", name,
+                c->bytes);
+    c->packets++;
+    c->bytes += inner_len;
+}
+
+/* RFC 4303 3.4.3: to the left of the window nothing can be told, so nothing comes in. */
+void observe_opened(struct end *to, struct span packet)
+{
+    struct world *w = to->world;
+    char name[24];
+    struct wire_reader r;
+    wire_reader_init(&r, packet);
+    uint32_t spi = wire_read_u32(&r), sequence = wire_read_u32(&r);
+    uint64_t key = mix(to->serial, spi), highest = map_get(&w->observer.highest, key);
+    if (sequence + (uint64_t)ESP_REPLAY_WINDOW <= highest)
+        violate(w, "stale-sequence", "%s took ESP sequence number %" PRIu32 " after %" PRIu64,
+                end_name(to, name), sequence, highest);
+    if (sequence > highest)
+        map_set(&w->observer.highest, key, sequence);
 }
 
 void observe_sent(struct end *from, struct span payload, bool marker)

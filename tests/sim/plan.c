@@ -6,8 +6,9 @@
 #include "tests/sim/sim.h"
 
 static const char *const fault_names[] = {
-    "loss",      "duplication", "reordering", "corruption", "partition", "small-mtu",  "forgery",
-    "rebinding", "crash",       "pause",      "commands",   "memory",    "wall-clock", "impostor",
+    "loss",      "duplication", "reordering", "corruption", "partition",
+    "small-mtu", "forgery",     "rebinding",  "crash",      "pause",
+    "commands",  "memory",      "wall-clock", "impostor",   "burst",
 };
 
 static void draw_faults(struct plan *p, struct rng *r)
@@ -24,7 +25,7 @@ static void draw_faults(struct plan *p, struct rng *r)
         return;
     }
     for (unsigned f = 1; f < FAULTS_END; f <<= 1) {
-        if (rng_chance(r, f == FAULT_MEMORY ? 150 : 350))
+        if (rng_chance(r, f == FAULT_MEMORY || f == FAULT_BURST ? 150 : 350))
             p->faults |= f;
     }
 }

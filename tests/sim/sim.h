@@ -45,7 +45,8 @@ enum fault_kind {
     FAULT_MEMORY = 1 << 11,   /* the n-th allocation fails */
     FAULT_WALL_CLOCK = 1 << 12,
     FAULT_IMPOSTOR = 1 << 13, /* a gateway, and a client, that do not know the key */
-    FAULTS_END = 1 << 14
+    FAULT_BURST = 1 << 14,    /* many packets of one end vanish at once, then old ones come again */
+    FAULTS_END = 1 << 15
 };
 
 enum plan_cookies { COOKIES_OFF, COOKIES_AUTO, COOKIES_ALWAYS };
@@ -77,7 +78,9 @@ struct violation {
 struct end_child {
     uint32_t spi_in, spi_out;
     uint64_t key_in, key_out; /* prints of the keys */
-    bool drained;
+    bool drained, succeeds;   /* succeeds: came in another one's place */
+    mono_ms since;
+    uint64_t packets, bytes; /* sealed by it */
 };
 
 enum end_kind { END_CLIENT, END_GATEWAY, END_INTRUDER, END_IMPOSTOR };
@@ -213,12 +216,16 @@ struct observer {
     struct map received;  /* requests handed in */
     struct map sequences; /* last ESP sequence number of an SA */
     struct map delivered; /* datagrams by content: who had it when established */
+    struct map held;      /* inbound SPI and key of every Child SA that ever stood */
+    struct map highest;   /* ESP sequence number that came in by an SA */
 };
 
 struct world {
     uint64_t seed;
     struct plan plan;
     mono_ms now;
+    mono_ms faulty_until; /* later than planned where clients slept */
+    mono_ms asleep_until; /* all clients do, and nobody does anything */
     bool healed;
     struct rng random;
     int64_t wall_seconds;
@@ -284,6 +291,8 @@ size_t end_children(const struct end *e); /* that are not drained */
 void end_esp_in(struct end *e, const struct path *path, struct span bytes);
 /* lax: as a peer that breaks the rules, without a look at the selectors. */
 void end_esp_out(struct end *e, struct span inner, bool outside, bool lax);
+/* Sealed, and lost at once. False where it could not be. */
+bool end_esp_waste(struct end *e, struct span inner);
 const char *end_name(const struct end *e, char out[24]);
 
 /* --- client.c --- */
@@ -324,6 +333,8 @@ struct datagram *datagram_new(bool to_gateway, size_t client, const struct endpo
 /* --- hostile.c --- */
 void hostile_act(struct world *w);
 void hostile_impostor(struct world *w);
+/* What was heard is played again when as many packets have passed as the window is wide. */
+void hostile_burst(struct world *w);
 void hostile_free(struct world *w);
 /* True where it was for the hostile party's ends. */
 bool hostile_datagram(struct world *w, const struct datagram *d);
@@ -335,6 +346,8 @@ enum { CANARY_LEN = 16, INNER_MIN = 28 + CANARY_LEN + 16, INNER_MAX_LEN = 1400 }
 extern const uint8_t traffic_canary[CANARY_LEN];
 void traffic_from_client(struct world *w, size_t i);
 void traffic_from_gateway(struct world *w, size_t i);
+/* So many of them from that side vanish. */
+void traffic_burst(struct world *w, size_t i, bool from_gateway, size_t count);
 /* An inner packet came out of an end's tunnel. */
 void traffic_arrived(struct end *e, struct span inner);
 
@@ -343,6 +356,10 @@ void observe_sent(struct end *from, struct span payload, bool marker);
 /* True where it had that very message before, established. genuine: else a hostile end's. */
 bool observe_delivered(struct end *to, const struct ike_header *h, struct span message,
                        bool genuine);
+/* A Child SA stands; a packet was sealed with the one of that outbound SPI; a packet came in. */
+void observe_child(struct end *e, const struct end_child *c);
+void observe_sealed(struct end *from, uint32_t spi_out, size_t inner_len);
+void observe_opened(struct end *to, struct span packet);
 void observer_free(struct observer *o);
 uint64_t map_get(const struct map *m, uint64_t key);
 void map_set(struct map *m, uint64_t key, uint64_t value);

@@ -79,9 +79,9 @@ void traffic_from_client(struct world *w, size_t i)
     client_settled(w, i);
 }
 
-void traffic_from_gateway(struct world *w, size_t i)
+/* Who has the client's address now, as the gateway sees it; NULL: nobody, or it is not there. */
+static struct end *gateway_sender(struct world *w, size_t i)
 {
-    /* to whoever has the address now: the client's, as the gateway sees it */
     struct end *e = NULL;
     for (size_t j = 0; j < w->gateway.count; j++) {
         struct end *other = w->gateway.ends[j];
@@ -89,6 +89,14 @@ void traffic_from_gateway(struct world *w, size_t i)
             e = other;
     }
     if (e == NULL || w->gateway.paused || e->child_count == 0 || gateway_end_for(w, &e->inner) != e)
+        return NULL;
+    return e;
+}
+
+void traffic_from_gateway(struct world *w, size_t i)
+{
+    struct end *e = gateway_sender(w, i);
+    if (e == NULL)
         return;
     const struct ip from = server(), stranger = ip_v4(172, 16, 0, 1);
     if (rng_chance(&w->random, 30)) {
@@ -100,6 +108,22 @@ void traffic_from_gateway(struct world *w, size_t i)
     uint64_t id = enter(w, true, i, len);
     build(id, &from, &e->inner, packet, len);
     end_esp_out(e, span_make(packet, len), false, false);
+}
+
+void traffic_burst(struct world *w, size_t i, bool from_gateway, size_t count)
+{
+    struct client *c = &w->clients[i];
+    struct end *e = from_gateway ? gateway_sender(w, i) : (c->paused ? NULL : c->end);
+    const struct ip peer = server();
+    uint8_t packet[INNER_MIN];
+    if (e == NULL)
+        return;
+    build(UINT64_MAX, from_gateway ? &peer : &e->inner, from_gateway ? &e->inner : &peer, packet,
+          sizeof(packet));
+    for (size_t n = 0; n < count && end_esp_waste(e, SPAN_OF(packet)); n++) {
+    }
+    transcript_note(w, "network", "loses up to %zu packets to the %s", count,
+                    from_gateway ? "client" : "gateway");
 }
 
 void traffic_arrived(struct end *e, struct span inner)

@@ -8,7 +8,8 @@ enum {
     SETTLE_MS = 6000, /* for what the last replacement left to be deleted */
     STOP_MS = HALF_OPEN_MS + 5000,
     HEALED_TRAFFIC_MS = 250,
-    TEN_YEARS_S = 10 * 365 * 86400
+    TEN_YEARS_S = 10 * 365 * 86400,
+    WEEK_MS = 7 * 86400 * 1000
 };
 
 bool has_fault(const struct world *w, enum fault_kind f)
@@ -91,6 +92,7 @@ static mono_ms pause_until_next(struct world *w, enum fault_kind f)
         break;
     case FAULT_CRASH:
     case FAULT_PAUSE:
+    case FAULT_BURST:
         mean = 15000;
         break;
     default:
@@ -111,11 +113,30 @@ static void crash(struct world *w)
     world_at(w, away, DUE_GATEWAY_RESUME, 0, NULL);
 }
 
+/* All clients are shut for a minute to a week, and their users away: what was due to be done is
+ * done afterwards, and the run takes so much longer. Only the gateway goes on. */
+static void sleep_long(struct world *w)
+{
+    mono_ms away = 60000;
+    while (away < WEEK_MS && rng_chance(&w->random, 700))
+        away *= 3;
+    away = rng_between(&w->random, away / 3, mono_earlier(away, WEEK_MS));
+    transcript_note(w, "client", "all are asleep for %" PRId64 " ms", away);
+    w->asleep_until = w->now + away;
+    w->faulty_until += away;
+    for (unsigned i = 0; i < w->plan.clients; i++) {
+        w->clients[i].paused = true;
+        world_at(w, away, DUE_CLIENT_RESUME, i, NULL);
+    }
+}
+
 static void pause_end(struct world *w)
 {
+    if (rng_chance(&w->random, 50)) {
+        sleep_long(w);
+        return;
+    }
     mono_ms away = rng_between(&w->random, 500, 20000);
-    if (rng_chance(&w->random, 50))
-        away = rng_between(&w->random, 60000, 3600000);
     bool gateway = rng_chance(&w->random, 400);
     unsigned i = (unsigned)rng_below(&w->random, w->plan.clients);
     transcript_note(w, gateway ? "gateway" : "client", "stands still for %" PRId64 " ms", away);
@@ -178,6 +199,9 @@ static void strike(struct world *w, enum fault_kind f)
     case FAULT_IMPOSTOR:
         hostile_impostor(w);
         break;
+    case FAULT_BURST:
+        hostile_burst(w);
+        break;
     default: /* those of the network are asked for with every datagram */
         return;
     }
@@ -201,6 +225,13 @@ static void resume_gateway(struct world *w)
     w->gateway.paused = false;
     if (!w->gateway.alive)
         gateway_open(w);
+    gateway_timeouts(w); /* before any packet */
+}
+
+static bool client_due(const struct world *w, size_t i)
+{
+    const struct client *c = &w->clients[i];
+    return c->end != NULL && !c->paused && end_deadline(c->end) <= w->now;
 }
 
 static void resume_client(struct world *w, size_t i)
@@ -209,10 +240,26 @@ static void resume_client(struct world *w, size_t i)
         transcript_note(w, "client", "client%zu goes on", i + 1);
     w->clients[i].paused = false;
     client_start(w, i);
+    if (client_due(w, i)) { /* before any packet */
+        end_timeout(w->clients[i].end);
+        client_settled(w, i);
+    }
+}
+
+static bool sleeps_over(struct world *w, const struct due *d)
+{
+    bool over =
+        w->now < w->asleep_until && (d->kind == DUE_FROM_CLIENT || d->kind == DUE_FROM_GATEWAY ||
+                                     d->kind == DUE_FAULT || d->kind == DUE_CLIENT_RESUME);
+    if (over)
+        world_at(w, w->asleep_until - w->now, d->kind, d->arg, NULL);
+    return over;
 }
 
 static void happen(struct world *w, const struct due *d)
 {
+    if (sleeps_over(w, d))
+        return;
     switch (d->kind) {
     case DUE_DATAGRAM:
         network_arrive(w, d->datagram);
@@ -239,12 +286,6 @@ static void happen(struct world *w, const struct due *d)
         resume_gateway(w);
         break;
     }
-}
-
-static bool client_due(const struct world *w, size_t i)
-{
-    const struct client *c = &w->clients[i];
-    return c->end != NULL && !c->paused && end_deadline(c->end) <= w->now;
 }
 
 static mono_ms next_deadline(const struct world *w)
@@ -315,6 +356,7 @@ static void begin(struct world *w, uint64_t seed, FILE *transcript)
     w->wall_seconds = 1800000000;
     ASSERT(secret_set(&w->psk, span_text("a key of the simulator's")) == ERR_OK);
     plan_draw(&w->plan, seed, &w->psk);
+    w->faulty_until = w->plan.faulty_ms;
     w->plan.client.wall_time = w->plan.gateway.wall_time = wall_time;
     w->plan.client.wall_time_ctx = w->plan.gateway.wall_time_ctx = w;
     memory_begin(w);
@@ -393,7 +435,7 @@ void world_run(uint64_t seed, FILE *transcript, struct result *ret)
     if (transcript != NULL)
         fprintf(transcript, "seed %" PRIu64 ": %s\n", seed,
                 plan_text(&w->plan, text, sizeof(text)));
-    while (step(w, w->plan.faulty_ms)) {
+    while (step(w, w->faulty_until)) {
     }
     if (!w->violation.set) {
         mono_ms recovery = plan_recovery_ms(&w->plan);

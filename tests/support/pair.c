@@ -156,6 +156,8 @@ static void to_gateway(struct pair *p, const struct path *path, struct span payl
     struct path at = turned(path);
     struct span message;
     struct ike_header h;
+    if (p->nat_port != 0)
+        at.remote.port = p->nat_port;
     enum datagram_kind kind = datagram_classify(at.local.port != IKE_PORT, payload, &message);
     if (kind != DATAGRAM_IKE || ike_header_parse(message, &h) != ERR_OK)
         return;
@@ -185,6 +187,11 @@ static void to_client(struct pair *p, const struct path *path, struct span paylo
 {
     struct path at = turned(path);
     struct span message;
+    if (p->nat_port != 0) {
+        if (at.local.port != p->nat_port)
+            return;
+        at.local.port = p->client_path.local.port;
+    }
     if (datagram_classify(at.remote.port != IKE_PORT, payload, &message) == DATAGRAM_IKE)
         session_input(p->client, p->now, &at, message);
 }
@@ -205,6 +212,7 @@ static bool carry(struct pair *p, struct session *from)
     uint8_t *copy = support_exact_copy(d.bytes);
     struct path path = d.path;
     size_t len = d.bytes.len;
+    p->wire_path = from_client ? path : turned(&path);
     if (p->wire == NULL || p->wire(p, from_client, copy, len)) {
         if (from_client)
             to_gateway(p, &path, span_make(copy, len));

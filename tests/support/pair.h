@@ -30,6 +30,10 @@ struct pair {
     mono_ms now;
     pair_wire *wire; /* NULL: deliver all */
     void *wire_ctx;
+    struct path wire_path; /* the path of the datagram on the wire, as the client sees it */
+    /* A translator in front of the client: the gateway sees it there, and nothing that goes to
+     * another port comes back. 0: none. */
+    uint16_t nat_port;
     unsigned datagrams; /* so far, both ways */
     struct path client_path;
     bool cookies;

@@ -76,7 +76,7 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="session")
 def build():
     directory = pathlib.Path(os.environ["TERN_BUILD"])
-    for name in ("tern", "tern-gateway"):
+    for name in ("tern", "tern-gateway", "tern-link"):
         if not (directory / name).exists():
             pytest.exit(f"{directory}/{name} is not built", returncode=2)
     return directory

@@ -163,21 +163,24 @@ class Machine:
     def state(self):
         return system_state(lambda *argv: self.run(*argv).stdout)
 
-    def interfaces(self):
-        return re.findall(r"^\d+: ([^:@]+)", self.run("ip", "-o", "link").stdout, re.M)
+    def interfaces(self, *which):
+        return re.findall(r"^\d+: ([^:@]+)", self.run("ip", "-o", "link", "show", *which).stdout,
+                          re.M)
 
     def ping(self, address, count=1, timeout=10, source=None, size=56):
-        """Flood-like, `count` answered echoes; returns how many came back."""
+        """Flood-like, until `count` echoes are answered or the time is over; returns how many were.
+        (ping asks again while answers are late, so on a busy machine more than that may come.)"""
         extra = ["-I", source] if source else []
         result = self.run("ping", "-n", "-q", "-f" if count > 1 else "-W2", "-c", count, "-w",
                           timeout, "-s", size, *extra, address, check=False, timeout=timeout + 10)
         match = re.search(r"(\d+) received", result.stdout)
-        return int(match.group(1)) if match else 0
+        return min(int(match.group(1)), count) if match else 0
 
     @contextlib.contextmanager
-    def capture(self, interface, path=None):
-        """Everything on an interface, as a pcap file; yields the Capture."""
-        capture = Capture(self, interface, path or self.directory / f"{interface}.pcap")
+    def capture(self, *interfaces, path=None):
+        """Everything on an interface, as a pcap file (of several: pcapng); yields the Capture."""
+        path = path or self.directory / f"{'-'.join(interfaces)}.pcap"
+        capture = Capture(self, interfaces, path)
         try:
             yield capture
         finally:
@@ -202,15 +205,15 @@ class Machine:
 
 
 class Capture:
-    """A pcap file being written. (tcpdump wants to change its user, which a namespace with a single
+    """A capture being written. (tcpdump wants to change its user, which a namespace with a single
     user cannot do, so capture.py writes the file; everybody can read it.)"""
 
-    def __init__(self, machine, interface, path):
+    def __init__(self, machine, interfaces, path):
         self.path = pathlib.Path(path)
-        self.child = machine.spawn(sys.executable, HERE / "capture.py", interface, path,
+        self.child = machine.spawn(sys.executable, HERE / "capture.py", path, *interfaces,
                                    stdout=subprocess.PIPE)
         if self.child.stdout.readline() != "ready\n":
-            raise RuntimeError(f"no capture on {machine.name}/{interface}")
+            raise RuntimeError(f"no capture on {machine.name}: {', '.join(interfaces)}")
 
     def stop(self):
         if self.child.poll() is None:
@@ -256,12 +259,15 @@ class Lab:
         self.directory = pathlib.Path(directory)
         self.stack = contextlib.ExitStack()
         self.next_index = 10
+        self.machines = {}
         try:
             self.client = self.machine("client")
             self.router = self.machine("router")
             self.gateway = self.machine("gateway")
             self.intranet = self.machine("intranet")
+            self._cable_client()
             self._cable()
+            self._settle()
             if nat:
                 self.masquerade()
         except BaseException:
@@ -280,7 +286,7 @@ class Lab:
             self.owned.cleanup()
 
     def machine(self, name):
-        machine = Machine(self, name)
+        machine = self.machines[name] = Machine(self, name)
         self.stack.callback(machine.close)
         # IPv6 addresses are usable at once, and nothing configures itself.
         for scope in ("all", "default"):
@@ -300,24 +306,31 @@ class Lab:
                      (" nodad" if ":" in pair[index] else "") for pair in addresses]
             machine.ip(*lines, f"link set {name} up")
 
-    def _cable(self):
-        def pairs(a, b):
-            return [(f"{x}/{24 if '.' in x else 64}", f"{y}/{24 if '.' in y else 64}")
-                    for x, y in zip(a, b)]
+    @staticmethod
+    def pairs(a, b):
+        """Two machines' (IPv4, IPv6) as addresses for link()."""
+        return [(f"{x}/{24 if '.' in x else 64}", f"{y}/{24 if '.' in y else 64}")
+                for x, y in zip(a, b)]
 
+    def _cable_client(self):
+        self.link(self.client, "up0", self.router, "down0", *self.pairs(self.CLIENT, self.ROUTER))
+        self.client.ip(*(f"route add default via {a}" for a in self.ROUTER))
+
+    def _cable(self):
         self.router.forward()
         self.gateway.forward()
-        self.link(self.client, "up0", self.router, "down0", *pairs(self.CLIENT, self.ROUTER))
-        self.link(self.router, "wan0", self.gateway, "wan0", *pairs(self.UPLINK, self.GATEWAY))
-        self.link(self.gateway, "lan0", self.intranet, "lan0", *pairs(self.LAN, self.INTRANET))
-        self.client.ip(*(f"route add default via {a}" for a in self.ROUTER))
+        self.link(self.router, "wan0", self.gateway, "wan0",
+                  *self.pairs(self.UPLINK, self.GATEWAY))
+        self.link(self.gateway, "lan0", self.intranet, "lan0", *self.pairs(self.LAN, self.INTRANET))
         self.gateway.ip(*(f"route add default via {a}" for a in self.UPLINK),
                         *(f"route add {e} via {i}" for e, i in zip(self.ELSEWHERE, self.INTRANET)))
         self.intranet.ip(*(f"route add default via {a}" for a in self.LAN),
                          *(f"addr add {a}/{32 if '.' in a else 128} dev lo" for a in self.ELSEWHERE))
-        # All is settled before a test takes a picture of the system.
-        for machine, cables in ((self.client, 1), (self.router, 2), (self.gateway, 2),
-                                (self.intranet, 1)):
+
+    def _settle(self):
+        """All is settled before a test takes a picture of the system."""
+        for machine in self.machines.values():
+            cables = len(machine.interfaces("up")) - 1
             wait_until(lambda: machine.run("ip", "-6", "addr", "show", "scope", "link", "up",
                                            "-tentative").stdout.count("inet6") == cables, 5,
                        f"addresses of {machine.name}")

@@ -21,12 +21,9 @@ PLUGINS = ("random nonce x509 revocation constraints pubkey pkcs1 pkcs8 pem open
 SETTINGS = """
 charon {{
     load = {plugins}
-    install_virtual_ip_on = lo
     port = 500
     port_nat_t = 4500
-    retransmit_timeout = 1
-    retransmit_tries = 3
-    delete_rekeyed_delay = 1
+    {timing}
     {settings}
     plugins {{
         vici {{ socket = unix://{socket} }}
@@ -47,6 +44,16 @@ charon {{
 }}
 swanctl {{ load = pem pkcs1 pkcs8 x509 pubkey openssl random }}
 """
+
+# A gateway that tests need not wait for.
+QUICK = """
+    install_virtual_ip_on = lo
+    retransmit_timeout = 1
+    retransmit_tries = 3
+    delete_rekeyed_delay = 1
+"""
+# strongSwan's own defaults, for what is compared with it.
+PATIENT = ""
 
 # A road-warrior connection; everything can be overridden by keyword.
 CONNECTION = """
@@ -75,6 +82,30 @@ pools {{
 secrets {{ {secrets} }}
 """
 
+# The other end of it.
+INITIATOR = """
+connections {{ {name} {{
+    version = 2
+    remote_addrs = {remote_addresses}
+    vips = {vips}
+    mobike = yes
+    dpd_delay = {dpd_delay}
+    {proposals}
+    {connection}
+    local {{ id = {id}
+        auth = psk }}
+    remote {{ id = vpn.example.com
+        auth = psk }}
+    children {{ net {{
+        {esp}
+        remote_ts = {remote_ts}
+        mode = tunnel
+        {child}
+    }} }}
+}} }}
+secrets {{ ike-shared {{ secret = "{psk}" }} }}
+"""
+
 PSK = "correct horse battery staple"
 # For tests that count messages: what tern offers first, so that its first guess is right. Left to its
 # own defaults, strongSwan 6 wants another group, and says so with INVALID_KE_PAYLOAD.
@@ -96,6 +127,17 @@ def connection(name="office", proposals=None, esp=None, pools="pool4, pool6", id
         secrets=secrets)
 
 
+def initiator(remote_addresses, name="office", identity="alice@example.com", vips="0.0.0.0, ::",
+              remote_ts="10.9.0.0/24, fd09::/64", proposals=None, esp=None, dpd_delay="30s",
+              child="", extra="", psk=PSK):
+    """The text of a swanctl.conf for strongSwan as the client of connection()'s gateway."""
+    return INITIATOR.format(
+        name=name, remote_addresses=", ".join(remote_addresses), id=identity, vips=vips,
+        remote_ts=remote_ts, proposals=f"proposals = {proposals}" if proposals else "",
+        esp=f"esp_proposals = {esp}" if esp else "", dpd_delay=dpd_delay, child=child,
+        connection=extra, psk=psk)
+
+
 def by_certificate(credential, authority, auth="pubkey"):
     """Keywords for connection(): the gateway shows this credential and signs by `auth`, clients
     show one of authority."""
@@ -107,12 +149,13 @@ def by_certificate(credential, authority, auth="pubkey"):
 
 
 class StrongSwan:
-    def __init__(self, machine, settings=""):
+    def __init__(self, machine, settings="", timing=QUICK):
         self.machine = machine
         self.directory = machine.directory / "strongswan"
         self.log = self.directory / "charon.log"
         self.socket = self.directory / "vici"
         self.settings = settings
+        self.timing = timing
         self.child = None
 
     def __enter__(self):
@@ -124,6 +167,7 @@ class StrongSwan:
             (self.directory / "swanctl" / name).mkdir(parents=True)
         self.conf = self.directory / "strongswan.conf"
         self.conf.write_text(SETTINGS.format(plugins=PLUGINS, settings=self.settings,
+                                             timing=self.timing,
                                              socket=self.socket, log=self.log))
         self.env = {"STRONGSWAN_CONF": str(self.conf), "SWANCTL_DIR":
                     str(self.directory / "swanctl")}

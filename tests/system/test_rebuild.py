@@ -74,6 +74,27 @@ def test_reconnect_loses_nothing(lab, tern, strongswan, intranet, full):
     assert lab.client.state() == system
 
 
+def test_packets_wait_for_the_answer_that_brings_their_keys(lab, tern, strongswan):
+    """strongSwan sends by the new Child SA before its answer to IKE_AUTH is on its way, and goes on
+    while that is lost: what comes until the second one is none the less delivered."""
+    strongswan.load(connection())
+    tern.up(profile := tern.profile(roaming={"Retransmit": "200ms, 8s, 8"}))
+    before = tern.status()
+    with Pings(lab.client, lab.INTRANET[0], interval=0.004) as pings:
+        wait_until(lambda: pings.seen() > 5, 10, "echoes")
+        lab.router.nft("""
+            table inet late { chain out { type filter hook forward priority 0
+                udp sport 4500 @th,64,32 0 quota until 600 bytes drop
+            }
+            }""")
+        tern.run("reconnect", profile)
+        fresh(tern, before)
+        seen = pings.seen()
+        wait_until(lambda: pings.seen() > seen + 5, 10, "echoes to go on")
+        assert pings.lost() == []
+    assert "received retransmit of request with ID 1" in strongswan.log_text()
+
+
 @pytest.mark.slow
 def test_the_gateway_wants_proof_again(lab, tern, strongswan, intranet, full):
     """reauth_time at the gateway, announced by AUTH_LIFETIME (RFC 4478)."""
@@ -106,6 +127,61 @@ def test_tern_gateway_wants_proof_again(lab, tern, tern_gateway, intranet):
         inside.wait_more()
         assert inside.pings.lost() == []
     assert last["addresses"] == before["addresses"]
+
+
+# --- the gateway ends it ---
+
+# Echoes that a gateway may lose when it ends an IKE SA: those that it has already passed on find no
+# way back. Ours wait in the TUN until the next one stands, two round trips later.
+LOST_MAX = 2
+
+
+@pytest.mark.slow
+def test_an_ike_sa_that_is_deleted_under_traffic(lab, tern, strongswan, intranet, record_property):
+    """No AUTH_LIFETIME, no warning: five times the gateway deletes what carries traffic."""
+    strongswan.load(connection())
+    tern.up(tern.profile())
+    before, system = tern.status(), lab.client.state()
+    with lab.client.capture("up0") as capture, Inside(lab) as inside:
+        for round in range(1, 6):
+            last = tern.status()
+            strongswan.terminate()
+            assert fresh(tern, last)["reconnects"] == round
+            wait_agreed(tern, strongswan)
+            inside.wait_more()
+        lost, gap = inside.pings.lost(), inside.pings.gap()
+    record_property("lost", lost)
+    record_property("gap", gap)
+    assert len(lost) <= 5 * LOST_MAX, lost
+    after = tern.status()
+    assert after["addresses"] == before["addresses"] and lab.client.state() == system
+    assert_nothing_in_the_clear(lab, capture, before)
+
+
+@pytest.mark.slow
+def test_an_ike_sa_that_is_deleted_for_want_of_proof(lab, tern, strongswan, intranet):
+    """The gateway wants proof again and our way to it (port 500) is shut, so it ends the IKE SA at
+    the end of its patience; the connection is held, and built anew when the way is open."""
+    strongswan.load(connection(extra="reauth_time = 6s\nover_time = 2s"))
+    tern.up(tern.profile())
+    before, system = tern.status(), lab.client.state()
+    with lab.client.capture("up0") as capture, Inside(lab) as inside:
+        lab.router.nft("""
+            table inet shut { chain out { type filter hook forward priority 0
+                udp dport 500 drop
+            }
+            }""")
+        held = wait_until(lambda: (s := tern.status())["state"] == "searching" and s, 30,
+                          "searching")
+        assert "deleted the IKE SA" in held["last_error"]
+        assert held["addresses"] == before["addresses"] and lab.client.state() == system
+        assert inside.talk.child.poll() is None
+        lab.router.nft("delete table inet shut")
+        tern.wait_up()
+        inside.wait_more(timeout=60)
+        wait_agreed(tern, strongswan)
+    assert tern.status()["addresses"] == before["addresses"] and lab.client.state() == system
+    assert_nothing_in_the_clear(lab, capture, before)
 
 
 # --- the gateway dies ---

@@ -39,6 +39,20 @@ static void write_parcel(struct parcel *p, const char *source, const char *desti
     b[23] = (uint8_t)destination_port;
 }
 
+/* The same of IPv6, from fd00::LAST to fd00:9::. */
+static void write_parcel_v6(struct parcel *p, uint8_t last)
+{
+    write_parcel(p, "10.1.0.7", "10.9.0.1", PROTOCOL_UDP, 1, 2);
+    uint8_t *b = packet_bytes(&p->packet);
+    memset(b, 0, 60);
+    b[0] = 0x60;
+    b[5] = 20;
+    b[6] = PROTOCOL_UDP;
+    b[8] = b[24] = 0xfd;
+    b[23] = last;
+    b[27] = 9;
+}
+
 static struct esp_parameters sa_of(uint32_t spi, uint8_t key)
 {
     struct esp_parameters p = {.spi = spi, .suite = {ENCR_AES_GCM_16, 128, INTEG_NONE}};
@@ -289,15 +303,7 @@ START_TEST(ipv6_and_ipv4_share_a_child)
     struct tunnel *here = tunnel_with(&ours), *there = tunnel_with(&theirs);
     struct parcel p;
     for (uint8_t last = 7; last <= 8; last++) {
-        write_parcel(&p, "10.1.0.7", "10.9.0.1", PROTOCOL_UDP, 1, 2);
-        uint8_t *b = packet_bytes(&p.packet);
-        memset(b, 0, 60);
-        b[0] = 0x60;
-        b[5] = 20;
-        b[6] = PROTOCOL_UDP;
-        b[8] = b[24] = 0xfd;
-        b[23] = last;
-        b[27] = 9;
+        write_parcel_v6(&p, last);
         ck_err(seal_one(here, &p).err, last == 7 ? ERR_OK : ERR_SELECTOR);
         if (last == 7)
             ck_err(open_one(there, &p).err, ERR_OK);
@@ -407,6 +413,74 @@ START_TEST(children_come_and_go)
 }
 END_TEST
 
+/* RFC 6040 4.1: what leaves carries the mark inside, and nothing of the DSCP. */
+START_TEST(marks_inside_go_outside)
+{
+    struct tunnel_child_parameters ours = child_of(0x1001, "10.1.0.0/24", "10.9.0.0/16");
+    allow(&ours.local, "fd00::/64", 0, 0, 65535);
+    allow(&ours.remote, "fd00:9::/64", 0, 0, 65535);
+    struct tunnel *t = tunnel_with(&ours);
+    for (uint8_t mark = ECN_NOT_ECT; mark <= ECN_CE; mark++) {
+        struct parcel v4, v6;
+        write_parcel(&v4, "10.1.0.7", "10.9.0.1", PROTOCOL_UDP, 1, 2);
+        packet_bytes(&v4.packet)[1] = 0xb8 | mark;
+        write_parcel_v6(&v6, 7);
+        packet_bytes(&v6.packet)[0] = 0x6b;
+        packet_bytes(&v6.packet)[1] = (uint8_t)(0x80 | mark << 4);
+        /* whatever the buffer held before */
+        v4.packet.ecn = v6.packet.ecn = ecn_of((uint8_t)~mark);
+        ck_result(seal_one(t, &v4), ERR_OK, 0x1001);
+        ck_result(seal_one(t, &v6), ERR_OK, 0x1001);
+        ck_assert_int_eq(v4.packet.ecn, mark);
+        ck_assert_int_eq(v6.packet.ecn, mark);
+    }
+    tunnel_free(t);
+}
+END_TEST
+
+/* RFC 6040 4.2. test_packet_ecn.c has the whole table; here it is reached, and counted, after all
+ * else that is held against a packet. */
+START_TEST(congestion_outside_comes_inside)
+{
+    static const struct {
+        uint8_t inner, outer;
+        enum err expected;
+        uint8_t then;
+    } cases[] = {
+        {ECN_ECT_0, ECN_ECT_0, ERR_OK, ECN_ECT_0}, {ECN_ECT_0, ECN_CE, ERR_OK, ECN_CE},
+        {ECN_ECT_1, ECN_CE, ERR_OK, ECN_CE},       {ECN_ECT_0, ECN_ECT_1, ERR_OK, ECN_ECT_1},
+        {ECN_CE, ECN_NOT_ECT, ERR_OK, ECN_CE},     {ECN_NOT_ECT, ECN_CE, ERR_REFUSED, ECN_NOT_ECT},
+    };
+    enum { COUNT = sizeof(cases) / sizeof(cases[0]) };
+    struct tunnel_child_parameters ours = child_of(0x1001, "10.1.0.0/24", "10.9.0.0/16");
+    struct tunnel_child_parameters theirs = child_of(0x1001, "0.0.0.0/0", "0.0.0.0/0");
+    struct tunnel *here = tunnel_with(&ours), *there = tunnel_with(&theirs);
+    struct parcel p;
+    for (size_t i = 0; i < COUNT; i++) {
+        write_parcel(&p, "10.9.0.1", "10.1.0.7", PROTOCOL_UDP, 1, 2);
+        packet_bytes(&p.packet)[1] = 0xb8 | cases[i].inner;
+        ck_result(seal_one(there, &p), ERR_OK, 0x1001);
+        p.packet.ecn = cases[i].outer;
+        ck_result(open_one(here, &p), cases[i].expected, 0x1001);
+        ck_assert_uint_eq(packet_bytes(&p.packet)[1], 0xb8 | cases[i].then);
+    }
+    write_parcel(&p, "10.8.0.1", "10.1.0.7", PROTOCOL_UDP, 1, 2);
+    ck_result(seal_one(there, &p), ERR_OK, 0x1001);
+    p.packet.ecn = ECN_CE;
+    ck_result(open_one(here, &p), ERR_SELECTOR, 0x1001); /* not for the mark's sake */
+    const struct tunnel_counters *counters = tunnel_counters(here);
+    ck_assert_uint_eq(counters->in.congested, 1);
+    ck_assert_uint_eq(counters->in.bad, 1);
+    ck_assert_uint_eq(counters->in.packets, COUNT - 1);
+    ck_assert_uint_eq(counters->authentic, COUNT + 1);
+    struct tunnel_child_status status;
+    ck_ok(tunnel_child_status(here, 0x1001, &status));
+    ck_assert_uint_eq(status.in.congested, 1);
+    tunnel_free(here);
+    tunnel_free(there);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("esp tunnel");
@@ -418,6 +492,8 @@ static Suite *suite(void)
     tcase_add_test(c, inbound_selectors_hold_after_decryption);
     tcase_add_test(c, protocol_and_ports_both_ways);
     tcase_add_test(c, ipv6_and_ipv4_share_a_child);
+    tcase_add_test(c, marks_inside_go_outside);
+    tcase_add_test(c, congestion_outside_comes_inside);
     tcase_add_test(c, unknown_spis_and_runts);
     tcase_add_test(c, dummies_are_a_sign_of_life);
     tcase_add_test(c, children_come_and_go);

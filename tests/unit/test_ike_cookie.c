@@ -32,6 +32,7 @@ static void setup(void)
 struct request {
     struct ike_header header;
     struct span nonce, cookie; /* len 0: no such payload */
+    uint8_t critical;          /* an unknown payload with that bit; 0: none */
     uint8_t bytes[1024];
     struct span message;
 };
@@ -46,6 +47,11 @@ static void build(struct request *q)
     ke_payload_write(&m, KE_X25519, span_text("any"));
     if (q->nonce.len > 0)
         payload_write(&m, PAYLOAD_NONCE, q->nonce);
+    if (q->critical != 0) {
+        size_t at = payload_begin(&m, q->critical);
+        wire_patch_u8(&m.w, at + 1, 0x80);
+        payload_end(&m, at);
+    }
     ck_ok(message_finish(&m, &q->message));
 }
 
@@ -266,6 +272,22 @@ START_TEST(only_a_request_is_answered)
 }
 END_TEST
 
+/* A stranger is told to fetch a cookie, whatever is wrong with its request; with it, somebody will
+ * read the request, and say that he does not know a payload that he should (RFC 7296 2.5). */
+START_TEST(what_is_critical_is_for_the_session_to_refuse)
+{
+    struct request q = request();
+    uint8_t cookie[COOKIE_LEN];
+    q.critical = 200;
+    build(&q);
+    ck_assert(!cookie_jar_check(&jar, &sender, q.message));
+    challenge(&q, &sender, cookie);
+    ck_assert(cookie_jar_check(&jar, &sender, q.message));
+    ck_assert(!cookie_jar_check(&jar, &(struct endpoint){sender.ip, (uint16_t)(sender.port + 1)},
+                                q.message));
+}
+END_TEST
+
 START_TEST(two_nonces_are_none)
 {
     struct message_writer m;
@@ -324,6 +346,7 @@ static Suite *suite(void)
     tcase_add_test(t, a_new_jar_has_no_previous_secret);
     tcase_add_test(t, the_version_wraps);
     tcase_add_test(t, only_a_request_is_answered);
+    tcase_add_test(t, what_is_critical_is_for_the_session_to_refuse);
     tcase_add_test(t, two_nonces_are_none);
     tcase_add_test(t, every_short_length);
     tcase_add_test(t, no_room_for_the_answer);

@@ -240,6 +240,30 @@ START_TEST(a_child_that_cannot_be_rekeyed_ends_at_its_end)
 }
 END_TEST
 
+static bool cut_from_client(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
+{
+    (void)p, (void)bytes, (void)len;
+    return !from_client;
+}
+
+/* Nor where it was replaced, and its successor waits for a peer that never heard of it. */
+START_TEST(a_replaced_child_ends_at_its_end_too)
+{
+    pair.client_config.lifetimes.child_ms = 60000;
+    come_up();
+    uint32_t old = pair.client_children.items[0].spi_in;
+    pair_run(&pair, 40000);
+    pair.wire = cut_from_client;
+    ck_ok(session_rekey(pair.gateway, pair.now, SESSION_REKEY_CHILD));
+    pair_run(&pair, 59999);
+    ck_assert_uint_eq(pair.client_children.count, 2);
+    ck_assert_uint_eq(pair.client_children.items[0].spi_in, old);
+    pair_run(&pair, 60000);
+    ck_assert_uint_eq(pair.client_children.count, 1);
+    ck_assert_uint_ne(pair.client_children.items[0].spi_in, old);
+}
+END_TEST
+
 START_TEST(bytes_lead_to_rekeying)
 {
     pair.client_config.lifetimes.child_bytes = 1000000;
@@ -418,9 +442,9 @@ START_TEST(holding_has_an_end)
     struct session_traffic t = {.last_out = 1, .last_in = MONO_NEVER};
     session_traffic(pair.client, 1, &t);
     pair.wire = cut;
-    pair_run(&pair, 90000);
+    pair_run(&pair, 60000);
     ck_assert_uint_eq(pair.client_children.count, 1);
-    pair_run(&pair, 100000);
+    pair_run(&pair, 70000);
     ck_assert_uint_eq(pair.client_children.count, 0);
     ck_assert_int_eq(pair_client_state(&pair), SESSION_SEARCHING);
     pair.wire = NULL;
@@ -648,6 +672,7 @@ int main(void)
     tcase_add_test(t, key_exchange_that_only_the_peer_wants);
     tcase_add_test(t, lifetimes_lead_to_rekeying);
     tcase_add_test(t, a_child_that_cannot_be_rekeyed_ends_at_its_end);
+    tcase_add_test(t, a_replaced_child_ends_at_its_end_too);
     tcase_add_test(t, bytes_lead_to_rekeying);
     tcase_add_loop_test(t, make_before_break, 0, 2);
     tcase_add_test(t, a_gateway_that_forgot_us_is_found_again);

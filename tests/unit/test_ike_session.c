@@ -598,9 +598,9 @@ START_TEST(liveness_is_checked_only_after_unanswered_traffic)
     pair.now = 1000;
     struct session_traffic t = {.last_out = 1000, .last_in = MONO_NEVER};
     session_traffic(pair.client, pair.now, &t);
-    ck_assert_int_eq(session_next_timeout(pair.client), 1000 + 30000);
+    ck_assert_int_eq(session_next_timeout(pair.client), 1000 + 1000);
     unsigned before = pair.datagrams;
-    pair.now = 31000;
+    pair.now = 2000;
     session_handle_timeout(pair.client, pair.now);
     pair_pump(&pair);
     ck_assert_uint_eq(pair.datagrams, before + 2);
@@ -608,6 +608,18 @@ START_TEST(liveness_is_checked_only_after_unanswered_traffic)
     session_traffic(pair.client, pair.now, &t);
     ck_assert(session_next_timeout(pair.client) == MONO_NEVER);
     ck_up();
+}
+END_TEST
+
+/* Without MOBIKE there is no other path to look for in a hurry. */
+START_TEST(liveness_has_time_without_mobike)
+{
+    pair.client_config.mobike = false;
+    pair_start(&pair);
+    pair_pump(&pair);
+    struct session_traffic t = {.last_out = 1000, .last_in = MONO_NEVER};
+    session_traffic(pair.client, 1000, &t);
+    ck_assert_int_eq(session_next_timeout(pair.client), 1000 + 30000);
 }
 END_TEST
 
@@ -744,6 +756,7 @@ int main(void)
     tcase_add_test(t, delete_without_an_answer_ends_soon);
     tcase_add_test(t, stop_while_connecting);
     tcase_add_test(t, liveness_is_checked_only_after_unanswered_traffic);
+    tcase_add_test(t, liveness_has_time_without_mobike);
     tcase_add_test(t, a_dead_gateway_is_noticed);
     tcase_add_test(t, keepalives_only_behind_a_nat);
     tcase_add_test(t, the_next_address_is_tried);

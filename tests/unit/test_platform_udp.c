@@ -118,6 +118,40 @@ START_TEST(batches)
 }
 END_TEST
 
+/* Each datagram of a batch has its own TOS octet, every mark of ECN and some DSCP; among them those
+ * that name their source as well, in control data before it. 0 is said by nobody. */
+START_TEST(the_tos_octet_of_each)
+{
+    static const uint8_t octets[] = {0, 1, 2, 3, 0, 0xb8, 0xb9, 0xba, 0xbb, 0xff, 3, 0};
+    enum { COUNT = sizeof(octets) };
+    static uint8_t out[COUNT][1], in[COUNT][8];
+    struct udp_message m[COUNT], got[COUNT];
+    size_t count = 0, received = 0;
+    setup_family(_i);
+    struct ip named = here;
+    if (family == IP_V4)
+        named = ip_v4(127, 0, 0, 2); /* with IPv6 the loopback has one address alone */
+    for (size_t i = 0; i < COUNT; i++) {
+        m[i] = to(b, out[i], 1);
+        m[i].tos = octets[i];
+        if (i % 2 == 0)
+            m[i].path.local.ip = named;
+        got[i] = (struct udp_message){.data = in[i], .cap = sizeof(in[i]), .tos = 0x5a};
+    }
+    ck_ok(udp_send(a, m, COUNT, &count));
+    while (received < COUNT) {
+        wait_readable(b);
+        ck_ok(udp_receive(b, got + received, COUNT - received, &count));
+        received += count;
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        ck_assert_uint_eq(got[i].tos, octets[i]);
+        ck_assert(ip_equal(&got[i].path.local.ip, &here));
+        ck_assert(ip_equal(&got[i].path.remote.ip, i % 2 == 0 ? &named : &here));
+    }
+}
+END_TEST
+
 /* A datagram that does not fit is none of ours: not a part of it is handed on. */
 START_TEST(too_long_for_the_buffer)
 {
@@ -143,6 +177,7 @@ START_TEST(df_but_for_what_may_be_fragmented)
     struct udp_message m[2] = {to(b, out, 16), to(b, out, sizeof(out))};
     struct udp_message got[2] = {{.data = in, .cap = sizeof(in)}, {.data = in, .cap = sizeof(in)}};
     size_t count;
+    m[1].tos = 1; /* of each fragment, and so of the whole */
     ck_err(udp_send(a, m, 2, &count), ERR_LIMIT);
     ck_assert_uint_eq(count, 1); /* the one before it is gone */
     ck_ok(udp_send_fragmentable(a, &m[1]));
@@ -150,6 +185,7 @@ START_TEST(df_but_for_what_may_be_fragmented)
         wait_readable(b);
         ck_ok(udp_receive(b, &got[i], 1, &count));
         ck_assert_uint_eq(got[i].len, m[i].len);
+        ck_assert_uint_eq(got[i].tos, m[i].tos);
     }
     ck_err(udp_send(a, &m[1], 1, &count), ERR_LIMIT); /* DF is back */
 }
@@ -190,6 +226,7 @@ int main(void)
     tcase_add_loop_test(t, what_cannot_be_opened, 0, 2);
     tcase_add_loop_test(t, opened_as_asked, 0, 2);
     tcase_add_loop_test(t, batches, 0, 2);
+    tcase_add_loop_test(t, the_tos_octet_of_each, 0, 2);
     tcase_add_loop_test(t, too_long_for_the_buffer, 0, 2);
     tcase_add_loop_test(t, df_but_for_what_may_be_fragmented, 0, 2);
     tcase_add_loop_test(t, what_errors_become, 0, 2);

@@ -349,6 +349,9 @@ static void on_event(struct client *c, mono_ms now, const struct session_event *
         break;
     case SESSION_EVENT_SEARCHING: /* an initiator's */
     case SESSION_EVENT_REDIRECT:
+    case SESSION_EVENT_HANDOVER:
+    case SESSION_EVENT_PATH_PROBE:
+    case SESSION_EVENT_ADDRESSES:
         break;
     case SESSION_EVENT_CHILD_DOWN:
         on_child_down(c, e->child_down_spi_in);

@@ -103,7 +103,8 @@ static void esp_in(struct gateway *g, struct run *run, struct udp_message *m, mo
     }
     run->client = c;
     run->paths[run->count] = &m->path;
-    run->packets[run->count++] = (struct packet){.data = m->data, .cap = m->cap, .len = m->len};
+    run->packets[run->count++] =
+        (struct packet){.data = m->data, .cap = m->cap, .len = m->len, .ecn = ecn_of(m->tos)};
 }
 
 static void datagram_in(struct gateway_socket *s, struct run *run, struct udp_message *m,
@@ -186,8 +187,8 @@ static void transmit(struct gateway *g, struct run *run, mono_ms now)
         struct packet *p = &run->packets[i];
 
         if (run->results[i].err == ERR_OK)
-            messages[count++] =
-                (struct udp_message){.path = c->path, .data = packet_bytes(p), .len = p->len};
+            messages[count++] = (struct udp_message){
+                .path = c->path, .data = packet_bytes(p), .len = p->len, .tos = (uint8_t)p->ecn};
     }
     g->drops.not_sent += run->count - count;
     run->count = 0;

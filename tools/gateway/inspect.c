@@ -18,9 +18,9 @@ static json_t *text(const char *s)
 
 static json_t *counters(const struct esp_counters *c)
 {
-    return json_pack("{s:I, s:I, s:I, s:I}", "packets", (json_int_t)c->packets, "bytes",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "packets", (json_int_t)c->packets, "bytes",
                      (json_int_t)c->bytes, "replayed", (json_int_t)c->replayed, "bad",
-                     (json_int_t)c->bad);
+                     (json_int_t)c->bad, "congested", (json_int_t)c->congested);
 }
 
 static json_t *children(const struct client *c)

@@ -1,0 +1,282 @@
+/* The network watcher's and the resolver's news, made into one list of ways. A change is passed on
+ * at once, without waiting for more: the next one will be passed on as well. */
+#include "client/reach.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/lookup.h"
+#include "common/base/log.h"
+#include "platform/routes.h"
+
+enum { INTERFACES_MAX = 8, TARGETS_MAX = LOOKUP_FOUND_MAX + SESSION_ADDRESSES_MAX };
+
+/* One way and its place in the order. */
+struct entry {
+    struct path path;
+    struct network_way way;
+    size_t liked; /* index of the first pattern in Prefer that its interface matches */
+    size_t place; /* among the kernel's own choices */
+    size_t target;
+};
+
+struct reach {
+    struct reach_options options;
+    struct lookup lookup;
+    struct network_watch *watch;
+    uv_poll_t poll;
+    bool looked; /* once at least */
+    struct ip found[LOOKUP_FOUND_MAX];
+    size_t found_count;
+    struct ip additional[SESSION_ADDRESSES_MAX];
+    size_t additional_count;
+    uint32_t tunnel;
+    struct entry entries[SESSION_PATHS_MAX];
+    size_t count;
+};
+
+/* --- the order --- */
+
+static size_t liking(const struct profile *p, const char *interface)
+{
+    size_t i = 0;
+    while (i < p->prefer.count && fnmatch(p->prefer.items[i], interface, 0) != 0)
+        i++;
+    return i;
+}
+
+static int compare_sizes(size_t a, size_t b)
+{
+    return a < b ? -1 : a > b ? 1 : 0;
+}
+
+static int compare(const void *left, const void *right)
+{
+    const struct entry *a = left, *b = right;
+    int order = compare_sizes(a->liked, b->liked);
+    if (order == 0)
+        order = compare_sizes(a->place, b->place);
+    if (order == 0)
+        order = compare_sizes(a->way.metric, b->way.metric);
+    if (order == 0)
+        order = compare_sizes(a->way.interface, b->way.interface);
+    return order != 0 ? order : compare_sizes(a->target, b->target);
+}
+
+/* An interface has one place, whichever of the gateway's addresses gave it the better one. */
+static void settle_places(struct entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < count; j++) {
+            if (entries[j].way.interface == entries[i].way.interface &&
+                entries[j].place < entries[i].place)
+                entries[i].place = entries[j].place;
+        }
+    }
+}
+
+static size_t list(const struct reach *r, const struct ip *to, size_t to_count,
+                   struct entry *entries, size_t cap)
+{
+    size_t count = 0;
+    for (size_t t = 0; t < to_count; t++) {
+        struct network_way ways[INTERFACES_MAX];
+        size_t way_count;
+        uint16_t port = to[t].family == IP_V4 ? r->options.port_v4 : r->options.port_v6;
+        if (port == 0 || network_ways(&to[t], ROUTES_MARK, r->tunnel, ways, INTERFACES_MAX,
+                                      &way_count) != ERR_OK)
+            continue;
+        for (size_t i = 0; i < way_count && count < cap; i++)
+            entries[count++] = (struct entry){
+                .path = {.local = {ways[i].source, port},
+                         .remote = {to[t], r->options.profile->port},
+                         .interface = ways[i].interface},
+                .way = ways[i],
+                .liked = liking(r->options.profile, ways[i].interface_name),
+                .place = i,
+                .target = t,
+            };
+    }
+    settle_places(entries, count);
+    qsort(entries, count, sizeof(*entries), compare);
+    return count;
+}
+
+size_t reach_ways(const struct reach *r, const struct ip *to, size_t count,
+                  struct path paths[SESSION_PATHS_MAX])
+{
+    struct entry entries[INTERFACES_MAX * TARGETS_MAX];
+    size_t n = list(r, to, count < TARGETS_MAX ? count : TARGETS_MAX, entries,
+                    INTERFACES_MAX * TARGETS_MAX);
+    n = n < SESSION_PATHS_MAX ? n : SESSION_PATHS_MAX;
+    for (size_t i = 0; i < n; i++)
+        paths[i] = entries[i].path;
+    return n;
+}
+
+/* --- what is told --- */
+
+static bool add_target(struct ip *to, size_t *count, const struct ip *ip)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (ip_equal(&to[i], ip))
+            return false;
+    }
+    to[(*count)++] = *ip;
+    return true;
+}
+
+static bool same_list(const struct reach *r, const struct entry *entries, size_t count)
+{
+    bool same = count == r->count;
+    for (size_t i = 0; same && i < count; i++)
+        same = path_equal(&entries[i].path, &r->entries[i].path);
+    return same;
+}
+
+/* True where the ways are others than before. */
+static bool look(struct reach *r)
+{
+    struct entry entries[INTERFACES_MAX * TARGETS_MAX];
+    struct ip to[TARGETS_MAX];
+    size_t to_count = 0;
+    for (size_t i = 0; i < r->found_count; i++)
+        (void)add_target(to, &to_count, &r->found[i]);
+    for (size_t i = 0; i < r->additional_count; i++)
+        (void)add_target(to, &to_count, &r->additional[i]);
+    size_t count = list(r, to, to_count, entries, INTERFACES_MAX * TARGETS_MAX);
+    count = count < SESSION_PATHS_MAX ? count : SESSION_PATHS_MAX;
+    bool changed = !same_list(r, entries, count);
+    memcpy(r->entries, entries, count * sizeof(entries[0]));
+    r->count = count;
+    return changed;
+}
+
+static void tell(struct reach *r)
+{
+    struct path paths[SESSION_PATHS_MAX];
+    for (size_t i = 0; i < r->count; i++) {
+        char local[IP_TEXT_MAX], remote[IP_TEXT_MAX];
+        paths[i] = r->entries[i].path;
+        log_debug("way %zu: %s from %s to %s", i + 1, r->entries[i].way.interface_name,
+                  ip_format(&paths[i].local.ip, local), ip_format(&paths[i].remote.ip, remote));
+    }
+    r->options.changed(r->options.ctx, paths, r->count);
+}
+
+const struct network_way *reach_interface(const struct reach *r, const struct path *path)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->entries[i].path.interface == path->interface)
+            return &r->entries[i].way;
+    }
+    return NULL;
+}
+
+size_t reach_found(const struct reach *r, const struct ip **ret)
+{
+    *ret = r->found;
+    return r->found_count;
+}
+
+/* --- what is heard --- */
+
+void reach_set_additional(struct reach *r, const struct ip *addresses, size_t count)
+{
+    r->additional_count = count < SESSION_ADDRESSES_MAX ? count : SESSION_ADDRESSES_MAX;
+    memcpy(r->additional, addresses, r->additional_count * sizeof(*addresses));
+    if (r->looked && look(r))
+        tell(r);
+}
+
+void reach_set_tunnel(struct reach *r, uint32_t interface)
+{
+    r->tunnel = interface;
+}
+
+static void on_found(void *ctx, const struct ip *found, size_t count)
+{
+    struct reach *r = ctx;
+    bool first = !r->looked;
+    if (count > 0 || first) { /* a resolver that is out of reach takes nothing away */
+        memcpy(r->found, found, count * sizeof(*found));
+        r->found_count = count;
+    }
+    r->looked = true;
+    if (look(r) || first)
+        tell(r);
+}
+
+void reach_resolve(struct reach *r)
+{
+    const struct profile_list *addresses = &r->options.profile->addresses;
+    const char *names[PROFILE_LIST_MAX];
+    for (size_t i = 0; i < addresses->count; i++)
+        names[i] = addresses->items[i];
+    lookup_begin(&r->lookup, names, addresses->count);
+}
+
+static void on_network(uv_poll_t *poll, int status, int events)
+{
+    struct reach *r = poll->data;
+    bool changed;
+    (void)status; /* what is wrong with the socket is found by reading it */
+    (void)events;
+    if (network_watch_read(r->watch, r->tunnel, &changed) != ERR_OK) {
+        log_warn("the network is not watched any more");
+        uv_poll_stop(&r->poll);
+        return;
+    }
+    if (!changed || !r->looked || !look(r))
+        return;
+    tell(r);
+    if (r->count > 0)
+        reach_resolve(r); /* another network may know other addresses */
+}
+
+/* --- opening and closing --- */
+
+enum err reach_new(uv_loop_t *loop, const struct reach_options *o, struct reach **ret,
+                   struct fault *f)
+{
+    struct reach *r = calloc(1, sizeof(*r));
+    if (r == NULL)
+        return fault_set(f, ERR_MEMORY, "no memory for the list of ways");
+    r->options = *o;
+    lookup_init(&r->lookup, loop, on_found, r);
+    enum err e = network_watch_open(&r->watch, f);
+    if (e != ERR_OK) {
+        free(r);
+        return e;
+    }
+    if (uv_poll_init(loop, &r->poll, network_watch_fd(r->watch)) != 0) {
+        network_watch_close(r->watch);
+        free(r);
+        return fault_set(f, ERR_SYSTEM, "the event loop does not take the network watcher");
+    }
+    r->poll.data = r;
+    uv_poll_start(&r->poll, UV_READABLE, on_network);
+    *ret = r;
+    return ERR_OK;
+}
+
+void reach_close(struct reach *r)
+{
+    if (r == NULL)
+        return;
+    lookup_cancel(&r->lookup);
+    uv_close((uv_handle_t *)&r->poll, NULL);
+    network_watch_close(r->watch);
+    r->watch = NULL;
+}
+
+void reach_free(struct reach *r)
+{
+    free(r);
+}
+
+bool reach_looking(const struct reach *r)
+{
+    return r != NULL && lookup_active(&r->lookup);
+}

@@ -1,0 +1,632 @@
+/* The path manager: by which of the ways to the gateway the connection goes, and when by another
+ * (RFC 4555). What MOBIKE's messages say is exchange_mobike.c's.
+ *
+ * A way that is not listed any more is left at once, without a question: UPDATE_SA_ADDRESSES and
+ * ESP leave by the best other way together. A better way is asked first, while the old one goes on
+ * carrying. Where an answer fails to come, what is being asked goes by every way, and the first
+ * answer decides. An interface that failed has to wait, each time longer, before it is asked again.
+ *
+ * Invariants: requests keep their bytes whichever way they go; after a move the gateway is told,
+ * by a request that went by that way alone; without a way nothing is sent. */
+#include "common/ike/session_state.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/base/log.h"
+
+enum {
+    HURRY_MIN_MS = 150,  /* for an answer to what went by a new path */
+    DOUBT_MIN_MS = 1000, /* of silence, before a path that carried is doubted */
+    DOUBT_QUIET_MAX = 5,
+    FORGIVE_MS = 60000, /* an interface that carried that long is as good as new */
+};
+
+bool session_stranded(const struct session *s)
+{
+    return s->roam.stranded;
+}
+
+/* MOBIKE goes on port 4500, or wherever the conversation was moved to (RFC 4555 3.3). */
+static struct path along(const struct ike_sa *sa, const struct path *way)
+{
+    struct path path = *way;
+    path.remote.port = sa->path.remote.port;
+    return path;
+}
+
+bool session_roams(const struct ike_sa *sa)
+{
+    return sa->config->role == SESSION_INITIATOR && sa->config->mobike && sa->peer_mobike &&
+           session_is_current(sa) && sa_alive(sa);
+}
+
+static struct ike_sa *roamer(const struct session *s)
+{
+    return s->current != NULL && session_roams(s->current) ? s->current : NULL;
+}
+
+/* --- moving --- */
+
+void roam_init(struct session *s)
+{
+    struct roam *r = &s->roam;
+    r->path_since = r->silence_since = MONO_NEVER;
+    r->left_at = r->moved_at = r->heard_at = MONO_NEVER;
+    for (size_t i = 0; i < SESSION_PATHS_MAX; i++)
+        r->ways[i].srtt_ms = -1;
+}
+
+static void steady(struct roam *r)
+{
+    r->mode = ROAM_STEADY;
+    r->target = r->hint = (struct path){.interface = 0};
+}
+
+static void settle_here(struct roam *r)
+{
+    steady(r);
+    r->update_wanted = r->update_out = r->scattered = r->hurry = false;
+    r->seen_known = r->cookie2_out = r->moving = false;
+    r->silence_since = MONO_NEVER;
+    r->quiet = 0;
+}
+
+void roam_begin(struct session *s, mono_ms now)
+{
+    settle_here(&s->roam);
+    s->roam.path_since = now;
+}
+
+static const char *const move_texts[] = {
+    [SESSION_MOVE_ADDRESS_GONE] = "the address is gone",
+    [SESSION_MOVE_BETTER_PATH] = "a better path works",
+    [SESSION_MOVE_DEAD_PATH] = "the path is dead",
+    [SESSION_MOVE_NAT_CHANGED] = "the address translator has changed",
+    [SESSION_MOVE_PEER_MOVED] = "the gateway has moved",
+};
+
+/* A handover begins; one that goes on keeps its beginning. */
+static void begin_move(struct session *s, mono_ms now, enum session_move reason)
+{
+    struct roam *r = &s->roam;
+    if (!r->moving) {
+        bool silent = reason == SESSION_MOVE_DEAD_PATH || reason == SESSION_MOVE_NAT_CHANGED;
+        r->handover = (struct session_handover){.from = s->current->path, .reason = reason};
+        r->left_at = silent && r->silence_since != MONO_NEVER ? r->silence_since : now;
+        r->moving = true;
+    }
+    r->moved_at = now;
+    r->heard_at = MONO_NEVER;
+    r->update_wanted = r->hurry = true;
+}
+
+static void announce_path(struct session *s)
+{
+    struct session_event *event = session_emit(s, SESSION_EVENT_PATH);
+    if (event != NULL)
+        event->path = s->current->path;
+}
+
+/* Every IKE SA of the connection goes along, with what it is asking (RFC 4555 3.5). */
+static void take_along(struct session *s, const struct path *to)
+{
+    for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
+        struct ike_sa *sa = s->sas[i];
+        if (sa != NULL &&
+            (sa->state == SA_ESTABLISHED || sa->state == SA_REPLACED || sa->state == SA_CLOSING))
+            sa->path = *to;
+    }
+}
+
+static void ask_again(struct session *s, mono_ms now)
+{
+    for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
+        struct ike_sa *sa = s->sas[i];
+        if (sa == NULL || sa->state == SA_DEAD || !sa->window.request.active ||
+            sa->handshake != NULL)
+            continue;
+        window_request_anew(&sa->window, now);
+        sa_request_repeat(sa, now);
+    }
+}
+
+/* resend: what is outstanding has no answer yet, and goes by the new path. */
+static void move(struct session *s, mono_ms now, const struct path *way, enum session_move reason,
+                 bool resend)
+{
+    struct roam *r = &s->roam;
+    struct ike_sa *sa = s->current;
+    struct path to = along(sa, way);
+    char from_text[ENDPOINT_TEXT_MAX], to_text[ENDPOINT_TEXT_MAX];
+    log_info("moving from %s to %s: %s", endpoint_format(&sa->path.local, from_text),
+             endpoint_format(&to.local, to_text), move_texts[reason]);
+    if (reason == SESSION_MOVE_ADDRESS_GONE || reason == SESSION_MOVE_DEAD_PATH) {
+        if (r->path_since != MONO_NEVER && now - r->path_since > FORGIVE_MS)
+            ways_forgive(r, sa->path.interface);
+        ways_failed(r, now, sa->path.interface, reason == SESSION_MOVE_DEAD_PATH);
+    }
+    begin_move(s, now, reason);
+    steady(r);
+    r->seen_known = false;
+    r->path_since = now;
+    take_along(s, &to);
+    announce_path(s);
+    if (sa->window.request.active)
+        r->scattered = true;
+    if (resend)
+        ask_again(s, now);
+}
+
+/* --- the gateway lacks MOBIKE: a new IKE SA on the new way --- */
+
+static void move_anew(struct session *s, mono_ms now)
+{
+    struct fault f = {0};
+    if (!s->searching) {
+        (void)fault_set(&f, ERR_NOT_FOUND,
+                        "the network has changed, and the gateway does not know MOBIKE");
+        fault_hint(&f, "the connection is made anew; nothing leaves outside the tunnel");
+        lifecycle_search(s, SESSION_DOWN_UNREACHABLE, &f);
+    }
+    s->attempt_at = MONO_NEVER;
+    lifecycle_rebuild(s, now, ATTEMPT_REBUILD);
+}
+
+/* --- the network has changed --- */
+
+/* Nothing is sent, nothing is given up. */
+static void strand(struct session *s, mono_ms now)
+{
+    struct roam *r = &s->roam;
+    struct ike_sa *sa = s->current;
+    struct fault f = {0};
+    r->stranded = true;
+    if (sa == NULL || !s->was_up)
+        return;
+    if (r->mode != ROAM_STEADY)
+        r->scattered = true;
+    steady(r);
+    if (sa->config->hold_ms != 0 && sa->hold_until == MONO_NEVER)
+        sa->hold_until = now + (mono_ms)sa->config->hold_ms;
+    (void)fault_set(&f, ERR_NOT_FOUND, "no network leads to the gateway");
+    fault_hint(&f, "the connection is held; it goes on when there is one");
+    if (!s->searching)
+        lifecycle_search(s, SESSION_DOWN_UNREACHABLE, &f);
+}
+
+static void follow_ways(struct session *s, mono_ms now, bool was_stranded)
+{
+    struct roam *r = &s->roam;
+    struct ike_sa *sa = s->current;
+    bool gone = !ways_lists(s, &sa->path);
+    if (roamer(s) == NULL) {
+        if (gone && s->was_up)
+            move_anew(s, now);
+        else if (was_stranded)
+            s->suspect = true;
+        return;
+    }
+    sa->hold_until = was_stranded ? MONO_NEVER : sa->hold_until;
+    if (gone || was_stranded) {
+        move(s, now, &ways_best(s, now, &sa->path)->path, SESSION_MOVE_ADDRESS_GONE, true);
+    } else if (r->mode == ROAM_PROBING && ways_find(s, &r->target) == NULL) {
+        steady(r); /* what it asked goes by the path */
+        r->scattered = true;
+        ask_again(s, now);
+    }
+}
+
+void session_networks_changed(struct session *s, mono_ms now, const struct path *paths,
+                              size_t count)
+{
+    struct roam *r = &s->roam;
+    bool was_stranded = r->stranded;
+    ways_set(s, paths, count);
+    if (s->config.role != SESSION_INITIATOR || !s->started || s->stopping || s->down)
+        return;
+    if (count == 0) {
+        strand(s, now);
+    } else {
+        r->stranded = false;
+        if (s->current != NULL && sa_alive(s->current))
+            follow_ways(s, now, was_stranded);
+    }
+    attempt_ways_changed(s, now);
+    lifecycle_settle(s, now);
+}
+
+void session_resumed(struct session *s, mono_ms now)
+{
+    if (s->current == NULL || s->down || s->stopping)
+        return;
+    log_info("this machine slept: asking whether the gateway still knows us");
+    s->suspect = true;
+    if (s->roam.silence_since == MONO_NEVER)
+        s->roam.silence_since = now;
+    lifecycle_settle(s, now);
+}
+
+/* --- asking --- */
+
+void roam_transmit(struct ike_sa *sa, struct span train)
+{
+    struct session *s = sa->session;
+    struct roam *r = &s->roam;
+    if (!session_roams(sa)) {
+        session_transmit(s, &sa->path, train);
+        return;
+    }
+    if (r->mode == ROAM_RACING) {
+        for (size_t i = 0; i < r->way_count; i++) {
+            struct path path = along(sa, &r->ways[i].path);
+            session_transmit(s, &path, train);
+        }
+        r->handover.messages += (uint32_t)r->way_count;
+        return;
+    }
+    session_transmit(s, r->mode == ROAM_PROBING ? &r->target : &sa->path, train);
+    r->handover.messages++;
+}
+
+static int64_t at_least(int64_t least, int64_t ms)
+{
+    return ms > least ? ms : least;
+}
+
+static int64_t round_trip_ms(const struct session *s)
+{
+    for (size_t i = 0; i < s->roam.way_count; i++) {
+        if (ways_same_ends(&s->roam.ways[i].path, &s->current->path) &&
+            s->roam.ways[i].srtt_ms >= 0)
+            return s->roam.ways[i].srtt_ms;
+    }
+    return s->current->rtt_ms;
+}
+
+mono_ms roam_patience(const struct session *s)
+{
+    if (roamer(s) == NULL)
+        return MONO_NEVER;
+    unsigned doublings = s->roam.quiet < DOUBT_QUIET_MAX ? s->roam.quiet : DOUBT_QUIET_MAX;
+    return at_least(DOUBT_MIN_MS, 4 * round_trip_ms(s)) << doublings;
+}
+
+/* When the outstanding request goes by every way. */
+static mono_ms race_at(const struct session *s)
+{
+    const struct roam *r = &s->roam;
+    const struct ike_sa *sa = roamer(s);
+    if (sa == NULL || r->stranded || r->mode == ROAM_RACING || !sa->window.request.active)
+        return MONO_NEVER;
+    mono_ms asked = sa->window.request.first_at;
+    int64_t doubt_ms = at_least(DOUBT_MIN_MS, 4 * round_trip_ms(s));
+    if (r->mode == ROAM_PROBING)
+        return asked + doubt_ms;
+    if (r->hurry)
+        return asked + at_least(HURRY_MIN_MS, 2 * round_trip_ms(s));
+    if (r->way_count < 2)
+        return MONO_NEVER;
+    mono_ms in = liveness_last_in(s);
+    return (in != MONO_NEVER && in > asked ? in : asked) + doubt_ms;
+}
+
+/* When a better way is to be asked. */
+static mono_ms probe_at(const struct session *s)
+{
+    const struct roam *r = &s->roam;
+    mono_ms at;
+    if (r->stranded || r->mode != ROAM_STEADY || r->moving || s->current == NULL || s->searching ||
+        !sa_alive(s->current))
+        return MONO_NEVER;
+    if (roamer(s) == NULL) {
+        if (attempt_going_on(s) || s->attempt_at != MONO_NEVER)
+            return MONO_NEVER;
+    } else if (s->current->window.request.active) {
+        return MONO_NEVER;
+    }
+    if (ways_is_path(&r->hint) && roamer(s) != NULL)
+        return 0;
+    return ways_better(s, &at) != NULL ? at : MONO_NEVER;
+}
+
+mono_ms roam_next_timeout(const struct session *s)
+{
+    return mono_earlier(race_at(s), probe_at(s));
+}
+
+static void race(struct session *s, mono_ms now)
+{
+    struct roam *r = &s->roam;
+    log_info("no answer by this path: asking by %zu", r->way_count);
+    r->mode = ROAM_RACING;
+    r->scattered = true;
+    sa_request_repeat(s->current, now);
+}
+
+void roam_handle_timeout(struct session *s, mono_ms now)
+{
+    mono_ms at;
+    if (now >= race_at(s))
+        race(s, now);
+    if (now >= probe_at(s) && roamer(s) == NULL) {
+        const struct way *better = ways_better(s, &at);
+        log_info("a better path, and a gateway without MOBIKE: a new IKE SA on it");
+        s->candidate_limit = (size_t)(better - s->roam.ways) + 1;
+        lifecycle_rebuild(s, now, ATTEMPT_MOVE);
+    }
+}
+
+bool roam_wants_update(const struct ike_sa *sa)
+{
+    return session_roams(sa) && sa->session->roam.update_wanted;
+}
+
+bool roam_wants_probe(const struct ike_sa *sa, mono_ms now)
+{
+    return session_roams(sa) && now >= probe_at(sa->session);
+}
+
+void roam_updating(struct ike_sa *sa)
+{
+    struct roam *r = &sa->session->roam;
+    r->update_wanted = r->scattered = false;
+    r->update_out = r->hurry = true;
+}
+
+void roam_probing(struct ike_sa *sa)
+{
+    struct roam *r = &sa->session->roam;
+    mono_ms at;
+    char text[ENDPOINT_TEXT_MAX];
+    r->mode = ROAM_PROBING;
+    r->scattered = false;
+    if (ways_is_path(&r->hint)) {
+        r->target = r->hint;
+        r->target_reason = SESSION_MOVE_PEER_MOVED;
+        r->hint = (struct path){.interface = 0};
+    } else {
+        r->target = along(sa, &ways_better(sa->session, &at)->path);
+        r->target_reason = SESSION_MOVE_BETTER_PATH;
+    }
+    log_info("another path from %s may be better: asking by it",
+             endpoint_format(&r->target.local, text));
+}
+
+void roam_doubting(struct ike_sa *sa)
+{
+    struct roam *r = &sa->session->roam;
+    r->hurry = true;
+    r->scattered = false;
+    r->quiet++;
+}
+
+bool roam_gateway_has_several(const struct ike_sa *sa)
+{
+    const struct roam *r = &sa->session->roam;
+    for (size_t i = 0; i < r->way_count; i++) {
+        if (!ip_equal(&r->ways[i].path.remote.ip, &sa->path.remote.ip))
+            return true;
+    }
+    return false;
+}
+
+/* --- what came in --- */
+
+static void measure(struct session *s, mono_ms now, const struct sa_input *in)
+{
+    const struct window_request *q = &s->current->window.request;
+    struct way *way = ways_find(s, in->path);
+    if (way == NULL || q->sent != 1 || s->roam.scattered)
+        return;
+    int64_t rtt = now - q->first_at;
+    way->srtt_ms = way->srtt_ms < 0 ? rtt : (7 * way->srtt_ms + rtt) / 8;
+}
+
+static void told_of_probe(struct session *s, bool answered)
+{
+    struct session_event *event = session_emit(s, SESSION_EVENT_PATH_PROBE);
+    if (event == NULL)
+        return;
+    event->path_probe.path = s->roam.target;
+    event->path_probe.answered = answered;
+}
+
+void roam_answered(struct ike_sa *sa, const struct sa_input *in)
+{
+    struct session *s = sa->session;
+    struct roam *r = &s->roam;
+    enum roam_mode mode = r->mode;
+    if (!session_roams(sa))
+        return;
+    measure(s, in->now, in);
+    r->handover.messages++;
+    r->hurry = false;
+    r->mode = ROAM_STEADY;
+    const struct way *way = ways_find(s, in->path);
+    const struct path target = r->target;
+    bool by_target = ways_is_path(&target) && ways_same_ends(in->path, &target);
+    if (ways_is_path(&target)) {
+        told_of_probe(s, by_target);
+        if (!by_target)
+            ways_failed(r, in->now, target.interface, true);
+    }
+    r->target = (struct path){.interface = 0};
+    if (by_target)
+        move(s, in->now, &target, r->target_reason, false);
+    else if (mode == ROAM_RACING && way != NULL && !ways_same_ends(in->path, &sa->path))
+        move(s, in->now, &way->path, SESSION_MOVE_DEAD_PATH, false);
+}
+
+void roam_asked(struct ike_sa *sa, const struct sa_input *in)
+{
+    if (session_roams(sa) && !ways_same_ends(in->path, &sa->path) &&
+        ways_lists(sa->session, in->path))
+        sa->session->roam.hint = along(sa, in->path);
+}
+
+void roam_heard(struct session *s, mono_ms at)
+{
+    struct roam *r = &s->roam;
+    if (r->moving && r->heard_at == MONO_NEVER && at >= r->moved_at)
+        r->heard_at = at;
+}
+
+static void finish(struct session *s, mono_ms now)
+{
+    struct roam *r = &s->roam;
+    if (!r->moving)
+        return;
+    r->moving = false;
+    r->handovers++;
+    r->handover.to = s->current->path;
+    r->handover.gap_ms = (r->heard_at != MONO_NEVER ? r->heard_at : now) - r->left_at;
+    r->silence_since = MONO_NEVER;
+    struct session_event *event = session_emit(s, SESSION_EVENT_HANDOVER);
+    if (event != NULL)
+        event->handover = r->handover;
+    log_info("moved in %" PRId64 " ms with %" PRIu32 " messages", r->handover.gap_ms,
+             r->handover.messages);
+}
+
+void roam_updated(struct ike_sa *sa, mono_ms now)
+{
+    struct roam *r = &sa->session->roam;
+    r->update_out = false;
+    if (r->update_wanted) /* moved meanwhile: this answer is old news (RFC 4555 3.5) */
+        return;
+    if (r->scattered)
+        r->update_wanted = true;
+    else
+        finish(sa->session, now);
+}
+
+void roam_refused(struct ike_sa *sa, mono_ms now)
+{
+    struct session *s = sa->session;
+    struct roam *r = &s->roam;
+    char text[ENDPOINT_TEXT_MAX];
+    r->update_out = false;
+    if (r->update_wanted)
+        return;
+    log_warn("the gateway does not accept our address %s", endpoint_format(&sa->path.local, text));
+    ways_failed(r, now, sa->path.interface, true);
+    const struct way *other = ways_best(s, now, &sa->path);
+    if (!ways_same_ends(&other->path, &sa->path) &&
+        ways_trusted_at(s, other->path.interface) <= now)
+        move(s, now, &other->path, r->handover.reason, false);
+    else
+        move_anew(s, now);
+}
+
+bool roam_certain(const struct ike_sa *sa)
+{
+    return !sa->session->roam.scattered && !sa->session->roam.update_wanted;
+}
+
+void roam_seen_as(struct ike_sa *sa, mono_ms now, struct span hash)
+{
+    struct session *s = sa->session;
+    struct roam *r = &s->roam;
+    bool changed = r->seen_known && !span_equal(hash, SPAN_OF(r->seen));
+    /* Not known how it was before; but something is wrong. */
+    bool doubtful = !r->seen_known && !r->update_out && r->silence_since != MONO_NEVER;
+    ASSERT(hash.len == NAT_HASH_LEN);
+    memcpy(r->seen, hash.data, NAT_HASH_LEN);
+    r->seen_known = true;
+    if (r->update_out || (!changed && !(doubtful && sa->nat_local)))
+        return;
+    log_info("the address translator in front of us has changed");
+    begin_move(s, now, SESSION_MOVE_NAT_CHANGED);
+}
+
+void roam_replaced(struct ike_sa *made)
+{
+    struct roam *r = &made->session->roam;
+    r->seen_known = false; /* the SPIs are part of it */
+    if (r->update_out)     /* the peer may have made its successor before it heard of it */
+        r->update_wanted = true;
+    r->update_out = false;
+}
+
+void roam_not_better(struct session *s, mono_ms now)
+{
+    mono_ms at;
+    const struct way *way = ways_better(s, &at);
+    s->candidate_limit = 0;
+    if (way != NULL)
+        ways_failed(&s->roam, now, way->path.interface, true);
+}
+
+/* --- return routability (RFC 4555 3.7) --- */
+
+struct span roam_cookie2(struct ike_sa *sa)
+{
+    struct roam *r = &sa->session->roam;
+    random_fill(&sa->config->random, r->cookie2, sizeof(r->cookie2));
+    r->cookie2_out = true;
+    return SPAN_OF(r->cookie2);
+}
+
+bool roam_cookie2_out(struct ike_sa *sa, struct span *ret)
+{
+    struct roam *r = &sa->session->roam;
+    bool out = r->cookie2_out;
+    r->cookie2_out = false;
+    *ret = SPAN_OF(r->cookie2);
+    return out;
+}
+
+/* --- the responder --- */
+
+void roam_peer_moved(struct ike_sa *sa, const struct sa_input *in)
+{
+    struct session *s = sa->session;
+    struct roam *r = &s->roam;
+    if (path_equal(&sa->path, in->path) || !session_is_current(sa))
+        return;
+    take_along(s, in->path);
+    s->roam.handovers++;
+    if (sa->config->return_routability)
+        r->check_wanted = true;
+    else
+        announce_path(s);
+}
+
+bool roam_wants_check(const struct ike_sa *sa)
+{
+    return sa->session->roam.check_wanted;
+}
+
+bool roam_wants_announcement(const struct ike_sa *sa)
+{
+    return sa->session->roam.announce_wanted;
+}
+
+void roam_said(struct ike_sa *sa)
+{
+    struct roam *r = &sa->session->roam;
+    r->path_unconfirmed = r->check_wanted;
+    r->check_wanted = r->announce_wanted = false;
+}
+
+void roam_checked(struct ike_sa *sa)
+{
+    struct roam *r = &sa->session->roam;
+    if (r->path_unconfirmed && !r->check_wanted)
+        announce_path(sa->session);
+    r->path_unconfirmed = false;
+}
+
+enum err session_set_additional(struct session *s, mono_ms now, const struct ip *addresses,
+                                size_t count)
+{
+    if (s->config.role != SESSION_RESPONDER || s->current == NULL || !sa_alive(s->current) ||
+        !s->current->peer_mobike)
+        return ERR_STATE;
+    s->config.additional_count = count < SESSION_ADDRESSES_MAX ? count : SESSION_ADDRESSES_MAX;
+    memcpy(s->config.additional, addresses, s->config.additional_count * sizeof(*addresses));
+    s->roam.announce_wanted = true;
+    lifecycle_settle(s, now);
+    return ERR_OK;
+}

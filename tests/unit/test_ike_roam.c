@@ -1,0 +1,606 @@
+/* The path manager and MOBIKE (RFC 4555), client against gateway on virtual time: what a change of
+ * network leads to, in how many messages, and what it must not lead to. */
+#include "common/ike/session.h"
+
+#include <string.h>
+
+#include "common/ike/session_state.h"
+#include "tests/support/pair.h"
+
+static struct pair pair;
+static struct path wifi, cell, wifi6; /* wifi6: to another address of the gateway's */
+
+/* What the wire does not carry: everything of a client's address, or all. */
+static struct ip dead_local;
+static bool dead_all;
+static int64_t delay_ms; /* not of the wire, but of the clock: after each datagram */
+
+static bool wire(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
+{
+    (void)from_client;
+    (void)bytes;
+    (void)len;
+    p->now += delay_ms;
+    return !dead_all && !ip_equal(&p->wire_path.local.ip, &dead_local);
+}
+
+static void setup(void)
+{
+    pair_init(&pair);
+    pair.wire = wire;
+    dead_local = (struct ip){.family = IP_NONE};
+    dead_all = false;
+    delay_ms = 0;
+    wifi = pair.client_path;
+    cell = wifi;
+    cell.local.ip = ip_v4(198, 51, 100, 7);
+    cell.interface = 3;
+    wifi6 = wifi;
+    wifi6.local.ip = ip_v4(192, 0, 2, 66);
+    wifi6.remote.ip = ip_v4(203, 0, 113, 66);
+}
+
+static void teardown(void)
+{
+    pair_wipe(&pair);
+}
+
+static void networks(const struct path *a, const struct path *b)
+{
+    struct path ways[2];
+    size_t count = 0;
+    if (a != NULL)
+        ways[count++] = *a;
+    if (b != NULL)
+        ways[count++] = *b;
+    session_networks_changed(pair.client, pair.now, ways, count);
+}
+
+static void come_up(const struct path *a, const struct path *b)
+{
+    pair.client_path = *a;
+    pair_start(&pair);
+    networks(a, b);
+    pair_pump(&pair);
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_UP);
+    pair_forget_events(&pair);
+    pair.datagrams = 0;
+}
+
+static void ck_on(const struct path *path)
+{
+    struct session_status client, gateway;
+    session_status(pair.client, &client);
+    session_status(pair.gateway, &gateway);
+    ck_assert_int_eq(client.state, SESSION_UP);
+    ck_assert(ip_equal(&client.path.local.ip, &path->local.ip));
+    ck_assert(ip_equal(&client.path.remote.ip, &path->remote.ip));
+    ck_assert(ip_equal(&gateway.path.remote.ip, &path->local.ip));
+    ck_assert(ip_equal(&gateway.path.local.ip, &path->remote.ip));
+    ck_assert_uint_eq(client.path.remote.port, IKE_NAT_PORT);
+    ck_assert_uint_eq(client.spi_i, gateway.spi_i);
+    ck_assert_uint_eq(pair.client_children.count, 1);
+    ck_assert_uint_eq(pair.gateway_children.count, 1);
+}
+
+static const struct session_handover *ck_handover(enum session_move reason)
+{
+    const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_HANDOVER);
+    ck_assert_ptr_nonnull(e);
+    ck_assert_int_eq(e->handover.reason, reason);
+    return &e->handover;
+}
+
+static void traffic(mono_ms out, mono_ms in)
+{
+    struct session_traffic t = {.last_out = out, .last_in = in};
+    session_traffic(pair.client, pair.now, &t);
+}
+
+/* --- the address is gone --- */
+
+START_TEST(a_hard_handover_takes_one_exchange)
+{
+    come_up(&wifi, &cell);
+    networks(&cell, NULL);
+    /* ESP may leave by the new path before any answer. */
+    const struct session_event *e;
+    struct session_event event;
+    ck_assert(session_next_event(pair.client, &event));
+    ck_assert_int_eq(event.type, SESSION_EVENT_PATH);
+    ck_assert(ip_equal(&event.path.local.ip, &cell.local.ip));
+    ck_assert_uint_eq(event.path.interface, cell.interface);
+    pair_pump(&pair);
+    ck_assert_uint_eq(pair.datagrams, 2);
+    ck_on(&cell);
+    const struct session_handover *h = ck_handover(SESSION_MOVE_ADDRESS_GONE);
+    ck_assert_uint_eq(h->messages, 2);
+    ck_assert_int_eq(h->gap_ms, 0);
+    ck_assert(ip_equal(&h->from.local.ip, &wifi.local.ip));
+    ck_assert(ip_equal(&h->to.local.ip, &cell.local.ip));
+    e = pair_gateway_event(&pair, SESSION_EVENT_PATH);
+    ck_assert_ptr_nonnull(e);
+    ck_assert(ip_equal(&e->path.remote.ip, &cell.local.ip));
+    pair_run(&pair, 100000);
+    ck_assert_uint_eq(pair.datagrams, 2);
+}
+END_TEST
+
+START_TEST(the_gateways_other_address_will_do)
+{
+    come_up(&wifi, &wifi6);
+    networks(&wifi6, NULL);
+    pair_pump(&pair);
+    ck_on(&wifi6);
+    ck_assert_uint_eq(pair.datagrams, 2);
+}
+END_TEST
+
+/* RFC 4555 3.5: a request that is out goes by the new path, to the octet, and UPDATE follows. */
+static uint8_t requests[4][2048];
+static size_t request_lens[4], request_count;
+
+static bool keep_requests(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
+{
+    if (from_client && request_count < 4) {
+        memcpy(requests[request_count], bytes, len);
+        request_lens[request_count++] = len;
+    }
+    return !ip_equal(&p->wire_path.local.ip, &dead_local);
+}
+
+START_TEST(a_request_in_flight_goes_along)
+{
+    come_up(&wifi, &cell);
+    request_count = 0;
+    pair.wire = keep_requests;
+    dead_local = wifi.local.ip;
+    ck_ok(session_rekey(pair.client, pair.now, SESSION_REKEY_IKE));
+    pair_pump(&pair);
+    ck_assert_uint_eq(request_count, 1);
+    networks(&cell, NULL);
+    pair_pump(&pair);
+    ck_assert_uint_ge(request_count, 3); /* again; UPDATE; and a Delete of the old IKE SA */
+    ck_assert_uint_eq(request_lens[0], request_lens[1]);
+    ck_assert_mem_eq(requests[0], requests[1], request_lens[0]);
+    pair_run(&pair, 1000);
+    ck_on(&cell);
+    ck_handover(SESSION_MOVE_ADDRESS_GONE);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_REKEYED), 1);
+}
+END_TEST
+
+/* A move while UPDATE is out: what its answer says is of no use, it is asked anew. */
+START_TEST(a_move_during_a_move)
+{
+    come_up(&wifi, &cell);
+    dead_local = cell.local.ip;
+    networks(&cell, NULL);
+    pair_pump(&pair);
+    networks(&wifi, NULL);
+    pair_pump(&pair);
+    ck_on(&wifi);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_HANDOVER), 1);
+    ck_assert_uint_eq(pair.datagrams, 1 + 2 + 2);
+}
+END_TEST
+
+START_TEST(an_update_that_is_lost_is_raced)
+{
+    come_up(&wifi, &cell);
+    dead_local = cell.local.ip;
+    networks(&cell, &wifi6);
+    pair_run(&pair, 1000);
+    ck_on(&wifi6);
+    const struct session_handover *h = ck_handover(SESSION_MOVE_ADDRESS_GONE);
+    ck_assert_int_le(h->gap_ms, 150);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_SEARCHING), 0);
+}
+END_TEST
+
+/* --- a better path --- */
+
+START_TEST(a_better_path_is_asked_first)
+{
+    come_up(&cell, NULL);
+    dead_local = wifi.local.ip;
+    networks(&wifi, &cell);
+    pair_run(&pair, 900);
+    ck_on(&cell); /* it does not carry: nothing has happened */
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_PATH));
+    pair_run(&pair, 3000);
+    ck_on(&cell);
+    const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_PATH_PROBE);
+    ck_assert_ptr_nonnull(e);
+    ck_assert(!e->path_probe.answered);
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_PATH));
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_SEARCHING));
+}
+END_TEST
+
+START_TEST(and_moved_to_once_it_has_answered)
+{
+    come_up(&cell, NULL);
+    networks(&wifi, &cell);
+    pair_pump(&pair);
+    ck_on(&wifi);
+    ck_assert_uint_eq(pair.datagrams, 4);
+    ck_handover(SESSION_MOVE_BETTER_PATH);
+}
+END_TEST
+
+/* What failed is asked again, after longer and longer pauses, and only while it is of use. */
+START_TEST(what_failed_has_to_earn_trust)
+{
+    come_up(&cell, NULL);
+    dead_local = wifi.local.ip;
+    networks(&wifi, &cell);
+    pair_run(&pair, 20000);
+    size_t idle = pair_count_events(&pair, true, SESSION_EVENT_PATH_PROBE);
+    ck_assert_uint_eq(idle, 1);
+    ck_assert(session_next_timeout(pair.client) == MONO_NEVER);
+    for (mono_ms at = 20000; at < 60000; at += 100) {
+        pair_run(&pair, at);
+        traffic(at, at);
+    }
+    size_t used = pair_count_events(&pair, true, SESSION_EVENT_PATH_PROBE) - idle;
+    ck_assert_uint_ge(used, 2);
+    ck_assert_uint_le(used, 5);
+    dead_local = (struct ip){.family = IP_NONE};
+    for (mono_ms at = 60000; at < 200000; at += 100) {
+        pair_run(&pair, at);
+        traffic(at, at);
+    }
+    ck_on(&wifi);
+}
+END_TEST
+
+START_TEST(a_path_that_flaps_does_not_cause_a_hundred_moves)
+{
+    come_up(&wifi, &cell);
+    for (int i = 0; i < 100; i++) {
+        networks(&cell, NULL);
+        pair_run(&pair, pair.now + 500);
+        networks(&wifi, &cell);
+        pair_run(&pair, pair.now + 500);
+    }
+    struct session_status status;
+    session_status(pair.client, &status);
+    ck_assert_uint_ge(status.handovers, 4);
+    ck_assert_uint_le(status.handovers, 24);
+}
+END_TEST
+
+/* --- a dead path whose address lives --- */
+
+START_TEST(a_dead_path_is_left)
+{
+    come_up(&wifi, &cell);
+    pair_run(&pair, 5000);
+    traffic(5000, 5000);
+    dead_local = wifi.local.ip;
+    pair.now = 5010;
+    traffic(5010, 5000);
+    pair_run(&pair, 6400);
+    ck_on(&cell);
+    const struct session_handover *h = ck_handover(SESSION_MOVE_DEAD_PATH);
+    ck_assert_int_le(h->gap_ms, 1400);
+    ck_assert_int_ge(h->gap_ms, 1000);
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_SEARCHING));
+}
+END_TEST
+
+START_TEST(one_way_traffic_is_no_dead_path)
+{
+    come_up(&wifi, &cell);
+    for (mono_ms at = 0; at < 60000; at += 50) {
+        pair_run(&pair, at);
+        traffic(at, MONO_NEVER);
+    }
+    ck_on(&wifi);
+    /* It answers when asked, so it is asked less and less often. */
+    ck_assert_uint_le(pair.datagrams, 2 * 9);
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_PATH));
+}
+END_TEST
+
+START_TEST(a_rekeying_in_flight_does_not_hide_a_dead_path)
+{
+    come_up(&wifi, &cell);
+    dead_local = wifi.local.ip;
+    ck_ok(session_rekey(pair.client, pair.now, SESSION_REKEY_BOTH));
+    pair_run(&pair, 1500);
+    ck_on(&cell);
+    ck_handover(SESSION_MOVE_DEAD_PATH);
+    ck_assert_uint_ge(pair_count_events(&pair, true, SESSION_EVENT_REKEYED), 2);
+}
+END_TEST
+
+/* --- the translator in front of us --- */
+
+START_TEST(a_translator_that_forgot_us_is_noticed)
+{
+    pair.nat_port = 20000;
+    come_up(&wifi, NULL);
+    traffic(10, 10);
+    pair.now = 20; /* how it saw us before is known from an earlier question */
+    session_resumed(pair.client, 20);
+    pair_pump(&pair);
+    pair_forget_events(&pair);
+    pair_run(&pair, 1000);
+    pair.nat_port = 30000;
+    traffic(1000, 990);
+    pair_run(&pair, 2400);
+    struct session_status status;
+    session_status(pair.gateway, &status);
+    ck_assert_uint_eq(status.path.remote.port, 30000);
+    const struct session_handover *h = ck_handover(SESSION_MOVE_NAT_CHANGED);
+    ck_assert_int_le(h->gap_ms, 1400);
+    ck_assert_uint_le(pair_count_events(&pair, true, SESSION_EVENT_HANDOVER), 2);
+}
+END_TEST
+
+/* --- no network --- */
+
+START_TEST(without_a_network_nothing_is_sent)
+{
+    pair.client_config.lifetimes.ike_ms = 100000;
+    come_up(&wifi, &cell);
+    uint64_t spi = pair.client_children.items[0].spi_in;
+    networks(NULL, NULL);
+    pair_pump(&pair);
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_SEARCHING);
+    traffic(1, MONO_NEVER);
+    ck_ok(session_rekey(pair.client, pair.now, SESSION_REKEY_BOTH));
+    pair_run(&pair, 10000);
+    ck_assert_uint_eq(pair.datagrams, 0);
+    networks(&cell, NULL);
+    pair_run(&pair, 10010);
+    ck_on(&cell);
+    ck_assert_ptr_nonnull(pair_client_event(&pair, SESSION_EVENT_UP));
+    ck_assert_uint_ne(spi, pair.client_children.items[0].spi_in); /* the rekeying was not lost */
+    struct session_status status;
+    session_status(pair.client, &status);
+    ck_assert_uint_eq(status.reconnects, 0);
+}
+END_TEST
+
+START_TEST(ten_minutes_without_a_network_keep_the_sas)
+{
+    come_up(&wifi, NULL);
+    uint64_t spi = pair.client_children.items[0].spi_in;
+    networks(NULL, NULL);
+    pair_run(&pair, 600000);
+    ck_assert_uint_eq(pair.datagrams, 0);
+    networks(&wifi, NULL);
+    pair_pump(&pair);
+    ck_on(&wifi);
+    ck_assert_uint_eq(pair.datagrams, 2);
+    ck_assert_uint_eq(spi, pair.client_children.items[0].spi_in);
+}
+END_TEST
+
+START_TEST(holding_without_a_network_has_an_end)
+{
+    pair.client_config.hold_ms = 60000;
+    come_up(&wifi, NULL);
+    networks(NULL, NULL);
+    pair_run(&pair, 100000);
+    ck_assert_uint_eq(pair.client_children.count, 0);
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_SEARCHING);
+    ck_assert_uint_eq(pair.datagrams, 0);
+    networks(&cell, NULL);
+    pair_run(&pair, 100010);
+    ck_on(&cell);
+    struct session_status status;
+    session_status(pair.client, &status);
+    ck_assert_uint_eq(status.reconnects, 1);
+}
+END_TEST
+
+START_TEST(stopping_without_a_network_takes_no_time)
+{
+    come_up(&wifi, NULL);
+    networks(NULL, NULL);
+    session_stop(pair.client, pair.now);
+    pair_pump(&pair);
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_DOWN);
+}
+END_TEST
+
+START_TEST(an_attempt_waits_for_a_network)
+{
+    dead_all = true;
+    pair_start(&pair);
+    pair_pump(&pair);
+    networks(NULL, NULL);
+    unsigned before = pair.datagrams;
+    pair_run(&pair, 60000);
+    ck_assert_uint_eq(pair.datagrams, before);
+    dead_all = false;
+    networks(&cell, NULL);
+    pair_pump(&pair);
+    ck_on(&cell);
+}
+END_TEST
+
+START_TEST(an_attempt_follows_the_network)
+{
+    dead_local = wifi.local.ip;
+    pair_start(&pair);
+    pair_pump(&pair);
+    networks(&cell, NULL);
+    pair_pump(&pair);
+    ck_on(&cell);
+}
+END_TEST
+
+/* --- a gateway without MOBIKE --- */
+
+START_TEST(without_mobike_a_new_ike_sa_is_made)
+{
+    pair.gateway_config.mobike = false;
+    come_up(&wifi, &cell);
+    networks(&cell, NULL);
+    pair_run(&pair, 2000);
+    ck_on(&cell);
+    struct session_status status;
+    session_status(pair.client, &status);
+    ck_assert_uint_eq(status.reconnects, 1);
+    ck_assert_uint_eq(status.handovers, 0);
+}
+END_TEST
+
+START_TEST(without_mobike_a_better_path_is_taken_make_before_break)
+{
+    pair.gateway_config.mobike = false;
+    come_up(&cell, NULL);
+    networks(&wifi, &cell);
+    pair_run(&pair, 2000);
+    ck_on(&wifi);
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_SEARCHING));
+}
+END_TEST
+
+START_TEST(without_mobike_a_better_path_that_is_dead_changes_nothing)
+{
+    pair.gateway_config.mobike = false;
+    come_up(&cell, NULL);
+    dead_local = wifi.local.ip;
+    networks(&wifi, &cell);
+    pair_run(&pair, 60000);
+    ck_on(&cell);
+    struct session_status status;
+    session_status(pair.client, &status);
+    ck_assert_uint_eq(status.reconnects, 0);
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_SEARCHING));
+}
+END_TEST
+
+/* --- what the gateway says --- */
+
+START_TEST(the_gateways_addresses_are_told)
+{
+    pair.gateway_config.additional[0] = ip_v4(203, 0, 113, 66);
+    pair.gateway_config.additional_count = 1;
+    pair_start(&pair);
+    pair_pump(&pair);
+    const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_ADDRESSES);
+    ck_assert_ptr_nonnull(e);
+    ck_assert_uint_eq(e->addresses.count, 1);
+    ck_assert(ip_equal(&e->addresses.items[0], &wifi6.remote.ip));
+    pair_forget_events(&pair);
+    ck_ok(session_set_additional(pair.gateway, pair.now, NULL, 0));
+    pair_pump(&pair);
+    e = pair_client_event(&pair, SESSION_EVENT_ADDRESSES);
+    ck_assert_ptr_nonnull(e);
+    ck_assert_uint_eq(e->addresses.count, 0);
+}
+END_TEST
+
+/* RFC 4555 3.7: ESP goes to the new address once somebody has answered there. */
+START_TEST(the_gateway_may_check_first)
+{
+    pair.gateway_config.return_routability = true;
+    come_up(&wifi, &cell);
+    networks(&cell, NULL);
+    pair_pump(&pair);
+    ck_on(&cell);
+    ck_assert_uint_eq(pair.datagrams, 4);
+    ck_assert_uint_eq(pair_count_events(&pair, false, SESSION_EVENT_PATH), 1);
+}
+END_TEST
+
+START_TEST(mobike_can_be_switched_off)
+{
+    pair.client_config.mobike = false;
+    come_up(&wifi, &cell);
+    struct session_status status;
+    session_status(pair.client, &status);
+    ck_assert(!status.peer_mobike);
+    session_status(pair.gateway, &status);
+    ck_assert(!status.peer_mobike);
+}
+END_TEST
+
+/* --- sleep --- */
+
+START_TEST(after_sleep_the_gateway_is_asked)
+{
+    come_up(&wifi, &cell);
+    pair.now = 3600000;
+    session_resumed(pair.client, pair.now);
+    pair_pump(&pair);
+    ck_assert_uint_ge(pair.datagrams, 2);
+    ck_on(&wifi);
+}
+END_TEST
+
+START_TEST(after_sleep_no_expired_key_is_used)
+{
+    pair.client_config.lifetimes.ike_ms = 600000;
+    pair.client_config.lifetimes.child_ms = 300000;
+    come_up(&wifi, NULL);
+    struct session_status before, after;
+    session_status(pair.client, &before);
+    pair.now = 3600000;
+    session_handle_timeout(pair.client, pair.now);
+    session_resumed(pair.client, pair.now);
+    pair_run(&pair, 3610000);
+    ck_on(&wifi);
+    session_status(pair.client, &after);
+    ck_assert_uint_ne(before.spi_i, after.spi_i);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("roam");
+    TCase *t = tcase_create("hard");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, a_hard_handover_takes_one_exchange);
+    tcase_add_test(t, the_gateways_other_address_will_do);
+    tcase_add_test(t, a_request_in_flight_goes_along);
+    tcase_add_test(t, a_move_during_a_move);
+    tcase_add_test(t, an_update_that_is_lost_is_raced);
+    suite_add_tcase(s, t);
+
+    t = tcase_create("soft");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, a_better_path_is_asked_first);
+    tcase_add_test(t, and_moved_to_once_it_has_answered);
+    tcase_add_test(t, what_failed_has_to_earn_trust);
+    tcase_add_test(t, a_path_that_flaps_does_not_cause_a_hundred_moves);
+    suite_add_tcase(s, t);
+
+    t = tcase_create("dead");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, a_dead_path_is_left);
+    tcase_add_test(t, one_way_traffic_is_no_dead_path);
+    tcase_add_test(t, a_rekeying_in_flight_does_not_hide_a_dead_path);
+    tcase_add_test(t, a_translator_that_forgot_us_is_noticed);
+    suite_add_tcase(s, t);
+
+    t = tcase_create("held");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, without_a_network_nothing_is_sent);
+    tcase_add_test(t, ten_minutes_without_a_network_keep_the_sas);
+    tcase_add_test(t, holding_without_a_network_has_an_end);
+    tcase_add_test(t, stopping_without_a_network_takes_no_time);
+    tcase_add_test(t, an_attempt_waits_for_a_network);
+    tcase_add_test(t, an_attempt_follows_the_network);
+    tcase_add_test(t, after_sleep_the_gateway_is_asked);
+    tcase_add_test(t, after_sleep_no_expired_key_is_used);
+    suite_add_tcase(s, t);
+
+    t = tcase_create("gateway");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, without_mobike_a_new_ike_sa_is_made);
+    tcase_add_test(t, without_mobike_a_better_path_is_taken_make_before_break);
+    tcase_add_test(t, without_mobike_a_better_path_that_is_dead_changes_nothing);
+    tcase_add_test(t, the_gateways_addresses_are_told);
+    tcase_add_test(t, the_gateway_may_check_first);
+    tcase_add_test(t, mobike_can_be_switched_off);
+    suite_add_tcase(s, t);
+    return support_run(s);
+}
