@@ -26,3 +26,33 @@ void events_emit(struct control *c, struct client_event e)
     control_publish(c, line, len);
     free(line);
 }
+
+void events_of_session(struct control *c, const struct session_event *e)
+{
+    struct client_event told = {.type = CLIENT_EVENT_CHILD};
+    switch (e->type) {
+    case SESSION_EVENT_CONFIG:
+        told.type = CLIENT_EVENT_CONFIG;
+        told.config = &e->config;
+        break;
+    case SESSION_EVENT_CHILD_UP:
+        told.child.change = "up";
+        told.child.spi_in = e->child.spi_in;
+        told.child.child = &e->child;
+        break;
+    case SESSION_EVENT_CHILD_DRAIN:
+    case SESSION_EVENT_CHILD_DOWN:
+        told.child.change = e->type == SESSION_EVENT_CHILD_DOWN ? "down" : "drain";
+        told.child.spi_in = e->child_down_spi_in;
+        break;
+    case SESSION_EVENT_REKEYED:
+        told.type = CLIENT_EVENT_REKEY;
+        told.rekey.ike = e->rekeyed.ike;
+        told.rekey.old_spi_in = e->rekeyed.old_spi_in;
+        told.rekey.spi_in = e->rekeyed.spi_in;
+        break;
+    default:
+        return;
+    }
+    events_emit(c, told);
+}

@@ -92,5 +92,8 @@ struct client_event {
 /* Renders the event and sends it to all who follow. Never logs: log lines are events. c may be
  * NULL. */
 void events_emit(struct control *c, struct client_event e);
+/* What the session's event means to those who follow, where that needs nothing else: CONFIG,
+ * CHILD_*, REKEYED. */
+void events_of_session(struct control *c, const struct session_event *e);
 
 #endif
