@@ -60,6 +60,19 @@ def test_neighbours_are_found_without_the_delay(make):
         assert 400 <= shortest_ms(lab.client, address, count=1) < 800
 
 
+def test_the_same_seed_loses_the_same_packets(build, tmp_path):
+    arrived = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        with RoamingLab(build, delay="1ms", seed=7, directory=tmp_path / name) as lab:
+            lab.shape("wifi", loss="20%")
+            text = lab.client.run("ping", "-n", "-c100", "-i0.01", "-W1", lab.GATEWAY[0],
+                                  check=False).stdout
+            arrived.append(re.findall(r"icmp_seq=(\d+) ttl", text))
+    assert 0 < len(arrived[0]) < 100
+    assert arrived[0] == arrived[1]
+
+
 def test_a_black_hole_is_silent(make):
     lab = make(delay="1ms")
     before = lab.client.state()

@@ -42,7 +42,8 @@ static const char USAGE[] =
     "    counters                           what happened so far, as one line of JSON\n"
     "\n"
     "The answer is `ok`, `error: TEXT`, or the line of JSON. The same seed decides the same about\n"
-    "the n-th packet of a direction. ARP and neighbour discovery are not delayed and not lost.\n";
+    "the n-th packet of a direction. What stays on the link (ARP, neighbour\n"
+    "discovery) is neither delayed nor lost.\n";
 
 enum { UP, DOWN };
 
