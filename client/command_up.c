@@ -15,6 +15,8 @@
 #include "client/presentation.h"
 #include "platform/privileges.h"
 
+enum { TIMEOUT_S = 30 };
+
 static enum exit_code report(enum exit_code code, const struct fault *f)
 {
     presentation_fault(f);
@@ -70,7 +72,7 @@ static enum exit_code connect_and_stay(const struct command_options *o, const st
         .credentials = c,
         .runtime = r,
         .lock = lock,
-        .timeout_ms = o->timeout_s * 1000,
+        .timeout_ms = (o->timeout_s != 0 ? o->timeout_s : TIMEOUT_S) * 1000,
         .quiet = o->quiet,
         .on_up = on_up,
         .on_up_ctx = b,

@@ -2,65 +2,20 @@
 #include "client/commands.h"
 
 #include <dirent.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "client/control.h"
 #include "client/find_profile.h"
 #include "client/presentation.h"
+#include "client/running.h"
 
-enum { DOWN_PATIENCE_MS = 10000, ENDING_PATIENCE_MS = 500, LOOK_MS = 10 };
+enum { DOWN_PATIENCE_MS = 10000, ENDING_PATIENCE_MS = 500 };
 
 static enum exit_code report(enum exit_code code, const struct fault *f)
 {
     presentation_fault(f);
     return code;
-}
-
-static enum exit_code report_not_running(const char *name)
-{
-    struct fault f = {0};
-    (void)fault_set(&f, ERR_STATE, "\"%s\" is not running", name);
-    return report(EXIT_CODE_RUNNING_STATE, &f);
-}
-
-/* A process has ended when it has restored the system and let go of its lock. */
-static bool await_end(const struct runtime *r, const char *name, int patience_ms)
-{
-    for (int waited = 0; waited < patience_ms; waited += LOOK_MS) {
-        if (!runtime_running(r, name))
-            return true;
-        (void)poll(NULL, 0, LOOK_MS);
-    }
-    return false;
-}
-
-/* The connection that is meant: by the profile's base name, or the only one that runs. */
-static enum exit_code which(const struct command_options *o, const struct runtime *r,
-                            char out[PROFILE_NAME_MAX])
-{
-    struct fault f = {0};
-    if (o->profile != NULL) {
-        if (profile_name(o->profile, out) != ERR_OK) {
-            (void)fault_set(&f, ERR_NOT_FOUND, "\"%s\" cannot name a profile", o->profile);
-            return report(EXIT_CODE_NO_PROFILE, &f);
-        }
-        if (r->fd >= 0 && runtime_running(r, out))
-            return EXIT_CODE_DONE;
-        return report_not_running(out);
-    }
-    char names[RUNTIME_NAMES_MAX][PROFILE_NAME_MAX];
-    size_t count = r->fd >= 0 ? runtime_names(r, names, RUNTIME_NAMES_MAX) : 0;
-    if (count == 1) {
-        memcpy(out, names[0], PROFILE_NAME_MAX);
-        return EXIT_CODE_DONE;
-    }
-    (void)fault_set(&f, ERR_STATE,
-                    count == 0 ? "no connection is running" : "several connections are running");
-    if (count > 1)
-        fault_hint(&f, "name one of them; `tern list` shows them");
-    return report(count == 0 ? EXIT_CODE_RUNNING_STATE : EXIT_CODE_USAGE, &f);
 }
 
 /* ERR_NOT_FOUND where it is not running (any more). what: NULL, or a word to the command. */
@@ -71,7 +26,7 @@ static enum err ask_about(const struct runtime *r, const char *name, const char 
     enum err e = control_request(r, name, request, ret, f);
     json_decref(request);
     /* It may just be ending: then there is nothing to answer, and that is the answer. */
-    if (e != ERR_OK && (e == ERR_NOT_FOUND || await_end(r, name, ENDING_PATIENCE_MS))) {
+    if (e != ERR_OK && (e == ERR_NOT_FOUND || running_await_end(r, name, ENDING_PATIENCE_MS))) {
         *f = (struct fault){0};
         return fault_set(f, ERR_NOT_FOUND, "\"%s\" is not running", name);
     }
@@ -87,14 +42,6 @@ static enum err ask(const struct runtime *r, const char *name, const char *comma
 static enum exit_code report_ask(enum err e, const struct fault *f)
 {
     return report(e == ERR_NOT_FOUND ? EXIT_CODE_RUNNING_STATE : EXIT_CODE_INTERNAL, f);
-}
-
-static void open_runtime(struct runtime *r)
-{
-    struct fault f = {0};
-    *r = (struct runtime){.fd = -1};
-    if (runtime_open(false, r, &f) != ERR_OK)
-        r->fd = -1; /* nothing can be running there */
 }
 
 /* What a killed process left is undone. False where there is nothing of it. */
@@ -126,7 +73,7 @@ static enum exit_code down(const struct runtime *r, const char *name)
         return code;
     if (e != ERR_OK)
         return report_ask(e, &f);
-    if (await_end(r, name, DOWN_PATIENCE_MS))
+    if (running_await_end(r, name, DOWN_PATIENCE_MS))
         return EXIT_CODE_DONE;
     (void)fault_set(&f, ERR_STATE, "\"%s\" has not ended within %d s", name,
                     DOWN_PATIENCE_MS / 1000);
@@ -138,12 +85,12 @@ enum exit_code command_down(const struct command_options *o)
     struct runtime r;
     char name[PROFILE_NAME_MAX];
     enum exit_code code = EXIT_CODE_DONE;
-    open_runtime(&r);
+    running_open(&r);
     bool named = o->profile != NULL && profile_name(o->profile, name) == ERR_OK;
     bool killed =
         named && r.fd >= 0 && !runtime_running(&r, name) && clean_after_killed(&r, name, &code);
     if (!killed)
-        code = which(o, &r, name);
+        code = running_which(o, &r, name);
     if (!killed && code == EXIT_CODE_DONE)
         code = down(&r, name);
     runtime_close(&r);
@@ -156,8 +103,8 @@ enum exit_code command_status(const struct command_options *o)
     char name[PROFILE_NAME_MAX];
     json_t *answer = NULL;
     struct fault f = {0};
-    open_runtime(&r);
-    enum exit_code code = which(o, &r, name);
+    running_open(&r);
+    enum exit_code code = running_which(o, &r, name);
     enum err e = code == EXIT_CODE_DONE ? ask(&r, name, "status", &answer, &f) : ERR_OK;
     if (e != ERR_OK)
         code = report_ask(e, &f);
@@ -179,8 +126,8 @@ static enum exit_code tell(const struct command_options *o, const char *command,
     char name[PROFILE_NAME_MAX];
     json_t *answer = NULL;
     struct fault f = {0};
-    open_runtime(&r);
-    enum exit_code code = which(o, &r, name);
+    running_open(&r);
+    enum exit_code code = running_which(o, &r, name);
     enum err e = code == EXIT_CODE_DONE ? ask_about(&r, name, command, what, &answer, &f) : ERR_OK;
     const char *error = json_string_value(json_object_get(answer, "error"));
     if (e != ERR_OK) {
@@ -226,7 +173,7 @@ enum exit_code command_list(const struct command_options *o)
     struct runtime r;
     char names[RUNTIME_NAMES_MAX][PROFILE_NAME_MAX], directories[2][PROFILE_PATH_MAX];
     (void)o;
-    open_runtime(&r);
+    running_open(&r);
     size_t count = r.fd >= 0 ? runtime_names(&r, names, RUNTIME_NAMES_MAX) : 0;
     for (size_t i = 0; i < count; i++) {
         struct fault f = {0};

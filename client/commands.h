@@ -15,9 +15,10 @@ struct command_options {
     bool no_color;
     bool foreground;
     bool json;
-    bool ike, child; /* of rekey: what; neither: both */
-    uint32_t timeout_s;
+    bool ike, child;     /* of rekey: what; neither: both */
+    uint32_t timeout_s;  /* 0: not given */
     const char *profile; /* NULL: not given */
+    const char *what;    /* of wait: for what */
 };
 
 enum exit_code command_up(const struct command_options *o);
@@ -26,6 +27,8 @@ enum exit_code command_status(const struct command_options *o);
 enum exit_code command_rekey(const struct command_options *o);
 enum exit_code command_reconnect(const struct command_options *o);
 enum exit_code command_check(const struct command_options *o);
+enum exit_code command_monitor(const struct command_options *o);
+enum exit_code command_wait(const struct command_options *o);
 enum exit_code command_list(const struct command_options *o);
 
 #endif

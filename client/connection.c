@@ -12,6 +12,8 @@
 #include "client/child_list.h"
 #include "client/control.h"
 #include "client/dns_keeper.h"
+#include "client/events.h"
+#include "client/logging.h"
 #include "client/lookup.h"
 #include "client/presentation.h"
 #include "client/reach.h"
@@ -46,6 +48,7 @@ struct connection {
     bool started;  /* the session has been */
     bool holding;  /* no Child SA to leave by: packets wait in the TUN */
     const char *host;
+    const char *state_told; /* to those who follow */
     struct timespec since, established;
     struct connection_handover handover; /* the last one */
     mono_ms phase_at;
@@ -55,8 +58,34 @@ struct connection {
 
 static void settle(struct connection *c);
 static void on_redirect(struct connection *c, const struct redirect_target *to);
+static const char *state_text(const struct connection *c);
 
 /* --- words --- */
+
+static void on_log(void *ctx, enum log_level level, const char *line)
+{
+    struct connection *c = ctx;
+    events_emit(c->control, (struct client_event){.type = CLIENT_EVENT_LOG, .log = {level, line}});
+}
+
+/* Where it is another one than was told last. */
+static void tell_state(struct connection *c)
+{
+    const char *state = state_text(c), *was = c->state_told;
+    if (strcmp(state, was) == 0)
+        return;
+    c->state_told = state;
+    bool fault = strcmp(state, "searching") == 0 || (c->ended && c->code != EXIT_CODE_DONE);
+    events_emit(c->control,
+                (struct client_event){.type = CLIENT_EVENT_STATE,
+                                      .state = {state, was, fault ? c->fault.text : NULL}});
+}
+
+static void tell_error(struct connection *c, int exit_code)
+{
+    events_emit(c->control,
+                (struct client_event){.type = CLIENT_EVENT_ERROR, .error = {&c->fault, exit_code}});
+}
 
 static struct timespec wall_now(void)
 {
@@ -72,6 +101,8 @@ static void phase(struct connection *c, const char *name, const char *text)
     if (!c->options->quiet)
         fprintf(stderr, "%-8s %5" PRId64 " ms  %s\n", name, now - c->phase_at, text);
     log_info("%s: %s", name, text);
+    events_emit(c->control, (struct client_event){.type = CLIENT_EVENT_PHASE,
+                                                  .phase = {name, text, now - c->phase_at}});
     c->phase_at = now;
 }
 
@@ -83,6 +114,9 @@ static void end(struct connection *c, enum exit_code code, const struct fault *f
     c->code = code;
     if (f != NULL)
         c->fault = *f;
+    if (code != EXIT_CODE_DONE)
+        tell_error(c, (int)code);
+    tell_state(c);
     uv_stop(&c->loop);
 }
 
@@ -228,6 +262,7 @@ static void on_searching(struct connection *c, const struct session_event *e)
         c->since = wall_now();
     c->searching = true;
     c->fault = e->searching.fault;
+    tell_error(c, -1);
     log_warn("%s; connecting anew", e->searching.fault.text);
     reach_resolve(c->reach);
 }
@@ -236,6 +271,13 @@ static const char *interface_name(const struct connection *c, const struct path 
 {
     const struct network_way *way = reach_interface(c->reach, path);
     return way != NULL ? way->interface_name : NULL;
+}
+
+static void tell_probe(struct connection *c, const struct path *path, bool answered)
+{
+    events_emit(c->control, (struct client_event){.type = CLIENT_EVENT_PATH_PROBE,
+                                                  .probe = {path, interface_name(c, path),
+                                                            answered ? "answered" : "silent", -1}});
 }
 
 /* ESP leaves by the new path from now on. */
@@ -258,6 +300,20 @@ static void on_handover(struct connection *c, const struct session_handover *h)
     snprintf(c->settled_name, sizeof(c->settled_name), "%s", c->path_name);
     log_info("handover from %s to %s: %s, %" PRId64 " ms, %" PRIu32 " messages", c->handover.from,
              c->handover.to, presentation_move(h->reason), h->gap_ms, h->messages);
+    events_emit(c->control, (struct client_event){.type = CLIENT_EVENT_HANDOVER,
+                                                  .handover = {c->handover.from, c->handover.to,
+                                                               presentation_move(h->reason), &h->to,
+                                                               h->messages, (double)h->gap_ms}});
+}
+
+static void on_addresses(struct connection *c, const struct session_event *e)
+{
+    struct session_status status;
+    const struct session_child *child = child_list_newest(&c->children);
+    session_status(c->session, &status);
+    if (child != NULL)
+        reach_set_additional(c->reach, e->addresses.items, e->addresses.count,
+                             &status.path.remote.ip, &child->remote);
 }
 
 /* Stopped by the user: as it should be once it was up, else `up` has not done what it was asked to.
@@ -281,6 +337,7 @@ static void on_down(struct connection *c, const struct session_event *e)
 
 static void on_event(struct connection *c, const struct session_event *e)
 {
+    events_of_session(c->control, e);
     switch (e->type) {
     case SESSION_EVENT_PHASE:
         phase(c, e->phase.phase == SESSION_PHASE_INIT ? "init" : "auth", e->phase.text);
@@ -307,9 +364,10 @@ static void on_event(struct connection *c, const struct session_event *e)
         on_handover(c, &e->handover);
         break;
     case SESSION_EVENT_PATH_PROBE:
+        tell_probe(c, &e->path_probe.path, e->path_probe.answered);
         break;
     case SESSION_EVENT_ADDRESSES:
-        reach_set_additional(c->reach, e->addresses.items, e->addresses.count);
+        on_addresses(c, e);
         break;
     case SESSION_EVENT_SEARCHING:
         on_searching(c, e);
@@ -379,6 +437,7 @@ static void settle(struct connection *c)
         session_event_wipe(&event);
     } while (true);
     hold_or_release(c);
+    tell_state(c);
     wakeup_at(c->wakeup, c->ended ? MONO_NEVER : session_next_timeout(c->session));
 }
 
@@ -490,12 +549,30 @@ static void start(struct connection *c, const struct path *paths, size_t count)
     end(c, EXIT_CODE_INTERNAL, &f);
 }
 
+/* Each interface once, in the order of the paths. */
+static void tell_network(struct connection *c, const struct path *paths, size_t count)
+{
+    struct network_way ways[SESSION_PATHS_MAX];
+    size_t way_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct network_way *way = reach_interface(c->reach, &paths[i]);
+        size_t k = 0;
+        while (k < way_count && ways[k].interface != paths[i].interface)
+            k++;
+        if (way != NULL && k == way_count)
+            ways[way_count++] = *way;
+    }
+    events_emit(c->control,
+                (struct client_event){.type = CLIENT_EVENT_NETWORK, .network = {ways, way_count}});
+}
+
 static void on_reach(void *ctx, const struct path *paths, size_t count)
 {
     struct connection *c = ctx;
     const struct ip *found;
     char text[512], address[IP_TEXT_MAX];
     size_t found_count = reach_found(c->reach, &found);
+    tell_network(c, paths, count);
     if (c->ended || c->stopping)
         return;
     if (c->started) {
@@ -594,8 +671,8 @@ static json_t *on_request(void *ctx, const json_t *request)
 {
     struct connection *c = ctx;
     const char *command = json_string_value(json_object_get(request, "command"));
-    if (command != NULL && strcmp(command, "status") == 0)
-        return status_reply(c);
+    if (command != NULL && (strcmp(command, "status") == 0 || strcmp(command, "monitor") == 0))
+        return status_reply(c); /* who monitors is told the rest as it happens */
     if (command != NULL && strcmp(command, "down") == 0) {
         stop(c);
         return json_pack("{s:b}", "ok", 1);
@@ -641,6 +718,8 @@ static enum err open_parts(struct connection *c, struct fault *f)
         e = wakeup_open(&c->loop, on_wakeup, on_slept, c, &c->wakeup, f);
     if (e == ERR_OK)
         e = control_open(&c->loop, o->runtime, o->profile->name, on_request, c, &c->control, f);
+    if (e == ERR_OK)
+        logging_follow(on_log, c);
     return e;
 }
 
@@ -697,7 +776,9 @@ static void close_all(struct connection *c)
     system_undo(c->system);
     c->system = NULL;
     datapath_close(c->datapath);
+    logging_follow(NULL, NULL);
     control_close(c->control);
+    c->control = NULL;
     reach_close(c->reach);
     wakeup_close(c->wakeup);
     uv_close((uv_handle_t *)&c->patience, NULL);
@@ -721,6 +802,7 @@ enum exit_code connection_run(const struct connection_options *o, struct fault *
     c->options = o;
     c->host = o->profile->addresses.items[0];
     c->since = wall_now();
+    c->state_told = "connecting";
     c->phase_at = clock_now();
     lookup_init(&c->redirect, &c->loop, on_redirect_found, c);
     start_handles(c);

@@ -21,6 +21,7 @@ struct control_peer {
     size_t len;
     unsigned handles; /* open ones */
     bool closing;
+    bool follows;
     char request[CONTROL_REQUEST_MAX];
 };
 
@@ -75,19 +76,31 @@ static void on_impatience(uv_timer_t *timer)
     peer_close(timer->data);
 }
 
+/* Who follows stays, and may take its time from now on. */
 static void on_written(uv_write_t *request, int status)
 {
-    (void)status;
-    peer_close(request->data);
+    struct control_peer *p = request->data;
+    if (status == 0 && p->follows && !p->closing)
+        uv_timer_stop(&p->patience);
+    else
+        peer_close(p);
+}
+
+static bool wants_to_follow(const json_t *request)
+{
+    const char *command = json_string_value(json_object_get(request, "command"));
+    return command != NULL && strcmp(command, "monitor") == 0;
 }
 
 char *control_answer(control_handler *handler, void *ctx, const char *line, size_t len,
-                     size_t *ret_len)
+                     size_t *ret_len, bool *ret_follows)
 {
     char *text = NULL;
+    *ret_follows = false;
     json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
     if (json_is_object(request)) {
         json_t *reply = handler(ctx, request);
+        *ret_follows = wants_to_follow(request) && json_object_get(reply, "error") == NULL;
         text = json_dumps(reply, JSON_COMPACT | JSON_PRESERVE_ORDER);
         json_decref(reply);
     }
@@ -99,18 +112,41 @@ char *control_answer(control_handler *handler, void *ctx, const char *line, size
     return text;
 }
 
+/* How many there are; those that are being closed do not count. */
+static unsigned followers(const struct control *c)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        count += c->peers[i] != NULL && c->peers[i]->follows && !c->peers[i]->closing;
+    return count;
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
+
 static void answer(struct control_peer *p, size_t line_len)
 {
     struct control *c = p->control;
     size_t len;
-    p->answer = control_answer(c->handler, c->ctx, p->request, line_len, &len);
+    bool follows;
+    p->answer = control_answer(c->handler, c->ctx, p->request, line_len, &len, &follows);
+    if (follows && followers(c) == CONTROL_FOLLOWERS_MAX) {
+        static const char full[] = "{\"error\":\"too many follow it already\"}\n";
+        free(p->answer);
+        p->answer = strdup(full);
+        len = strlen(full);
+        follows = false;
+    }
     if (p->answer == NULL) {
         peer_close(p);
         return;
     }
+    p->len = 0; /* whatever stood behind the line */
     uv_buf_t buf = uv_buf_init(p->answer, (unsigned)len);
     p->write.data = p;
-    if (uv_write(&p->write, (uv_stream_t *)&p->pipe, &buf, 1, on_written) != 0)
+    p->follows = follows;
+    if (uv_write(&p->write, (uv_stream_t *)&p->pipe, &buf, 1, on_written) != 0 ||
+        (follows && uv_read_start((uv_stream_t *)&p->pipe, on_alloc, on_read) != 0))
         peer_close(p);
 }
 
@@ -127,7 +163,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     (void)buf;
     if (n == 0)
         return;
-    if (n < 0) { /* gone, or UV_ENOBUFS: the line has no end */
+    if (n < 0 ||
+        p->follows) { /* gone, or UV_ENOBUFS: the line has no end; or has no say any more */
         peer_close(p);
         return;
     }
@@ -138,6 +175,58 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     uv_read_stop(stream);
     answer(p, (size_t)(end - p->request));
 }
+
+/* --- those who follow --- */
+
+struct line {
+    uv_write_t write;
+    struct control_peer *peer;
+    char text[];
+};
+
+static void on_line_written(uv_write_t *request, int status)
+{
+    struct line *line = request->data;
+    if (status != 0)
+        peer_close(
+            line->peer); /* which is there until its pipe is closed, and the pipe until now */
+    free(line);
+}
+
+/* A copy for each, so that a slow one holds nothing of the others'. */
+static void send_line(struct control_peer *p, const char *text, size_t len)
+{
+    size_t backlog = uv_stream_get_write_queue_size((uv_stream_t *)&p->pipe);
+    struct line *line = backlog + len <= CONTROL_BACKLOG_MAX ? malloc(sizeof(*line) + len) : NULL;
+    if (line == NULL) {
+        peer_close(p); /* a gap would go unnoticed, an end does not */
+        return;
+    }
+    line->peer = p;
+    line->write.data = line;
+    memcpy(line->text, text, len);
+    uv_buf_t buf = uv_buf_init(line->text, (unsigned)len);
+    if (uv_write(&line->write, (uv_stream_t *)&p->pipe, &buf, 1, on_line_written) != 0) {
+        free(line);
+        peer_close(p);
+    }
+}
+
+void control_publish(struct control *c, const char *line, size_t len)
+{
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        struct control_peer *p = c->peers[i];
+        if (p != NULL && p->follows && !p->closing)
+            send_line(p, line, len);
+    }
+}
+
+bool control_followed(const struct control *c)
+{
+    return followers(c) > 0;
+}
+
+/* --- who comes --- */
 
 /* The same user or root, whoever could open the socket. */
 static bool permitted(const uv_pipe_t *pipe)
@@ -216,6 +305,9 @@ enum err control_open(uv_loop_t *loop, const struct runtime *r, const char *name
         control_close(c);
         return e;
     }
+    /* Who waits for us watches the directory. That somebody listens there now is no change of it,
+     * so we make one; the mode is this already. */
+    (void)chmod(c->path, 0600);
     *ret = c;
     return ERR_OK;
 }

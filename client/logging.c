@@ -12,8 +12,16 @@
 #include "client/presentation.h"
 
 static FILE *file; /* NULL: syslog */
+static log_sink *follower;
+static void *follower_ctx;
 
 static const char *const names[] = {"error", "warn", "info", "debug"};
+
+static void tell_follower(enum log_level level, const char *line)
+{
+    if (follower != NULL)
+        follower(follower_ctx, level, line);
+}
 
 static void to_file(void *ctx, enum log_level level, const char *line)
 {
@@ -23,6 +31,7 @@ static void to_file(void *ctx, enum log_level level, const char *line)
     clock_gettime(CLOCK_REALTIME, &now);
     fprintf(out, "%s %-5s %s\n", presentation_time(&now, text), names[level], line);
     fflush(out);
+    tell_follower(level, line);
 }
 
 static void to_syslog(void *ctx, enum log_level level, const char *line)
@@ -30,6 +39,7 @@ static void to_syslog(void *ctx, enum log_level level, const char *line)
     static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
     (void)ctx;
     syslog(priorities[level], "%s", line);
+    tell_follower(level, line);
 }
 
 enum err logging_start(const struct command_options *o, struct fault *f)
@@ -55,10 +65,17 @@ enum err logging_start(const struct command_options *o, struct fault *f)
 
 void logging_stop(void)
 {
+    logging_follow(NULL, NULL);
     log_to(NULL, NULL, LOG_LEVEL_ERROR);
     if (file != NULL)
         fclose(file);
     else
         closelog();
     file = NULL;
+}
+
+void logging_follow(log_sink *sink, void *ctx)
+{
+    follower = sink;
+    follower_ctx = ctx;
 }

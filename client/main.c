@@ -27,8 +27,9 @@ struct option_entry {
 
 static const struct option_entry option_table[] = {
     {"foreground", 'f', NULL, OPTION_FOREGROUND, "stay, and log to stderr"},
-    {"timeout", 't', "SECONDS", OPTION_TIMEOUT, "for the whole of the first connection (30)"},
-    {"json", 'j', NULL, OPTION_JSON, "one JSON object"},
+    {"timeout", 't', "SECONDS", OPTION_TIMEOUT,
+     "how long; of up, for all of the first connection (30)"},
+    {"json", 'j', NULL, OPTION_JSON, "JSON: one object, or one for each line"},
     {"ike", 'i', NULL, OPTION_WHAT, "the IKE SA alone"},
     {"child", 'c', NULL, OPTION_WHAT, "the Child SA alone"},
     {"log-level", 'l', "LEVEL", OPTION_GLOBAL, "error, warn, info (default) or debug"},
@@ -49,20 +50,36 @@ struct command {
     unsigned options; /* beside the global ones */
     enum exit_code (*run)(const struct command_options *o);
     const char *text;
+    const char *second, *more; /* another argument, required, and what --help says of it */
 };
+
+static const char wait_help[] =
+    "FOR is one of\n"
+    "  up              traffic can flow; nothing needs to run yet\n"
+    "  down            nothing runs (any more)\n"
+    "  handover        the next move to another network\n"
+    "  interface=NAME  up, and the packets leave through NAME\n"
+    "  idle            up, and for 5 s no packet was carried and nothing was asked of the gateway\n"
+    "\nThe exit code is 0 then; 3 where --timeout has passed (without it the wait has no end); 12\n"
+    "where nothing runs, or nothing any more, but for up and down.\n";
 
 static const struct command commands[] = {
     {"up", PROFILE_REQUIRED, OPTION_FOREGROUND | OPTION_TIMEOUT, command_up,
-     "connect; returns once traffic can flow, and goes on in the background"},
+     "connect; returns once traffic can flow, and goes on in the background", NULL, NULL},
     {"down", PROFILE_OPTIONAL, 0, command_down,
-     "delete the SAs at the gateway, restore routes and DNS, stop"},
-    {"status", PROFILE_OPTIONAL, OPTION_JSON, command_status, "what a connection does"},
+     "delete the SAs at the gateway, restore routes and DNS, stop", NULL, NULL},
+    {"status", PROFILE_OPTIONAL, OPTION_JSON, command_status, "what a connection does", NULL, NULL},
+    {"monitor", PROFILE_OPTIONAL, OPTION_JSON, command_monitor,
+     "follow what happens, until interrupted or the connection ends", NULL, NULL},
+    {"wait", PROFILE_REQUIRED, OPTION_TIMEOUT, command_wait,
+     "return once it is up, down, idle, on another network", " FOR", wait_help},
     {"reconnect", PROFILE_REQUIRED, 0, command_reconnect,
-     "a fresh IKE SA; the old one is deleted once it stands"},
-    {"rekey", PROFILE_OPTIONAL, OPTION_WHAT, command_rekey, "new keys now, for both SAs"},
-    {"list", PROFILE_NEVER, 0, command_list, "profiles and their state"},
+     "a fresh IKE SA; the old one is deleted once it stands", NULL, NULL},
+    {"rekey", PROFILE_OPTIONAL, OPTION_WHAT, command_rekey, "new keys now, for both SAs", NULL,
+     NULL},
+    {"list", PROFILE_NEVER, 0, command_list, "profiles and their state", NULL, NULL},
     {"check", PROFILE_REQUIRED, 0, command_check,
-     "verify a profile and the files it names, without connecting"},
+     "verify a profile and the files it names, without connecting", NULL, NULL},
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -81,12 +98,20 @@ static void print_options(FILE *out, unsigned bits)
     }
 }
 
+static const char *second_text(const struct command *c)
+{
+    return c->second != NULL ? c->second : "";
+}
+
 static void print_help(FILE *out)
 {
     fprintf(out, "tern %s: an IKEv2/IPsec VPN client in userspace\n\n", TERN_VERSION);
-    for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(out, "  tern %-9s%-11s %s\n", commands[i].name, argument_text[commands[i].profile],
-                commands[i].text);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        const struct command *c = &commands[i];
+        char arguments[16];
+        snprintf(arguments, sizeof(arguments), "%s%s", argument_text[c->profile], second_text(c));
+        fprintf(out, "  tern %-9s%-12s %s\n", c->name, arguments, c->text);
+    }
     fprintf(out, "\nPROFILE is a path (with a slash, or ending in .conf), or NAME for\n"
                  "/etc/tern/NAME.conf, then $XDG_CONFIG_HOME/tern/NAME.conf.\n\nOptions:\n");
     print_options(out, OPTION_GLOBAL);
@@ -95,7 +120,9 @@ static void print_help(FILE *out)
 
 static void print_command_help(const struct command *c)
 {
-    printf("tern %s%s: %s\n\n", c->name, argument_text[c->profile], c->text);
+    printf("tern %s%s%s: %s\n\n", c->name, argument_text[c->profile], second_text(c), c->text);
+    if (c->more != NULL)
+        printf("%s\n", c->more);
     print_options(stdout, c->options | OPTION_GLOBAL);
 }
 
@@ -221,19 +248,23 @@ static enum exit_code run(const struct command *c, struct parsed *p, int count, 
     unsigned foreign = p->given & ~(c->options | OPTION_GLOBAL);
     if (foreign != 0)
         return usage("an option that is not for the command", c->name);
-    int most = c->profile == PROFILE_NEVER ? 0 : 1;
+    int most = (c->profile == PROFILE_NEVER ? 0 : 1) + (c->second != NULL ? 1 : 0);
     if (count > most)
         return usage("too many arguments for", c->name);
     if (count < 1 && c->profile == PROFILE_REQUIRED)
         return usage("PROFILE is missing for", c->name);
-    if (count == 1)
+    if (count < most && c->second != NULL)
+        return usage("an argument is missing for", c->name);
+    if (count > 0)
         p->options.profile = arguments[0];
+    if (count > 1)
+        p->options.what = arguments[1];
     return c->run(&p->options);
 }
 
 int main(int argc, char **argv)
 {
-    struct parsed p = {.options = {.log_level = LOG_LEVEL_INFO, .timeout_s = 30}};
+    struct parsed p = {.options = {.log_level = LOG_LEVEL_INFO}};
     signal(SIGPIPE, SIG_IGN);
     presentation_color(true);
     enum exit_code code = parse(argc, argv, &p);

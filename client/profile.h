@@ -4,6 +4,7 @@
 #ifndef TERN_CLIENT_PROFILE_H
 #define TERN_CLIENT_PROFILE_H
 
+#include "client/command_line.h"
 #include "client/fault_list.h"
 #include "common/base/selector.h"
 #include "common/crypto/identity.h"
@@ -15,6 +16,7 @@ enum {
     PROFILE_TEXT_MAX = 256,
     PROFILE_LIST_MAX = 8,
     PROFILE_EXCLUDES_MAX = 64,
+    PROFILE_HOOK_COMMANDS_MAX = 4,
     PROFILE_PATH_MAX = 1024
 };
 
@@ -75,6 +77,14 @@ struct profile_list {
     size_t count;
 };
 
+enum profile_hook { PROFILE_HOOK_UP, PROFILE_HOOK_DOWN, PROFILE_HOOK_HANDOVER, PROFILE_HOOKS };
+
+/* Programs that are run, in order. */
+struct profile_hook_list {
+    struct command_line items[PROFILE_HOOK_COMMANDS_MAX];
+    size_t count;
+};
+
 struct profile {
     char path[PROFILE_PATH_MAX]; /* as it was found; relative file names inside start beside it */
     char name[PROFILE_NAME_MAX];
@@ -113,11 +123,13 @@ struct profile {
     uint64_t esp_bytes; /* 0: no limit of its own */
 
     bool mobike;
-    struct profile_list prefer;
-    uint32_t dpd_s;      /* 0: off */
-    int32_t keepalive_s; /* 0: off */
+    struct profile_list prefer; /* interface names or patterns (* and ?), best first */
+    uint32_t dpd_s;             /* 0: off */
+    int32_t keepalive_s;        /* 0: off */
     uint32_t hold_down_s;
     uint32_t retransmit_first_ms, retransmit_max_ms, retransmit_tries;
+
+    struct profile_hook_list hooks[PROFILE_HOOKS];
 };
 
 enum { MTU_DEFAULT = 1400, MTU_MIN = 1280, MTU_MAX = 9000 };

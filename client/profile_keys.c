@@ -2,8 +2,11 @@
  * function takes its value. Every function takes the whole value or adds a fault. */
 #include "client/profile_keys.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "client/profile_value.h"
 
@@ -466,10 +469,36 @@ static void roaming_retransmit(struct reading *r, const char *value)
 
 /* --- [Hooks] --- */
 
+/* It will run with our privileges: what others can write to is not for us to run. */
+static void check_program(struct reading *r, const char *path)
+{
+    struct stat st;
+    if (path[0] != '/')
+        FAULT(r, "%s: %s is not an absolute path", r->key, path);
+    else if (stat(path, &st) != 0)
+        FAULT(r, "%s: %s: %s", r->key, path, strerror(errno));
+    else if (!S_ISREG(st.st_mode) || access(path, X_OK) != 0)
+        FAULT(r, "%s: %s is not a program that can be run", r->key, path);
+    else if ((st.st_mode & S_IWOTH) != 0)
+        FAULT(r, "%s: %s can be written by everybody: chmod o-w %s", r->key, path, path);
+}
+
 static void hook(struct reading *r, const char *value)
 {
-    (void)value;
-    FAULT(r, "[Hooks] %s is not supported yet", r->key);
+    enum profile_hook which = strcmp(r->key, "Up") == 0     ? PROFILE_HOOK_UP
+                              : strcmp(r->key, "Down") == 0 ? PROFILE_HOOK_DOWN
+                                                            : PROFILE_HOOK_HANDOVER;
+    struct profile_hook_list *l = &r->p->hooks[which];
+    struct command_line line;
+    struct fault f = {0};
+    if (l->count == PROFILE_HOOK_COMMANDS_MAX) {
+        FAULT(r, "%s is given more than %d times", r->key, (int)PROFILE_HOOK_COMMANDS_MAX);
+    } else if (command_line_parse(value, &line, &f) != ERR_OK) {
+        FAULT(r, "%s: %s", r->key, f.text);
+    } else {
+        check_program(r, command_line_argument(&line, 0));
+        l->items[l->count++] = line;
+    }
 }
 
 /* --- the table --- */

@@ -11,6 +11,10 @@ CHECKED enum err privileges_check(struct fault *f);
 /* Nobody else may read, trace or dump us: core dumps off, PR_SET_DUMPABLE 0. */
 void privileges_protect_memory(void);
 
+/* No program that we start gets a descriptor that we have now, ours or of whoever started us, but
+ * for the standard three. */
+void privileges_keep_descriptors(void);
+
 /* A secret file: regular, readable, owned by us or root, no access for group and others.
  * ERR_REFUSED with the fault (mode seen, chmod line as hint), ERR_NOT_FOUND, ERR_SYSTEM. */
 CHECKED enum err privileges_check_secret_file(const char *path, struct fault *f);

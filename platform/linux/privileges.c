@@ -13,8 +13,11 @@
 #include <unistd.h>
 
 #include <linux/capability.h>
+#include <linux/close_range.h>
 
 #include "platform/linux/permission.h"
+
+enum { DESCRIPTORS_MAX = 65536 };
 
 #define TUN_DEVICE "/dev/net/tun"
 
@@ -82,6 +85,19 @@ void privileges_protect_memory(void)
      * had. */
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+}
+
+void privileges_keep_descriptors(void)
+{
+    if (close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+        return;
+    long most = sysconf(_SC_OPEN_MAX); /* before Linux 5.11 */
+    most = most < DESCRIPTORS_MAX ? most : DESCRIPTORS_MAX;
+    for (int fd = STDERR_FILENO + 1; fd < most; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+        if (flags >= 0)
+            (void)fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+    }
 }
 
 static enum err judge_secret(int fd, const char *path, struct fault *f)

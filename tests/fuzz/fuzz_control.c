@@ -6,6 +6,7 @@
 
 #include "client/control.h"
 #include "client/presentation.h"
+#include "client/presentation_event.h"
 #include "tests/fuzz/fuzz.h"
 
 /* As the connection's own: takes strings out of the request and puts them into the answer. */
@@ -23,7 +24,9 @@ static void ask(const char *line, size_t len)
 {
     unsigned calls = 0;
     size_t answer_len;
-    char *answer = control_answer(handle, &calls, line, len, &answer_len);
+    bool follows;
+    char *answer = control_answer(handle, &calls, line, len, &answer_len, &follows);
+    CHECK(!follows || answer != NULL);
     CHECK((answer != NULL) == (calls == 1) && calls <= 1);
     if (answer == NULL)
         return;
@@ -45,6 +48,8 @@ static void print(const char *line, size_t len)
     json_t *status = json_loadb(line, len, 0, NULL);
     if (json_is_object(status))
         presentation_print_status(status, sink);
+    if (json_is_object(status))
+        presentation_print_event(status, sink);
     json_decref(status);
 }
 

@@ -97,7 +97,12 @@ START_TEST(every_key)
                                "DPD = 1h\n"
                                "Keepalive = 20\n"
                                "HoldDown = 7d\n"
-                               "Retransmit = 250ms, 4s, 12\n";
+                               "Retransmit = 250ms, 4s, 12\n"
+                               "[Hooks]\n"
+                               "Up = /bin/echo 'a b' $c\n"
+                               "Up = /bin/true\n"
+                               "Down = /bin/echo down\n"
+                               "Handover = /bin/echo \"moved\"\n";
     char out[IDENTITY_TEXT_MAX], list[PROPOSAL_LIST_TEXT_MAX], routes[SELECTOR_LIST_TEXT_MAX];
     struct profile *p = load_good(text);
 
@@ -152,6 +157,16 @@ START_TEST(every_key)
     ck_assert_uint_eq(p->dpd_s, 3600);
     ck_assert_int_eq(p->keepalive_s, 20);
     ck_assert_uint_eq(p->hold_down_s, 7 * 86400);
+    const struct profile_hook_list *hooks = p->hooks;
+    ck_assert_uint_eq(hooks[PROFILE_HOOK_UP].count, 2);
+    ck_assert_uint_eq(hooks[PROFILE_HOOK_UP].items[0].count, 3);
+    ck_assert_str_eq(command_line_argument(&hooks[PROFILE_HOOK_UP].items[0], 1), "a b");
+    ck_assert_str_eq(command_line_argument(&hooks[PROFILE_HOOK_UP].items[0], 2), "$c");
+    ck_assert_str_eq(command_line_argument(&hooks[PROFILE_HOOK_UP].items[1], 0), "/bin/true");
+    ck_assert_uint_eq(hooks[PROFILE_HOOK_DOWN].count, 1);
+    ck_assert_str_eq(command_line_argument(&hooks[PROFILE_HOOK_DOWN].items[0], 1), "down");
+    ck_assert_uint_eq(hooks[PROFILE_HOOK_HANDOVER].count, 1);
+    ck_assert_str_eq(command_line_argument(&hooks[PROFILE_HOOK_HANDOVER].items[0], 1), "moved");
     profile_free(p);
 }
 END_TEST
@@ -435,9 +450,11 @@ START_TEST(faults_of_single_keys)
          "Retransmit = x, 8s, 8: expected the first pause, the longest, and how many times, such "
          "as "
          "500ms, 8s, 8"},
-        {"Hooks", "Up = /bin/true", "[Hooks] Up is not supported yet"},
-        {"Hooks", "Down = /bin/true", "[Hooks] Down is not supported yet"},
-        {"Hooks", "Handover = /bin/true", "[Hooks] Handover is not supported yet"},
+        {"Hooks", "Up = bin/true", "Up: bin/true is not an absolute path"},
+        {"Hooks", "Down = /nowhere/true", "Down: /nowhere/true: No such file or directory"},
+        {"Hooks", "Handover = /bin", "Handover: /bin is not a program that can be run"},
+        {"Hooks", "Up = /etc/passwd", "Up: /etc/passwd is not a program that can be run"},
+        {"Hooks", "Up = /bin/echo \"a", "Up: a quote is not closed"},
         /* nothing of the value drives the terminal */
         {"Roaming", "MOBIKE = \x1b[31mred", "MOBIKE = \\x1b[31mred: expected yes or no"},
         {"Roaming", "MOBIKE = \xe2\x80\xaeyes", "MOBIKE = \\xe2\\x80\\xaeyes: expected yes or no"},
@@ -458,6 +475,26 @@ START_TEST(faults_of_single_keys)
         ck_assert_uint_eq(faults.items[0].line, 7);
         ck_assert_uint_gt(strlen(faults.items[0].fault.text), 10);
     }
+}
+END_TEST
+
+/* What everybody can write to is not run with our privileges; and not without end. */
+START_TEST(hooks_that_are_refused)
+{
+    char here[512], text[1024], expected[2048];
+    ck_assert_ptr_nonnull(getcwd(here, sizeof(here)));
+    fixture_write("hook", span_text("#!/bin/sh\n"));
+    ck_assert_int_eq(chmod("hook", 0757), 0);
+    snprintf(text, sizeof(text), MINIMAL "[Hooks]\nUp = %s/hook\n", here);
+    snprintf(expected, sizeof(expected),
+             "office.conf:7: Up: %s/hook can be written by everybody: chmod o-w %s/hook\n", here,
+             here);
+    expect_faults(text, expected);
+    ck_assert_int_eq(chmod("hook", 0755), 0);
+    profile_free(load_good(text));
+    expect_faults(MINIMAL "[Hooks]\nUp = /bin/true\nUp = /bin/true\nUp = /bin/true\n"
+                          "Up = /bin/true\nUp = /bin/true\n",
+                  "office.conf:11: Up is given more than 4 times\n");
 }
 END_TEST
 
@@ -761,6 +798,7 @@ static Suite *suite(void)
     tcase_add_test(t, a_secret_that_others_can_read);
     tcase_add_test(t, no_secret_in_a_fault);
     tcase_add_test(t, faults_of_single_keys);
+    tcase_add_test(t, hooks_that_are_refused);
     tcase_add_test(t, duplicates);
     tcase_add_test(t, one_or_the_other);
     tcase_add_test(t, what_is_missing);
