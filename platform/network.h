@@ -7,17 +7,6 @@
 
 enum { NETWORK_NAME_MAX = 16 };
 
-struct network_route {
-    struct ip source;
-    uint32_t interface;
-    char interface_name[NETWORK_NAME_MAX];
-    uint32_t mtu; /* of the interface */
-};
-
-/* The kernel's own choice for a packet to `remote` that carries `mark`. ERR_NOT_FOUND: no route. */
-CHECKED enum err network_route_to(const struct ip *remote, uint32_t mark,
-                                  struct network_route *ret);
-
 enum network_kind {
     NETWORK_ETHERNET,
     NETWORK_WIRELESS,

@@ -7,7 +7,6 @@
 #include "platform/network.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,47 +72,6 @@ static int ask_route(struct netlink *n, const struct question *q, uint32_t flags
         mnl_attr_put_u32(m, RTA_OIF, q->interface);
     *ret = (struct route_answer){0};
     return netlink_call(n, m, read_route, ret);
-}
-
-/* --- the one that the kernel chooses --- */
-
-static void read_mtu(const struct nlmsghdr *m, void *ctx)
-{
-    struct network_route *route = ctx;
-    const struct nlattr *mtu = netlink_attribute(m, sizeof(struct ifinfomsg), IFLA_MTU, 4);
-    if (m->nlmsg_type == RTM_NEWLINK && mtu != NULL)
-        route->mtu = mnl_attr_get_u32(mtu);
-}
-
-static int ask_link(struct netlink *n, struct network_route *route)
-{
-    struct netlink_request r;
-    struct nlmsghdr *m = netlink_begin(&r, RTM_GETLINK, 0);
-    struct ifinfomsg *link = mnl_nlmsg_put_extra_header(m, sizeof(*link));
-    link->ifi_index = (int)route->interface;
-    return netlink_call(n, m, read_mtu, route);
-}
-
-enum err network_route_to(const struct ip *remote, uint32_t mark, struct network_route *ret)
-{
-    if (remote->family == IP_NONE)
-        return ERR_NOT_FOUND;
-    struct netlink n;
-    enum err e = netlink_open(&n, NULL);
-    if (e != ERR_OK)
-        return e;
-    const struct question q = {.remote = remote, .mark = mark};
-    struct route_answer answer;
-    int number = ask_route(&n, &q, 0, &answer);
-    struct network_route route = {.source = answer.source, .interface = answer.interface};
-    if (number == 0 && route.interface != 0)
-        number = ask_link(&n, &route);
-    netlink_close(&n);
-    if (number != 0 || route.interface == 0 || route.source.family != remote->family ||
-        if_indextoname(route.interface, route.interface_name) == NULL)
-        return ERR_NOT_FOUND;
-    *ret = route;
-    return ERR_OK;
 }
 
 /* --- addresses that may be a source --- */

@@ -151,6 +151,61 @@ START_TEST(an_answer_then_what_happens)
 }
 END_TEST
 
+static void expect_text(const json_t *event, const char *key, const char *text)
+{
+    ck_assert_str_eq(json_string_value(json_object_get(event, key)), text);
+}
+
+/* What the session says is told as it is; what it says to us alone is not. */
+START_TEST(what_the_session_says)
+{
+    static struct session_event e;
+    struct control_follow c = follow();
+    memset(&e, 0, sizeof(e));
+    e.type = SESSION_EVENT_UP;
+    events_of_session(control, &e);
+    e.type = SESSION_EVENT_CHILD_UP;
+    e.child.spi_in = 0xabc;
+    e.child.spi_out = 0xdef;
+    events_of_session(control, &e);
+    memset(&e, 0, sizeof(e));
+    e.child_down_spi_in = 0xabc;
+    e.type = SESSION_EVENT_CHILD_DRAIN;
+    events_of_session(control, &e);
+    e.type = SESSION_EVENT_CHILD_DOWN;
+    events_of_session(control, &e);
+    memset(&e, 0, sizeof(e));
+    e.type = SESSION_EVENT_REKEYED;
+    e.rekeyed.ike = true;
+    events_of_session(control, &e);
+    memset(&e, 0, sizeof(e));
+    e.type = SESSION_EVENT_CONFIG;
+    e.config.dns_count = 1;
+    e.config.dns[0] = ip_v4(10, 9, 0, 53);
+    events_of_session(control, &e);
+
+    static const char *const changes[] = {"up", "drain", "down"};
+    for (size_t i = 0; i < 3; i++) {
+        json_t *event = hear(&c);
+        expect_text(event, "event", "child");
+        expect_text(event, "change", changes[i]);
+        expect_text(event, "spi_in", "00000abc");
+        ck_assert(json_is_string(json_object_get(event, "spi_out")) == (i == 0));
+        json_decref(event);
+    }
+    json_t *event = hear(&c);
+    expect_text(event, "event", "rekey");
+    expect_text(event, "sa", "ike");
+    json_decref(event);
+    event = hear(&c);
+    expect_text(event, "event", "config");
+    ck_assert_str_eq(json_string_value(json_array_get(json_object_get(event, "dns"), 0)),
+                     "10.9.0.53");
+    json_decref(event);
+    leave(&c);
+}
+END_TEST
+
 START_TEST(when_it_happened)
 {
     struct control_follow c = follow();
@@ -360,6 +415,7 @@ int main(void)
     tcase_add_unchecked_fixture(t, fixture_enter, fixture_leave);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, an_answer_then_what_happens);
+    tcase_add_test(t, what_the_session_says);
     tcase_add_test(t, when_it_happened);
     tcase_add_test(t, who_is_refused_does_not_follow);
     tcase_add_test(t, not_too_many);

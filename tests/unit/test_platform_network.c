@@ -1,4 +1,4 @@
-/* The kernel's own way, and that every change of the network is told, and no more. */
+/* Every change of the network is told, and no more. */
 #include "platform/network.h"
 
 #include <fcntl.h>
@@ -31,62 +31,6 @@ static void teardown(void)
 {
     network_watch_close(watch);
 }
-
-static struct network_route route_to(const char *text, uint32_t mark, enum err expected)
-{
-    struct network_route route = {0};
-    struct ip remote;
-    ck_ok(ip_parse(text, &remote));
-    ck_err(network_route_to(&remote, mark, &route), expected);
-    return route;
-}
-
-static void expect_source(const struct network_route *route, const char *text)
-{
-    struct ip ip;
-    ck_ok(ip_parse(text, &ip));
-    ck_assert(ip_equal(&route->source, &ip));
-}
-
-START_TEST(the_way_to_an_address)
-{
-    struct network_route route = route_to("198.51.100.7", 0, ERR_OK);
-    ck_assert_str_eq(route.interface_name, "up0");
-    ck_assert_uint_eq(route.mtu, 1420);
-    expect_source(&route, "192.0.2.10");
-    route = route_to("2001:db8:1::77", 0, ERR_OK);
-    ck_assert_str_eq(route.interface_name, "up0");
-    expect_source(&route, "2001:db8:1::10");
-    route = route_to("127.0.0.1", 0, ERR_OK);
-    ck_assert_str_eq(route.interface_name, "lo");
-}
-END_TEST
-
-START_TEST(no_way)
-{
-    struct network_route route;
-    const struct ip none = {0};
-    (void)route_to("203.0.113.1", 0, ERR_NOT_FOUND);
-    (void)route_to("2001:db8:2::1", 0, ERR_NOT_FOUND);
-    ck_err(network_route_to(&none, 0, &route), ERR_NOT_FOUND);
-    ck_assert_int_eq(system("ip route add unreachable 203.0.113.0/24; "
-                            "ip route add blackhole 203.0.114.0/24"),
-                     0);
-    (void)route_to("203.0.113.1", 0, ERR_NOT_FOUND);
-    (void)route_to("203.0.114.1", 0, ERR_NOT_FOUND);
-}
-END_TEST
-
-/* The answer is for a packet with that mark, as rules may tell them apart. */
-START_TEST(the_mark_counts)
-{
-    ck_assert_int_eq(system("ip rule add fwmark 0x42 table 100 && "
-                            "ip route add unreachable 198.51.100.0/24 table 100"),
-                     0);
-    (void)route_to("198.51.100.7", 0x41, ERR_OK);
-    (void)route_to("198.51.100.7", 0x42, ERR_NOT_FOUND);
-}
-END_TEST
 
 static bool changed_but(uint32_t except)
 {
@@ -221,9 +165,6 @@ int main(void)
     TCase *t = tcase_create("network");
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
-    tcase_add_test(t, the_way_to_an_address);
-    tcase_add_test(t, no_way);
-    tcase_add_test(t, the_mark_counts);
     tcase_add_test(t, every_change_is_told);
     tcase_add_test(t, the_exception_is_passed_over);
     tcase_add_test(t, a_repetition_is_no_change);
