@@ -243,6 +243,7 @@ void credentials_session_config(const struct profile *p, const struct credential
     ret->fixed_ipv4 = p->fixed_ipv4;
     ret->fixed_ipv6 = p->fixed_ipv6;
     ret->request_dns = true; /* DNS = off leaves the system alone; status still tells */
+    ret->keepalive_learns = p->keepalive_s == PROFILE_KEEPALIVE_AUTO;
     ret->keepalive_ms = p->keepalive_s == PROFILE_KEEPALIVE_AUTO ? KEEPALIVE_AUTO_MS
                                                                  : (uint32_t)p->keepalive_s * 1000;
     ret->mobike = p->mobike;

@@ -168,12 +168,16 @@ enum err informational_request_in(struct ike_sa *sa, struct sa_input *in)
 
 /* --- we ask --- */
 
+/* Of the path in use, because it is silent; of a better one; or of the translator's memory. */
 enum err informational_probe(struct ike_sa *sa, mono_ms now)
 {
     struct message_writer m;
     size_t sk;
     if (!session_wants_probe(sa->session, now)) {
-        roam_probing(sa);
+        if (roam_wants_probe(sa, now))
+            roam_probing(sa);
+        else
+            keepalive_asking(sa->session, now);
         return mobike_probe_send(sa, now);
     }
     session_probed(sa->session, now);

@@ -1,6 +1,5 @@
-/* Is the peer still there, and does the NAT in front of us remember us? Asks only when silence
- * follows traffic (RFC 7296 2.4), sends a keepalive only when nothing else was sent (RFC 3948 4);
- * an idle connection without a NAT has no deadline at all. */
+/* Is the peer still there? Asks only when silence follows traffic (RFC 7296 2.4): an idle
+ * connection has no deadline here. */
 #include "common/ike/session_state.h"
 
 #include "common/base/log.h"
@@ -21,11 +20,6 @@ static mono_ms later(mono_ms a, mono_ms b)
 mono_ms liveness_last_in(const struct session *s)
 {
     return later(s->traffic.last_in, s->current != NULL ? s->current->last_in : MONO_NEVER);
-}
-
-static mono_ms latest_out(const struct session *s)
-{
-    return later(s->traffic.last_out, s->last_sent);
 }
 
 /* The IKE SA that questions go to; NULL while it is busy with one, or there is no network. */
@@ -119,25 +113,7 @@ void session_probed(struct session *s, mono_ms now)
     s->unanswered_since = now; /* and again, should the answer not be the end of it */
 }
 
-static mono_ms keepalive_at(const struct session *s)
-{
-    mono_ms out = latest_out(s);
-    if (s->current == NULL || !sa_alive(s->current) || s->config.keepalive_ms == 0 ||
-        !s->current->nat_local || out == MONO_NEVER || session_stranded(s))
-        return MONO_NEVER;
-    return out + (mono_ms)s->config.keepalive_ms;
-}
-
 mono_ms liveness_next_timeout(const struct session *s)
 {
-    return mono_earlier(probe_at(s), keepalive_at(s));
-}
-
-void liveness_handle_timeout(struct session *s, mono_ms now)
-{
-    static const uint8_t keepalive[] = {0xff};
-    if (now < keepalive_at(s))
-        return;
-    s->last_sent = now;
-    session_queue(s, &s->current->path, SPAN_OF(keepalive));
+    return probe_at(s);
 }

@@ -98,6 +98,7 @@ static void begin_move(struct session *s, mono_ms now, enum session_move reason)
     }
     r->moved_at = now;
     r->heard_at = MONO_NEVER;
+    s->nat_tried_ms = 0;
     r->update_wanted = r->hurry = true;
 }
 
@@ -561,6 +562,8 @@ void roam_seen_as(struct ike_sa *sa, mono_ms now, struct span hash)
     /* Not known how it was before; but something is wrong. */
     bool doubtful = !r->seen_known && !r->update_out && r->silence_since != MONO_NEVER;
     ASSERT(hash.len == NAT_HASH_LEN);
+    if (r->seen_known && !r->update_out)
+        keepalive_judge(s, changed);
     memcpy(r->seen, hash.data, NAT_HASH_LEN);
     r->seen_known = true;
     if (r->update_out || (!changed && !(doubtful && sa->nat_local)))

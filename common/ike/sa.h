@@ -504,6 +504,12 @@ bool roam_wants_announcement(const struct ike_sa *sa);
 void roam_said(struct ike_sa *sa);
 void roam_checked(struct ike_sa *sa);
 
+/* --- keepalive.c --- */
+
+/* Is it time to ask whether the translator in front of us still remembers? It is being asked. */
+bool keepalive_wants_question(const struct session *s, mono_ms now);
+void keepalive_asking(struct session *s, mono_ms now);
+
 /* --- liveness.c --- */
 
 /* Is a liveness check wanted now? */

@@ -206,7 +206,8 @@ static enum err send_due(struct ike_sa *sa, mono_ms now)
         return informational_delete_children(sa, now);
     if (!session_is_current(sa))
         return ERR_OK; /* one of two rekeyings at once: which one counts is not known yet */
-    if (session_wants_probe(sa->session, now) || roam_wants_probe(sa, now))
+    if (session_wants_probe(sa->session, now) || roam_wants_probe(sa, now) ||
+        keepalive_wants_question(sa->session, now))
         return informational_probe(sa, now);
     if (mobike_wants(sa))
         return mobike_send(sa, now);

@@ -1,6 +1,6 @@
 /* The session: the shell around its IKE SAs that a driver sees: configuration, queues of datagrams
- * and events, inputs, outputs, views. Which IKE SA it lives on is lifecycle.c's, dead peers and
- * keepalives are liveness.c's.
+ * and events, inputs, outputs, views. Which IKE SA it lives on is lifecycle.c's, by which way it
+ * goes roam.c's, dead peers are liveness.c's.
  *
  * Invariants: after DOWN no event follows, and nothing is sent but answers that are asked for
  * again; the deadline is never in the past twice in a row, for every timeout handled either sends,
@@ -20,6 +20,7 @@ void session_config_default(struct session_config *c)
         .random = random_system(),
         .retransmit = {.first_ms = 500, .max_ms = 8000, .growth_percent = 180, .tries = 8},
         .keepalive_ms = 20000,
+        .keepalive_learns = true,
         .dpd_ms = 30000,
         .rebuild_first_ms = 1000,
         .rebuild_max_ms = 60000,
@@ -313,7 +314,7 @@ mono_ms session_next_timeout(const struct session *s)
     if (s->down)
         return MONO_NEVER;
     mono_ms next = mono_earlier(lifecycle_next_timeout(s), liveness_next_timeout(s));
-    next = mono_earlier(next, roam_next_timeout(s));
+    next = mono_earlier(next, mono_earlier(roam_next_timeout(s), keepalive_next_timeout(s)));
     for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
         if (s->sas[i] != NULL)
             next = mono_earlier(next, sa_next_timeout(s->sas[i]));
@@ -331,7 +332,7 @@ void session_handle_timeout(struct session *s, mono_ms now)
         if (s->sas[i] != NULL)
             sa_handle_timeout(s->sas[i], now);
     }
-    liveness_handle_timeout(s, now);
+    keepalive_handle_timeout(s, now);
     lifecycle_settle(s, now);
 }
 

@@ -83,7 +83,10 @@ struct session_config {
 
     struct session_retransmit retransmit;
     uint32_t keepalive_ms; /* NAT keepalive interval (RFC 3948), 0: off */
-    uint32_t dpd_ms;       /* silence after traffic was sent before we ask, 0: off */
+    /* It is where to begin: longer ones are tried, carefully, as long as a translator stands them.
+     */
+    bool keepalive_learns;
+    uint32_t dpd_ms; /* silence after traffic was sent before we ask, 0: off */
 
     struct session_lifetimes lifetimes;
     /* Initiator: a connection that was up is rebuilt for as long as it takes. The first attempt

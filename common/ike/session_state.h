@@ -1,7 +1,7 @@
-/* The session's own state, shared by its six files: session.c (the shell: queues, inputs, outputs,
+/* The session's own state, shared by its seven files: session.c (the shell: queues, inputs, outputs,
  * views), lifecycle.c (which IKE SA it lives on), attempt.c (how it comes by one), ways.c (by which
- * ways it can go), roam.c (by which it goes) and liveness.c (dead peers, keepalives). The exchanges
- * do not look in here. */
+ * ways it can go), roam.c (by which it goes), liveness.c (dead peers) and keepalive.c (translators).
+ * The exchanges do not look in here. */
 #ifndef TERN_IKE_SESSION_STATE_H
 #define TERN_IKE_SESSION_STATE_H
 
@@ -86,6 +86,17 @@ struct roam {
     bool announce_wanted;  /* the list of our addresses */
 };
 
+/* How long the translator of a network remembers. */
+struct nat_memory {
+    uint32_t interface;
+    struct ip local;
+    uint32_t good_ms; /* that long, for certain; 0: unused */
+    bool bounded;     /* and not much longer */
+    mono_ms used;
+};
+
+enum { NATS_MAX = 8 };
+
 struct session {
     struct session_config config;
     struct ike_sa *sas[SESSION_SAS_MAX]; /* NULL: free */
@@ -137,10 +148,12 @@ struct session {
     struct session_traffic traffic; /* as last reported */
     mono_ms unanswered_since;       /* first packet out after the last one in; MONO_NEVER: none */
     mono_ms last_sent;              /* anything on the path */
-    bool suspect;                   /* somebody says the peer forgot us: ask at the next occasion */
-    bool hinted;                    /* and be less patient until it is heard */
-    mono_ms suspect_after;          /* no hint is heeded before */
-    uint32_t doubted_spi_in;        /* the child that the last INVALID_SPI was about */
+    struct nat_memory nats[NATS_MAX];
+    uint32_t nat_tried_ms;   /* the silence that the outstanding question is about; 0: none */
+    bool suspect;            /* somebody says the peer forgot us: ask at the next occasion */
+    bool hinted;             /* and be less patient until it is heard */
+    mono_ms suspect_after;   /* no hint is heeded before */
+    uint32_t doubted_spi_in; /* the child that the last INVALID_SPI was about */
     mono_ms doubted_at;
     mono_ms doubt_after; /* no child is rekeyed for a doubt before */
 
@@ -214,9 +227,15 @@ mono_ms roam_patience(const struct session *s);
 
 /* --- liveness.c --- */
 mono_ms liveness_next_timeout(const struct session *s);
-void liveness_handle_timeout(struct session *s, mono_ms now);
 mono_ms liveness_last_in(const struct session *s); /* of anything authentic; MONO_NEVER */
 /* Somebody says, unprotected, that the peer does not know this child. */
 void liveness_doubt_child(struct session *s, mono_ms now, struct child_sa *c);
+
+/* --- keepalive.c --- */
+mono_ms keepalive_next_timeout(const struct session *s);
+void keepalive_handle_timeout(struct session *s, mono_ms now);
+/* The translator has been asked about a silence: the gateway sees us elsewhere now, or as before.
+ */
+void keepalive_judge(struct session *s, bool changed);
 
 #endif

@@ -376,6 +376,47 @@ START_TEST(a_translator_that_forgot_us_is_noticed)
 }
 END_TEST
 
+/* A translator that remembers for 50 s: asked about longer and longer silences until it has
+ * forgotten, and never again. */
+START_TEST(how_long_a_translator_remembers_is_learned)
+{
+    pair.nat_port = 20000;
+    come_up(&wifi, NULL);
+    mono_ms sent = 0;
+    size_t forgotten = 0;
+    unsigned keepalives_of_20s = 3600 / 20;
+    for (unsigned before = pair.datagrams; pair.now < 3600000;) {
+        pair_run(&pair, pair.now + 100);
+        if (pair.datagrams == before)
+            continue;
+        before = pair.datagrams;
+        sent = pair.now;
+        mono_ms next = session_next_timeout(pair.client);
+        if (next != MONO_NEVER && next - sent > 50000 && forgotten == 0) {
+            pair.nat_port = 20001; /* it will have forgotten by then */
+            forgotten++;
+        }
+    }
+    ck_assert_uint_eq(forgotten, 1);
+    ck_on(&wifi);
+    ck_handover(SESSION_MOVE_NAT_CHANGED);
+    ck_assert_uint_lt(pair.datagrams, keepalives_of_20s);
+    mono_ms pause = session_next_timeout(pair.client) - sent;
+    ck_assert_int_gt(pause, 38000);
+    ck_assert_int_le(pause, 50000);
+}
+END_TEST
+
+START_TEST(keepalives_may_have_a_fixed_pace)
+{
+    pair.client_config.keepalive_learns = false;
+    pair.nat_port = 20000;
+    come_up(&wifi, NULL);
+    pair_run(&pair, 200000 + 10);
+    ck_assert_uint_eq(pair.datagrams, 10);
+}
+END_TEST
+
 /* --- no network --- */
 
 START_TEST(without_a_network_nothing_is_sent)
@@ -617,6 +658,8 @@ int main(void)
     tcase_add_test(t, one_way_traffic_is_no_dead_path);
     tcase_add_test(t, a_rekeying_in_flight_does_not_hide_a_dead_path);
     tcase_add_test(t, a_translator_that_forgot_us_is_noticed);
+    tcase_add_test(t, how_long_a_translator_remembers_is_learned);
+    tcase_add_test(t, keepalives_may_have_a_fixed_pace);
     suite_add_tcase(s, t);
 
     t = tcase_create("held");

@@ -648,6 +648,7 @@ START_TEST(keepalives_only_behind_a_nat)
     pair_wipe(&pair);
 
     pair_init(&pair);
+    pair.client_config.keepalive_learns = false;
     ck_ok(session_new(&pair.client_config, &pair.client));
     session_networks_changed(pair.client, 0, &pair.client_path, 1);
     ck_ok(session_start(pair.client, 0));
