@@ -1,7 +1,7 @@
 /* The event loop's glue: names are resolved, datagrams and timeouts are fed to the session, what it
- * asks for is done. Everything that the loop calls ends in settle(), which drains the session and
- * arms the one timer; nothing else touches its queues. */
-#include "client/connection.h"
+ * asks for is done. Everything that the loop calls ends in connection_settle(), which drains the
+ * session and arms the one timer; nothing else touches its queues. */
+#include "client/connection_state.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -9,104 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/child_list.h"
-#include "client/control.h"
-#include "client/dns_keeper.h"
-#include "client/events.h"
 #include "client/logging.h"
-#include "client/lookup.h"
-#include "client/presentation.h"
-#include "client/reach.h"
-#include "client/wakeup.h"
 #include "common/base/log.h"
 
 enum { STOP_MS = 7000, HOLD_MS = 2000 };
 
-struct connection {
-    const struct connection_options *options;
-    uv_loop_t loop;
-    struct wakeup *wakeup; /* at the session's deadline, and when the machine has slept */
-    uv_timer_t patience;   /* --timeout, then the bound on stopping */
-    uv_timer_t hold;       /* how long packets wait for a Child SA */
-    uv_signal_t on_int, on_term;
-    struct reach *reach;
-    struct lookup redirect; /* RFC 5685 */
-    struct datapath *datapath;
-    struct control *control;
-    struct session *session;
-    struct tunnel *tunnel;
-    struct system *system;
-    struct dns_keeper *dns_keeper;
-    struct configuration config;  /* what the gateway assigned last */
-    struct configuration applied; /* and what the system has */
-    struct selector_list applied_remote;
-    struct child_list children;
-    /* The path's interface; and that of the path before, while a handover goes on. */
-    char path_name[NETWORK_NAME_MAX], settled_name[NETWORK_NAME_MAX];
-    bool up, searching, ended;
-    bool stopping; /* down was asked for */
-    bool started;  /* the session has been */
-    bool holding;  /* no Child SA to leave by: packets wait in the TUN */
-    const char *host;
-    const char *state_told; /* to those who follow */
-    struct timespec since, established;
-    struct connection_handover handover; /* the last one */
-    mono_ms phase_at;
-    enum exit_code code;
-    struct fault fault;
-};
-
-static void settle(struct connection *c);
-static void on_redirect(struct connection *c, const struct redirect_target *to);
-static const char *state_text(const struct connection *c);
-
-/* --- words --- */
-
-static void on_log(void *ctx, enum log_level level, const char *line)
-{
-    struct connection *c = ctx;
-    events_emit(c->control, (struct client_event){.type = CLIENT_EVENT_LOG, .log = {level, line}});
-}
-
-/* Where it is another one than was told last. */
-static void tell_state(struct connection *c)
-{
-    const char *state = state_text(c), *was = c->state_told;
-    if (strcmp(state, was) == 0)
-        return;
-    c->state_told = state;
-    bool fault = strcmp(state, "searching") == 0 || (c->ended && c->code != EXIT_CODE_DONE);
-    events_emit(c->control,
-                (struct client_event){.type = CLIENT_EVENT_STATE,
-                                      .state = {state, was, fault ? c->fault.text : NULL}});
-}
-
-static void tell_error(struct connection *c, int exit_code)
-{
-    events_emit(c->control,
-                (struct client_event){.type = CLIENT_EVENT_ERROR, .error = {&c->fault, exit_code}});
-}
-
-static struct timespec wall_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return t;
-}
-
-/* A line of progress with the time that the phase took. */
-static void phase(struct connection *c, const char *name, const char *text)
-{
-    mono_ms now = clock_now();
-    if (!c->options->quiet)
-        fprintf(stderr, "%-8s %5" PRId64 " ms  %s\n", name, now - c->phase_at, text);
-    log_info("%s: %s", name, text);
-    events_emit(c->control, (struct client_event){.type = CLIENT_EVENT_PHASE,
-                                                  .phase = {name, text, now - c->phase_at}});
-    c->phase_at = now;
-}
-
-static void end(struct connection *c, enum exit_code code, const struct fault *f)
+void connection_end(struct connection *c, enum exit_code code, const struct fault *f)
 {
     if (c->ended)
         return;
@@ -115,13 +23,12 @@ static void end(struct connection *c, enum exit_code code, const struct fault *f
     if (f != NULL)
         c->fault = *f;
     if (code != EXIT_CODE_DONE)
-        tell_error(c, (int)code);
-    tell_state(c);
+        news_error(c, (int)code);
+    news_state(c);
     uv_stop(&c->loop);
 }
 
-/* What went wrong here, not at the gateway: it has to hear that we go. */
-static void fail(struct connection *c, enum exit_code code, const struct fault *f)
+void connection_fail(struct connection *c, enum exit_code code, const struct fault *f)
 {
     if (c->code == EXIT_CODE_DONE) {
         c->code = code;
@@ -131,247 +38,11 @@ static void fail(struct connection *c, enum exit_code code, const struct fault *
     session_stop(c->session, clock_now());
 }
 
-/* --- the session's events --- */
-
-static enum exit_code code_for(enum session_down_reason reason)
-{
-    switch (reason) {
-    case SESSION_DOWN_REQUESTED:
-        return EXIT_CODE_DONE;
-    case SESSION_DOWN_UNREACHABLE:
-        return EXIT_CODE_UNREACHABLE;
-    case SESSION_DOWN_NO_PROPOSAL:
-        return EXIT_CODE_NO_PROPOSAL;
-    case SESSION_DOWN_PEER_UNTRUSTED:
-        return EXIT_CODE_PEER_UNTRUSTED;
-    case SESSION_DOWN_REFUSED:
-        return EXIT_CODE_REFUSED;
-    case SESSION_DOWN_SELECTORS:
-        return EXIT_CODE_SELECTORS;
-    case SESSION_DOWN_BY_PEER:
-        return EXIT_CODE_UNREACHABLE;
-    case SESSION_DOWN_PROTOCOL:
-    case SESSION_DOWN_INTERNAL:
-        break;
-    }
-    return EXIT_CODE_INTERNAL;
-}
-
-static void install_child(struct connection *c, const struct session_child *child)
-{
-    enum err e = child_list_install(&c->children, c->tunnel, child);
-    if (e == ERR_OK) {
-        datapath_child_came(c->datapath, clock_now());
-        return;
-    }
-    struct fault f = {0};
-    (void)fault_set(&f, e, "the Child SA's keys could not be installed: %s", err_text(e));
-    fail(c, EXIT_CODE_INTERNAL, &f);
-}
-
-/* --- up, held, up again --- */
-
-static bool same_addresses(const struct configuration *a, const struct configuration *b)
-{
-    bool same = a->address_count == b->address_count && a->dns_count == b->dns_count &&
-                a->domain_count == b->domain_count;
-    for (size_t i = 0; same && i < a->address_count; i++)
-        same = ip_equal(&a->addresses[i].ip, &b->addresses[i].ip);
-    for (size_t i = 0; same && i < a->dns_count; i++)
-        same = ip_equal(&a->dns[i], &b->dns[i]);
-    for (size_t i = 0; same && i < a->domain_count; i++)
-        same = strcmp(a->domains[i], b->domains[i]) == 0;
-    return same;
-}
-
-/* Make the system use what the gateway granted. A connection that was rebuilt mostly has the same
- * again, and then nothing is touched: sockets inside stay open. */
-static bool apply(struct connection *c)
-{
-    struct session_status status;
-    session_status(c->session, &status);
-    const struct session_child *child = child_list_newest(&c->children);
-    const struct system_plan plan = {.profile = c->options->profile,
-                                     .config = &c->config,
-                                     .local = &child->local,
-                                     .remote = &child->remote,
-                                     .gateway = &status.path.remote.ip};
-    struct fault f = {0};
-    enum exit_code code = EXIT_CODE_SELECTORS;
-    enum err e = system_check(&plan, &f);
-    if (e == ERR_OK && c->system != NULL && same_addresses(&c->config, &c->applied) &&
-        selector_list_within(&child->remote, &c->applied_remote) &&
-        selector_list_within(&c->applied_remote, &child->remote))
-        return true;
-    bool first = c->system == NULL;
-    if (e == ERR_OK && !first) {
-        log_warn("the gateway assigned other addresses, servers or networks than before");
-        e = system_renew(c->system, &plan, c->options->lock, &code, &f);
-    } else if (e == ERR_OK) {
-        e = system_apply(&plan, c->options->lock, &c->system, &code, &f);
-    }
-    if (e != ERR_OK) {
-        fail(c, code, &f);
-        return false;
-    }
-    c->applied_remote = child->remote;
-    c->applied = c->config;
-    if (c->dns_keeper == NULL)
-        c->dns_keeper = dns_keeper_start(&c->loop, c->system);
-    return true;
-}
-
-/* What leaves the tunnel has to fit the path. */
-static void fit_mtu(struct connection *c, const struct path *path)
-{
-    struct fault f = {0};
-    const struct network_way *way = reach_interface(c->reach, path);
-    if (way != NULL && system_fit_mtu(c->system, c->options->profile, way->mtu, &f) != ERR_OK)
-        log_warn("%s", f.text);
-}
-
-static void come_up(struct connection *c)
-{
-    struct session_status status;
-    bool first = !c->up;
-    if (c->stopping || c->children.count == 0 || !apply(c))
-        return;
-    session_status(c->session, &status);
-    datapath_carry(c->datapath, c->system->tun, c->tunnel, &status.path);
-    reach_set_tunnel(c->reach, tun_index(c->system->tun));
-    fit_mtu(c, &status.path);
-    c->up = true;
-    c->searching = false;
-    c->established = c->since = wall_now();
-    snprintf(c->settled_name, sizeof(c->settled_name), "%s", c->path_name);
-    if (!first) {
-        log_info("up again");
-        return;
-    }
-    uv_timer_stop(&c->patience);
-    phase(c, "tunnel", tun_name(c->system->tun));
-    if (c->options->on_up != NULL)
-        c->options->on_up(c->options->on_up_ctx);
-}
-
-/* The gateway is silent or has ended the IKE SA: addresses and routes stay, so that nothing leaks
- * and sockets inside stay open; the names are resolved again for the next attempt. */
-static void on_searching(struct connection *c, const struct session_event *e)
-{
-    if (!c->searching)
-        c->since = wall_now();
-    c->searching = true;
-    c->fault = e->searching.fault;
-    tell_error(c, -1);
-    log_warn("%s; connecting anew", e->searching.fault.text);
-    reach_resolve(c->reach);
-}
-
-static const char *interface_name(const struct connection *c, const struct path *path)
-{
-    const struct network_way *way = reach_interface(c->reach, path);
-    return way != NULL ? way->interface_name : NULL;
-}
-
-static void tell_probe(struct connection *c, const struct path *path, bool answered)
-{
-    events_emit(c->control, (struct client_event){.type = CLIENT_EVENT_PATH_PROBE,
-                                                  .probe = {path, interface_name(c, path),
-                                                            answered ? "answered" : "silent", -1}});
-}
-
-/* ESP leaves by the new path from now on. */
-static void on_path(struct connection *c, const struct path *path)
-{
-    const char *name = interface_name(c, path);
-    if (name != NULL) /* it may be gone when the handover is told */
-        snprintf(c->path_name, sizeof(c->path_name), "%s", name);
-    if (!c->up)
-        return; /* come_up reads it */
-    datapath_move(c->datapath, path);
-    fit_mtu(c, path);
-}
-
-static void on_handover(struct connection *c, const struct session_handover *h)
-{
-    c->handover = (struct connection_handover){.at = wall_now(), .gap_ms = h->gap_ms};
-    snprintf(c->handover.from, sizeof(c->handover.from), "%s", c->settled_name);
-    snprintf(c->handover.to, sizeof(c->handover.to), "%s", c->path_name);
-    snprintf(c->settled_name, sizeof(c->settled_name), "%s", c->path_name);
-    log_info("handover from %s to %s: %s, %" PRId64 " ms, %" PRIu32 " messages", c->handover.from,
-             c->handover.to, presentation_move(h->reason), h->gap_ms, h->messages);
-    events_emit(c->control, (struct client_event){.type = CLIENT_EVENT_HANDOVER,
-                                                  .handover = {c->handover.from, c->handover.to,
-                                                               presentation_move(h->reason), &h->to,
-                                                               h->messages, (double)h->gap_ms}});
-}
-
-/* Stopped by the user: as it should be once it was up, else `up` has not done what it was asked to.
- */
-static void end_as_asked(struct connection *c)
+void connection_end_as_asked(struct connection *c)
 {
     struct fault f = {0};
     (void)fault_set(&f, ERR_REFUSED, "stopped before the connection was up");
-    end(c, c->up ? EXIT_CODE_DONE : EXIT_CODE_INTERNAL, c->up ? NULL : &f);
-}
-
-static void on_down(struct connection *c, const struct session_event *e)
-{
-    if (c->code != EXIT_CODE_DONE) /* a fault of our own came first */
-        end(c, c->code, NULL);
-    else if (c->stopping)
-        end_as_asked(c);
-    else
-        end(c, code_for(e->down.reason), &e->down.fault);
-}
-
-static void on_event(struct connection *c, const struct session_event *e)
-{
-    events_of_session(c->control, e);
-    switch (e->type) {
-    case SESSION_EVENT_PHASE:
-        phase(c, e->phase.phase == SESSION_PHASE_INIT ? "init" : "auth", e->phase.text);
-        break;
-    case SESSION_EVENT_CONFIG:
-        c->config = e->config;
-        break;
-    case SESSION_EVENT_CHILD_UP:
-        install_child(c, &e->child);
-        break;
-    case SESSION_EVENT_CHILD_DRAIN:
-        child_list_drain(&c->children, c->tunnel, e->child_down_spi_in);
-        break;
-    case SESSION_EVENT_CHILD_DOWN:
-        child_list_remove(&c->children, c->tunnel, e->child_down_spi_in);
-        break;
-    case SESSION_EVENT_UP:
-        come_up(c);
-        break;
-    case SESSION_EVENT_PATH:
-        on_path(c, &e->path);
-        break;
-    case SESSION_EVENT_HANDOVER:
-        on_handover(c, &e->handover);
-        break;
-    case SESSION_EVENT_PATH_PROBE:
-        tell_probe(c, &e->path_probe.path, e->path_probe.answered);
-        break;
-    case SESSION_EVENT_ADDRESSES:
-        reach_set_additional(c->reach, e->addresses.items, e->addresses.count);
-        break;
-    case SESSION_EVENT_SEARCHING:
-        on_searching(c, e);
-        break;
-    case SESSION_EVENT_REKEYED:
-        log_info(e->rekeyed.ike ? "IKE SA rekeyed" : "Child SA rekeyed");
-        break;
-    case SESSION_EVENT_REDIRECT:
-        on_redirect(c, &e->redirect);
-        break;
-    case SESSION_EVENT_DOWN:
-        on_down(c, e);
-        break;
-    }
+    connection_end(c, c->up ? EXIT_CODE_DONE : EXIT_CODE_INTERNAL, c->up ? NULL : &f);
 }
 
 /* --- driving the session --- */
@@ -380,7 +51,7 @@ static void on_wakeup(void *ctx)
 {
     struct connection *c = ctx;
     session_handle_timeout(c->session, clock_now());
-    settle(c);
+    connection_settle(c);
 }
 
 static void on_slept(void *ctx, int64_t slept_ms)
@@ -389,7 +60,7 @@ static void on_slept(void *ctx, int64_t slept_ms)
     log_info("this machine slept for %" PRId64 " s", slept_ms / 1000);
     session_handle_timeout(c->session, clock_now()); /* no expired key is used */
     session_resumed(c->session, clock_now());
-    settle(c);
+    connection_settle(c);
 }
 
 static void on_held_long(uv_timer_t *timer)
@@ -413,7 +84,7 @@ static void hold_or_release(struct connection *c)
         uv_timer_stop(&c->hold);
 }
 
-static void settle(struct connection *c)
+void connection_settle(struct connection *c)
 {
     struct session_event event;
     struct session_datagram datagram;
@@ -423,11 +94,11 @@ static void settle(struct connection *c)
             datapath_send(c->datapath, &datagram);
         if (!session_next_event(c->session, &event))
             break;
-        on_event(c, &event);
+        connection_event(c, &event);
         session_event_wipe(&event);
     } while (true);
     hold_or_release(c);
-    tell_state(c);
+    news_state(c);
     wakeup_at(c->wakeup, c->ended ? MONO_NEVER : session_next_timeout(c->session));
 }
 
@@ -435,7 +106,7 @@ static uint64_t on_ike(void *ctx, mono_ms now, const struct path *path, struct s
 {
     struct connection *c = ctx;
     session_input(c->session, now, path, message);
-    settle(c);
+    connection_settle(c);
     return session_dropped(c->session);
 }
 
@@ -450,7 +121,7 @@ static void on_traffic(void *ctx, mono_ms now, const struct session_traffic *t)
         before = MONO_NEVER; /* whatever that led to */
     }
     if (before == MONO_NEVER || session_next_timeout(c->session) < before)
-        settle(c); /* later deadlines are found when the earlier one fires */
+        connection_settle(c); /* later deadlines are found when the earlier one fires */
 }
 
 static void on_tun_lost(void *ctx)
@@ -459,8 +130,8 @@ static void on_tun_lost(void *ctx)
     struct fault f = {0};
     (void)fault_set(&f, ERR_SYSTEM, "the interface %s is gone", c->system->state.interface);
     datapath_stop(c->datapath);
-    fail(c, EXIT_CODE_PRIVILEGE, &f);
-    settle(c);
+    connection_fail(c, EXIT_CODE_PRIVILEGE, &f);
+    connection_settle(c);
 }
 
 /* --- stopping --- */
@@ -469,12 +140,12 @@ static void on_stop_patience(uv_timer_t *timer)
 {
     struct connection *c = timer->data;
     if (c->code != EXIT_CODE_DONE)
-        end(c, c->code, NULL);
+        connection_end(c, c->code, NULL);
     else
-        end_as_asked(c);
+        connection_end_as_asked(c);
 }
 
-static void stop(struct connection *c)
+void connection_stop(struct connection *c)
 {
     if (c->stopping)
         return;
@@ -482,13 +153,13 @@ static void stop(struct connection *c)
     log_info("going down");
     session_stop(c->session, clock_now());
     uv_timer_start(&c->patience, on_stop_patience, STOP_MS, 0);
-    settle(c);
+    connection_settle(c);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
 {
     (void)number;
-    stop(handle->data);
+    connection_stop(handle->data);
 }
 
 static void on_timeout(uv_timer_t *timer)
@@ -512,7 +183,7 @@ static void on_timeout(uv_timer_t *timer)
                         c->options->timeout_ms / 1000);
         fault_hint(&f, "check Address in [Gateway] and that UDP ports 500 and 4500 can pass");
     }
-    end(c, EXIT_CODE_UNREACHABLE, &f);
+    connection_end(c, EXIT_CODE_UNREACHABLE, &f);
 }
 
 /* --- where the gateway is --- */
@@ -522,38 +193,21 @@ static void no_way(struct connection *c, const char *what, const char *hint)
     struct fault f = {0};
     (void)fault_set(&f, ERR_NOT_FOUND, "%s", what);
     fault_hint(&f, "%s", hint);
-    end(c, EXIT_CODE_UNREACHABLE, &f);
+    connection_end(c, EXIT_CODE_UNREACHABLE, &f);
 }
 
 static void start(struct connection *c, const struct path *paths, size_t count)
 {
     struct fault f = {0};
     mono_ms now = clock_now();
-    phase(c, "resolve", c->host);
+    news_phase(c, "resolve", c->host);
     c->started = true;
     session_networks_changed(c->session, now, paths, count);
     enum err e = session_start(c->session, now);
     if (e == ERR_OK)
         return;
     (void)fault_set(&f, e, "the connection could not be begun: %s", err_text(e));
-    end(c, EXIT_CODE_INTERNAL, &f);
-}
-
-/* Each interface once, in the order of the paths. */
-static void tell_network(struct connection *c, const struct path *paths, size_t count)
-{
-    struct network_way ways[SESSION_PATHS_MAX];
-    size_t way_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        const struct network_way *way = reach_interface(c->reach, &paths[i]);
-        size_t k = 0;
-        while (k < way_count && ways[k].interface != paths[i].interface)
-            k++;
-        if (way != NULL && k == way_count)
-            ways[way_count++] = *way;
-    }
-    events_emit(c->control,
-                (struct client_event){.type = CLIENT_EVENT_NETWORK, .network = {ways, way_count}});
+    connection_end(c, EXIT_CODE_INTERNAL, &f);
 }
 
 static void on_reach(void *ctx, const struct path *paths, size_t count)
@@ -562,7 +216,7 @@ static void on_reach(void *ctx, const struct path *paths, size_t count)
     const struct ip *found;
     char text[512], address[IP_TEXT_MAX];
     size_t found_count = reach_found(c->reach, &found);
-    tell_network(c, paths, count);
+    news_network(c, paths, count);
     if (c->ended || c->stopping)
         return;
     if (c->started) {
@@ -577,10 +231,10 @@ static void on_reach(void *ctx, const struct path *paths, size_t count)
         no_way(c, text, "check that this machine is connected to a network");
     }
     if (!c->ended)
-        settle(c);
+        connection_settle(c);
 }
 
-/* The gateway sent us to another one (RFC 5685); its identity has to be the same. */
+/* RFC 5685; its identity has to be the same. */
 static void on_redirect_found(void *ctx, const struct ip *found, size_t found_count)
 {
     struct connection *c = ctx;
@@ -589,89 +243,15 @@ static void on_redirect_found(void *ctx, const struct ip *found, size_t found_co
         return;
     session_redirected(c->session, clock_now(), paths,
                        reach_ways(c->reach, found, found_count, paths));
-    settle(c);
+    connection_settle(c);
 }
 
-static void on_redirect(struct connection *c, const struct redirect_target *to)
+void connection_redirect(struct connection *c, const struct redirect_target *to)
 {
     char address[IP_TEXT_MAX];
     const char *where = to->ip.family != IP_NONE ? ip_format(&to->ip, address) : to->name;
     log_info("the gateway sends us to %s", where);
     lookup_begin(&c->redirect, &where, 1);
-}
-
-/* --- the control socket --- */
-
-static const char *state_text(const struct connection *c)
-{
-    if (c->ended || c->stopping)
-        return "down";
-    if (c->searching)
-        return "searching";
-    return c->up ? "up" : "connecting";
-}
-
-static json_t *status_reply(struct connection *c)
-{
-    struct connection_view v = {
-        .profile = c->options->profile,
-        .state = state_text(c),
-        .since = c->since,
-        .established = c->established,
-        .host = c->host,
-        .system = c->system,
-        .child_count = c->children.count,
-        .handover = c->handover.at.tv_sec != 0 ? &c->handover : NULL,
-        .last_error = c->fault.text,
-    };
-    session_status(c->session, &v.session);
-    const struct network_way *way = reach_interface(c->reach, &v.session.path);
-    if (v.session.path.remote.ip.family != IP_NONE && way != NULL) {
-        v.path_interface = way->interface_name;
-        v.path_mtu = way->mtu;
-    }
-    for (size_t i = 0; i < c->children.count; i++) {
-        struct connection_child *child = &v.children[i];
-        child->child = c->children.items[i];
-        child->rekeys = session_child_rekeys(c->session, child->child->spi_in);
-        if (tunnel_child_status(c->tunnel, child->child->spi_in, &child->counters) != ERR_OK)
-            log_debug("a Child SA without counters");
-    }
-    return presentation_status(&v);
-}
-
-static json_t *done_or_not(struct connection *c, enum err e)
-{
-    settle(c);
-    return e == ERR_OK ? json_pack("{s:b}", "ok", 1)
-                       : json_pack("{s:s}", "error", "the connection is not up");
-}
-
-static json_t *rekey_reply(struct connection *c, const json_t *request)
-{
-    const char *what = json_string_value(json_object_get(request, "what"));
-    enum session_rekey rekey = what == NULL                 ? SESSION_REKEY_BOTH
-                               : strcmp(what, "ike") == 0   ? SESSION_REKEY_IKE
-                               : strcmp(what, "child") == 0 ? SESSION_REKEY_CHILD
-                                                            : SESSION_REKEY_BOTH;
-    return done_or_not(c, session_rekey(c->session, clock_now(), rekey));
-}
-
-static json_t *on_request(void *ctx, const json_t *request)
-{
-    struct connection *c = ctx;
-    const char *command = json_string_value(json_object_get(request, "command"));
-    if (command != NULL && (strcmp(command, "status") == 0 || strcmp(command, "monitor") == 0))
-        return status_reply(c); /* who monitors is told the rest as it happens */
-    if (command != NULL && strcmp(command, "down") == 0) {
-        stop(c);
-        return json_pack("{s:b}", "ok", 1);
-    }
-    if (command != NULL && strcmp(command, "rekey") == 0)
-        return rekey_reply(c, request);
-    if (command != NULL && strcmp(command, "reconnect") == 0)
-        return done_or_not(c, session_reconnect(c->session, clock_now()));
-    return json_pack("{s:s}", "error", "unknown command");
 }
 
 /* --- beginning and end --- */
@@ -707,9 +287,12 @@ static enum err open_parts(struct connection *c, struct fault *f)
     if (e == ERR_OK)
         e = wakeup_open(&c->loop, on_wakeup, on_slept, c, &c->wakeup, f);
     if (e == ERR_OK)
-        e = control_open(&c->loop, o->runtime, o->profile->name, on_request, c, &c->control, f);
+        e = control_open(&c->loop, o->runtime, o->profile->name, connection_request, c, &c->control,
+                         f);
     if (e == ERR_OK)
-        logging_follow(on_log, c);
+        e = hooks_new(&c->loop, o->profile, HOOKS_PATIENCE_MS, &c->hooks);
+    if (e == ERR_OK)
+        logging_follow(news_log, c);
     return e;
 }
 
@@ -765,6 +348,9 @@ static void close_all(struct connection *c)
     dns_keeper_stop(c->dns_keeper);
     system_undo(c->system);
     c->system = NULL;
+    if (c->up)
+        news_hook(c, PROFILE_HOOK_DOWN);
+    hooks_close(c->hooks);
     datapath_close(c->datapath);
     logging_follow(NULL, NULL);
     control_close(c->control);
@@ -791,7 +377,7 @@ enum exit_code connection_run(const struct connection_options *o, struct fault *
     }
     c->options = o;
     c->host = o->profile->addresses.items[0];
-    c->since = wall_now();
+    c->since = connection_wall_now();
     c->state_told = "connecting";
     c->phase_at = clock_now();
     lookup_init(&c->redirect, &c->loop, on_redirect_found, c);
@@ -800,7 +386,7 @@ enum exit_code connection_run(const struct connection_options *o, struct fault *
     if (open_parts(c, &open_fault) == ERR_OK)
         reach_resolve(c->reach);
     else
-        end(c, EXIT_CODE_INTERNAL, &open_fault);
+        connection_end(c, EXIT_CODE_INTERNAL, &open_fault);
     if (!c->ended)
         uv_run(&c->loop, UV_RUN_DEFAULT);
     close_all(c);

@@ -182,10 +182,32 @@ size_t reach_found(const struct reach *r, const struct ip **ret)
 
 /* --- what is heard --- */
 
-void reach_set_additional(struct reach *r, const struct ip *addresses, size_t count)
+static bool lies_in(const struct selector_list *l, const struct ip *ip)
 {
-    r->additional_count = count < SESSION_ADDRESSES_MAX ? count : SESSION_ADDRESSES_MAX;
-    memcpy(r->additional, addresses, r->additional_count * sizeof(*addresses));
+    for (size_t i = 0; i < l->count; i++) {
+        if (range_contains(&l->items[i].range, ip))
+            return true;
+    }
+    return false;
+}
+
+/* A gateway tells all its addresses, those of the networks behind it among them. Where everything
+ * is behind it, a private one of a gateway with a public one is taken for such. */
+static bool outside(const struct ip *ip, const struct ip *at, const struct selector_list *inside)
+{
+    if (!lies_in(inside, ip))
+        return true;
+    return lies_in(inside, at) && (!ip_is_private(ip) || ip_is_private(at));
+}
+
+void reach_set_additional(struct reach *r, const struct ip *addresses, size_t count,
+                          const struct ip *at, const struct selector_list *inside)
+{
+    r->additional_count = 0;
+    for (size_t i = 0; i < count && r->additional_count < SESSION_ADDRESSES_MAX; i++) {
+        if (outside(&addresses[i], at, inside))
+            r->additional[r->additional_count++] = addresses[i];
+    }
     if (r->looked && look(r))
         tell(r);
 }

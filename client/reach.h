@@ -33,8 +33,10 @@ bool reach_looking(const struct reach *r);
 
 /* Look for the names once more. */
 void reach_resolve(struct reach *r);
-/* The gateway says it has these addresses too (RFC 4555 3.6). */
-void reach_set_additional(struct reach *r, const struct ip *addresses, size_t count);
+/* The gateway says it has these addresses too (RFC 4555 3.6); it has been reached at `at`. What
+ * lies behind it (`inside`) is no way to it. */
+void reach_set_additional(struct reach *r, const struct ip *addresses, size_t count,
+                          const struct ip *at, const struct selector_list *inside);
 /* Our own interface is no way out. */
 void reach_set_tunnel(struct reach *r, uint32_t interface);
 /* How many addresses the names have led to. */

@@ -37,7 +37,7 @@ BUILDS = {
 }
 # Under valgrind everything is some thirty times slower: not where most of the time is arithmetic. And
 # not where a test expects an abort, which needs the fork.
-VALGRIND = (r"^test_(packet|client|platform|gateway)_|^test_base_(addr|selector)"
+VALGRIND = (r"^test_(packet|client|platform|gateway|lab)_|^test_base_(addr|selector)"
             r"|^test_ike_(cookie|message|payload|proposal|window)")
 
 

@@ -72,6 +72,15 @@ bool ip_is_link_local(const struct ip *a)
            (a->family == IP_V6 && a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80);
 }
 
+bool ip_is_private(const struct ip *a)
+{
+    const uint8_t *b = a->bytes;
+    if (a->family == IP_V6)
+        return (b[0] & 0xfe) == 0xfc;
+    return a->family == IP_V4 && (b[0] == 10 || (b[0] == 172 && (b[1] & 0xf0) == 16) ||
+                                  (b[0] == 192 && b[1] == 168));
+}
+
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 {
     return a->port == b->port && ip_equal(&a->ip, &b->ip);

@@ -63,6 +63,7 @@ bool ip_is_unspecified(const struct ip *a);             /* 0.0.0.0, ::, or famil
 bool ip_is_multicast(const struct ip *a);
 bool ip_is_loopback(const struct ip *a);
 bool ip_is_link_local(const struct ip *a);
+bool ip_is_private(const struct ip *a); /* RFC 1918, RFC 4193 */
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 bool path_equal(const struct path *a, const struct path *b);
 

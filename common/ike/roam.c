@@ -195,7 +195,35 @@ static void strand(struct session *s, mono_ms now)
         lifecycle_search(s, SESSION_DOWN_UNREACHABLE, &f);
 }
 
-static void follow_ways(struct session *s, mono_ms now, bool was_stranded)
+static void race(struct session *s, mono_ms now)
+{
+    struct roam *r = &s->roam;
+    log_info("no answer by this path: asking by %zu", r->way_count);
+    r->mode = ROAM_RACING;
+    r->scattered = true;
+    sa_request_repeat(s->current, now);
+}
+
+/* An interface that comes up shows its ways one after the other: the first need not be the one that
+ * carries. */
+static void follow_new_ways(struct session *s, mono_ms now)
+{
+    struct roam *r = &s->roam;
+    mono_ms at;
+    const struct way *better = ways_better(s, &at);
+    if (!s->current->window.request.active)
+        return;
+    if (r->mode == ROAM_PROBING && r->target_reason == SESSION_MOVE_BETTER_PATH && better != NULL &&
+        at <= now && !ways_same_ends(&better->path, &r->target)) {
+        r->target = along(s->current, &better->path);
+        r->scattered = true;
+        ask_again(s, now);
+    } else if (r->mode == ROAM_STEADY && r->hurry) {
+        race(s, now);
+    }
+}
+
+static void follow_ways(struct session *s, mono_ms now, bool was_stranded, bool more)
 {
     struct roam *r = &s->roam;
     struct ike_sa *sa = s->current;
@@ -214,6 +242,8 @@ static void follow_ways(struct session *s, mono_ms now, bool was_stranded)
         steady(r); /* what it asked goes by the path */
         r->scattered = true;
         ask_again(s, now);
+    } else if (more) {
+        follow_new_ways(s, now);
     }
 }
 
@@ -222,7 +252,7 @@ void session_networks_changed(struct session *s, mono_ms now, const struct path 
 {
     struct roam *r = &s->roam;
     bool was_stranded = r->stranded;
-    ways_set(s, paths, count);
+    bool more = ways_set(s, paths, count);
     if (s->config.role != SESSION_INITIATOR || !s->started || s->stopping || s->down)
         return;
     if (count == 0) {
@@ -230,7 +260,7 @@ void session_networks_changed(struct session *s, mono_ms now, const struct path 
     } else {
         r->stranded = false;
         if (s->current != NULL && sa_alive(s->current))
-            follow_ways(s, now, was_stranded);
+            follow_ways(s, now, was_stranded, more);
     }
     attempt_ways_changed(s, now);
     lifecycle_settle(s, now);
@@ -335,15 +365,6 @@ mono_ms roam_next_timeout(const struct session *s)
     return mono_earlier(race_at(s), probe_at(s));
 }
 
-static void race(struct session *s, mono_ms now)
-{
-    struct roam *r = &s->roam;
-    log_info("no answer by this path: asking by %zu", r->way_count);
-    r->mode = ROAM_RACING;
-    r->scattered = true;
-    sa_request_repeat(s->current, now);
-}
-
 void roam_handle_timeout(struct session *s, mono_ms now)
 {
     mono_ms at;
@@ -432,6 +453,14 @@ static void told_of_probe(struct session *s, bool answered)
     event->path_probe.answered = answered;
 }
 
+/* By the way that was probed, or by another one of its interface. */
+static bool answers_probe(const struct roam *r, const struct sa_input *in, const struct way *way)
+{
+    return ways_same_ends(in->path, &r->target) ||
+           (r->target_reason == SESSION_MOVE_BETTER_PATH && way != NULL &&
+            way->path.interface == r->target.interface);
+}
+
 void roam_answered(struct ike_sa *sa, const struct sa_input *in)
 {
     struct session *s = sa->session;
@@ -444,17 +473,17 @@ void roam_answered(struct ike_sa *sa, const struct sa_input *in)
     r->hurry = false;
     r->mode = ROAM_STEADY;
     const struct way *way = ways_find(s, in->path);
-    const struct path target = r->target;
-    bool by_target = ways_is_path(&target) && ways_same_ends(in->path, &target);
-    if (ways_is_path(&target)) {
+    bool probed = ways_is_path(&r->target), by_target = probed && answers_probe(r, in, way);
+    if (probed)
         told_of_probe(s, by_target);
-        if (!by_target)
-            ways_failed(r, in->now, target.interface, true);
-    }
+    if (probed && !by_target)
+        ways_failed(r, in->now, r->target.interface, true);
     r->target = (struct path){.interface = 0};
+    if (way == NULL || ways_same_ends(in->path, &sa->path))
+        return;
     if (by_target)
-        move(s, in->now, &target, r->target_reason, false);
-    else if (mode == ROAM_RACING && way != NULL && !ways_same_ends(in->path, &sa->path))
+        move(s, in->now, &way->path, r->target_reason, false);
+    else if (mode == ROAM_RACING)
         move(s, in->now, &way->path, SESSION_MOVE_DEAD_PATH, false);
 }
 

@@ -180,8 +180,8 @@ void attempt_ways_changed(struct session *s, mono_ms now);
 
 /* --- ways.c --- */
 
-/* The driver's list; what is known of those that stay is kept. */
-void ways_set(struct session *s, const struct path *paths, size_t count);
+/* The driver's list; what is known of those that stay is kept. True where a new one is there. */
+bool ways_set(struct session *s, const struct path *paths, size_t count);
 bool ways_is_path(const struct path *path); /* or none */
 bool ways_same_ends(const struct path *a, const struct path *b);
 /* The one with these ends; NULL. */

@@ -50,18 +50,21 @@ bool ways_lists(const struct session *s, const struct path *path)
     return false;
 }
 
-void ways_set(struct session *s, const struct path *paths, size_t count)
+bool ways_set(struct session *s, const struct path *paths, size_t count)
 {
     struct roam *r = &s->roam;
     struct way ways[SESSION_PATHS_MAX];
+    bool more = false;
     count = count < SESSION_PATHS_MAX ? count : SESSION_PATHS_MAX;
     for (size_t i = 0; i < count; i++) {
         const struct way *known = ways_find(s, &paths[i]);
         ways[i] = (struct way){paths[i], known != NULL ? known->srtt_ms : -1};
+        more |= known == NULL;
     }
     if (count > 0)
         memcpy(r->ways, ways, count * sizeof(ways[0]));
     r->way_count = count;
+    return more;
 }
 
 /* --- trust --- */

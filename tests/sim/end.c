@@ -99,6 +99,15 @@ static void child_up(struct end *e, const struct session_child *c)
         .soft_packets = c->soft_packets,
         .hard_packets = c->hard_packets,
     };
+    const struct end_child child = {
+        .spi_in = c->spi_in,
+        .spi_out = c->spi_out,
+        .key_in = print_of(secret_span(&c->enc_in)) ^ print_of(secret_span(&c->integ_in)),
+        .key_out = print_of(secret_span(&c->enc_out)) ^ print_of(secret_span(&c->integ_out)),
+        .succeeds = c->replaces_spi_in != 0,
+        .since = end_clock(e),
+    };
+    observe_child(e, &child); /* its peer may count on it, and cannot know of our troubles */
     enum err err = tunnel_add_child(e->tunnel, &p);
     wipe(&p, sizeof(p));
     if (err == ERR_MEMORY) { /* as the drivers do */
@@ -111,15 +120,7 @@ static void child_up(struct end *e, const struct session_child *c)
                 err_text(err));
         return;
     }
-    e->children[e->child_count++] = (struct end_child){
-        .spi_in = c->spi_in,
-        .spi_out = c->spi_out,
-        .key_in = print_of(secret_span(&c->enc_in)) ^ print_of(secret_span(&c->integ_in)),
-        .key_out = print_of(secret_span(&c->enc_out)) ^ print_of(secret_span(&c->integ_out)),
-        .succeeds = c->replaces_spi_in != 0,
-        .since = end_clock(e),
-    };
-    observe_child(e, &e->children[e->child_count - 1]);
+    e->children[e->child_count++] = child;
 }
 
 static void child_down(struct end *e, uint32_t spi_in)

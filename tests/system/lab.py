@@ -179,7 +179,8 @@ class Machine:
     @contextlib.contextmanager
     def capture(self, *interfaces, path=None):
         """Everything on an interface, as a pcap file (of several: pcapng); yields the Capture."""
-        path = path or self.directory / f"{'-'.join(interfaces)}.pcap"
+        suffix = "pcap" if len(interfaces) == 1 else "pcapng"
+        path = path or self.directory / f"{'-'.join(interfaces)}.{suffix}"
         capture = Capture(self, interfaces, path)
         try:
             yield capture

@@ -10,6 +10,11 @@ ports of a small block, which `rebind` exchanges for the next. The client's inte
 true to a network card as namespaces get: a bridge on the machine `air` ties each to its link.
 
 Everything below assumes that it already runs inside (lab.enter); tools/lab is the way in for people.
+
+    with RoamingLab(build) as lab:
+        intranet, gateway, tern = lab.start_intranet(), lab.start_gateway(), lab.start_tern()
+        with Pings(lab.client, lab.INTRANET[0]) as pings:
+            lab.link_down("wifi")
 """
 
 import ipaddress
@@ -163,8 +168,10 @@ class RoamingLab(Lab):
         self.client.ip(f"link add {interface} index {first} type veth peer name {name}-veth "
                        f"index {first + 1} netns {self.air.pid}")
         self.air.ip(f"link add {name}-bridge type bridge mcast_snooping 0",
-                    *(f"link set dev {name}-{port} master {name}-bridge" for port in ("tap", "veth")),
-                    *(f"link set dev {name}-{port} up {ROOM}" for port in ("tap", "veth", "bridge")))
+                    *(f"link set dev {name}-{port} master {name}-bridge"
+                      for port in ("tap", "veth")),
+                    *(f"link set dev {name}-{port} up {ROOM}"
+                      for port in ("tap", "veth", "bridge")))
         self.router.ip(*(f"addr add {a} dev {interface}" for a in network.sized(1)),
                        f"link set dev {interface} up {ROOM}")
         self.client.ip(f"link set dev {interface} up", *self._configuration(network))
@@ -180,7 +187,8 @@ class RoamingLab(Lab):
 
     def _cable(self):
         super()._cable()
-        self.router.ip(*(f"addr add {n.outer}/24 dev wan0" for n in self.networks.values() if n.nat))
+        self.router.ip(*(f"addr add {n.outer}/24 dev wan0" for n in self.networks.values()
+                         if n.nat))
         self._translate()
 
     def _settle(self):
@@ -192,7 +200,8 @@ class RoamingLab(Lab):
 
     def _translate(self):
         """Connections are marked with their network, so that those of one can be forgotten. What
-        comes for a port that leads nowhere is dropped: no ICMP error tells that a mapping is gone."""
+        comes for a port that leads nowhere is dropped: no ICMP error tells that a mapping is
+        gone."""
         nats = [n for n in self.networks.values() if n.nat]
         marks = "\n".join(f'iifname "{n.interface}" ct mark set {n.index}' for n in nats)
         chains = "\n".join(f"chain {n.name} {{\n}}" for n in nats)
@@ -224,7 +233,8 @@ class RoamingLab(Lab):
         first, last = network.ports()
         self.router.nft(f"""
             flush chain ip lab {network.name}
-            add rule ip lab {network.name} meta l4proto {{ tcp, udp }} snat to {network.outer}:{first}-{last}
+            add rule ip lab {network.name} \
+                meta l4proto {{ tcp, udp }} snat to {network.outer}:{first}-{last}
             add rule ip lab {network.name} snat to {network.outer}
             """)
 
@@ -243,7 +253,7 @@ class RoamingLab(Lab):
         network.state = "down"
 
     def link_unplug(self, name):
-        """The carrier is lost and nobody has acted on it: the addresses and routes are still there."""
+        """The carrier is lost and nobody has acted on it: the addresses and routes are there."""
         network = self.network(name)
         self.air.ip(f"link set dev {name}-veth down")
         network.state = "unplugged"
@@ -263,7 +273,7 @@ class RoamingLab(Lab):
         self.network(name).blackhole = {0: "off", 1: "".join(holes), 2: "on"}[len(holes)]
 
     def rebind(self, name):
-        """The translator forgets, and maps to other ports what comes from now on. Returns outer()."""
+        """The translator forgets, and maps to other ports what comes now. Returns outer()."""
         network = self.network(name)
         if not network.nat:
             raise ValueError(f"{name} has no NAT")

@@ -229,6 +229,42 @@ START_TEST(and_moved_to_once_it_has_answered)
 }
 END_TEST
 
+/* An interface comes up with an address of another family first, by which the gateway cannot be
+ * reached; the right one follows a moment later. */
+START_TEST(a_better_path_may_show_its_ways_one_by_one)
+{
+    struct path wrong = wifi6;
+    dead_local = wrong.local.ip;
+    come_up(&cell, NULL);
+    networks(&wrong, &cell);
+    pair_pump(&pair);
+    pair.now += 1;
+    const struct path ways[] = {wrong, wifi, cell};
+    session_networks_changed(pair.client, pair.now, ways, 3);
+    pair_pump(&pair);
+    ck_on(&wifi);
+    ck_handover(SESSION_MOVE_BETTER_PATH);
+    const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_PATH_PROBE);
+    ck_assert(e->path_probe.answered);
+}
+END_TEST
+
+/* And so it is after an address is gone. */
+START_TEST(a_new_way_is_tried_at_once_where_an_answer_is_missed)
+{
+    struct path wrong = wifi6;
+    dead_local = wrong.local.ip;
+    come_up(&cell, NULL);
+    networks(&wrong, NULL);
+    pair_pump(&pair);
+    pair.now += 1;
+    networks(&wrong, &wifi);
+    pair_pump(&pair);
+    ck_on(&wifi);
+    ck_assert_int_le(ck_handover(SESSION_MOVE_ADDRESS_GONE)->gap_ms, 1);
+}
+END_TEST
+
 /* What failed is asked again, after longer and longer pauses, and only while it is of use. */
 START_TEST(what_failed_has_to_earn_trust)
 {
@@ -569,6 +605,8 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_better_path_is_asked_first);
     tcase_add_test(t, and_moved_to_once_it_has_answered);
+    tcase_add_test(t, a_better_path_may_show_its_ways_one_by_one);
+    tcase_add_test(t, a_new_way_is_tried_at_once_where_an_answer_is_missed);
     tcase_add_test(t, what_failed_has_to_earn_trust);
     tcase_add_test(t, a_path_that_flaps_does_not_cause_a_hundred_moves);
     suite_add_tcase(s, t);

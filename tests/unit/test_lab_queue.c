@@ -272,7 +272,12 @@ START_TEST(neighbours_are_asked_at_once)
     }
     ck_assert_uint_eq(q.counters.neighbours, 2);
     ck_assert_uint_eq(q.counters.packets, 0);
-    nd[54] = 128; /* an echo request */
+    nd[54] = 128; /* an echo request, but to all on the link */
+    nd[38] = 0xff;
+    nd[39] = 0x02;
+    lab_queue_push(&q, 5, span_make(nd, sizeof(nd)));
+    ck_assert_uint_eq(q.counters.neighbours, 3);
+    nd[39] = 0x0e; /* to all the world */
     lab_queue_push(&q, 5, span_make(nd, sizeof(nd)));
     lab_queue_push(&q, 5, span_make(nd, 54)); /* nothing behind the header */
     lab_queue_push(&q, 5, span_make(arp, 13));

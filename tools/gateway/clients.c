@@ -130,6 +130,8 @@ void clients_prepare(struct gateway *g)
     s->trust = config->trust;
     s->remote_selectors = config->networks;
     s->lifetimes = config->lifetimes;
+    s->mobike = config->mobike;
+    s->return_routability = config->return_routability;
     s->auth_lifetime_s = config->auth_lifetime_s;
     s->redirect = config->redirect;
     s->policy.find_psk = find_psk;
@@ -139,11 +141,25 @@ void clients_prepare(struct gateway *g)
 
 /* --- making and freeing --- */
 
-static struct client *client_new(struct gateway *g, mono_ms now)
+/* Where we listen besides, for a client that came there. */
+static void list_others(struct gateway *g, const struct ip *here)
+{
+    struct session_config *s = &g->session;
+    s->additional_count = 0;
+    for (size_t i = 0; i < g->config->listen_count; i++) {
+        const struct ip *ip = &g->config->listen[i];
+        if (!ip_equal(ip, here) && !ip_is_unspecified(ip) &&
+            s->additional_count < SESSION_ADDRESSES_MAX)
+            s->additional[s->additional_count++] = *ip;
+    }
+}
+
+static struct client *client_new(struct gateway *g, mono_ms now, const struct path *path)
 {
     struct client *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
+    list_others(g, &path->local.ip);
     c->gateway = g;
     c->traffic = (struct session_traffic){.last_out = MONO_NEVER, .last_in = MONO_NEVER};
     c->half_open_until = now + HALF_OPEN_MS;
@@ -226,6 +242,8 @@ static void refresh(struct client *c)
 
     session_status(c->session, &status);
     c->peer = status.remote_id;
+    /* RFC 7296 2.23; a client that knows MOBIKE says where it is (RFC 4555 3.8). */
+    c->follows_packets = status.nat_remote && !status.peer_mobike;
     c->behind_nat = status.nat_remote;
     client_move(c, &status.path);
 }
@@ -478,7 +496,7 @@ static void accept_request(struct gateway *g, mono_ms now, const struct path *pa
     }
     struct client *c = NULL;
     if (!g->stopping && g->client_count < CLIENTS_MAX && g->half_open < HALF_OPEN_MAX)
-        c = client_new(g, now);
+        c = client_new(g, now, path);
     if (c == NULL) {
         gateway_drop(g, &g->drops.full, path, "no room for another session");
         return;

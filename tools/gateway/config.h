@@ -41,6 +41,7 @@ struct gateway_config {
     char interface[TUN_NAME_MAX]; /* empty: the first free ternN */
     struct proposal_list ike, esp;
     bool mobike;
+    bool return_routability;
     enum gateway_cookies cookies;
     struct session_lifetimes lifetimes;
     uint32_t auth_lifetime_s;        /* 0: not announced */

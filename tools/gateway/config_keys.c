@@ -318,12 +318,22 @@ static enum err set_esp(struct config_reader *r, const char *value)
     return parse_proposals(r, value, PROTOCOL_ESP, &r->config->esp);
 }
 
+static enum err read_yes_no(struct config_reader *r, const char *key, const char *value, bool *ret)
+{
+    *ret = strcmp(value, "yes") == 0;
+    if (!*ret && strcmp(value, "no") != 0)
+        return config_refuse(r, ERR_MALFORMED, "%s is yes or no, not \"%s\"", key, value);
+    return ERR_OK;
+}
+
 static enum err set_mobike(struct config_reader *r, const char *value)
 {
-    r->config->mobike = strcmp(value, "yes") == 0;
-    if (!r->config->mobike && strcmp(value, "no") != 0)
-        return config_refuse(r, ERR_MALFORMED, "MOBIKE is yes or no, not \"%s\"", value);
-    return ERR_OK;
+    return read_yes_no(r, "MOBIKE", value, &r->config->mobike);
+}
+
+static enum err set_return_routability(struct config_reader *r, const char *value)
+{
+    return read_yes_no(r, "ReturnRoutability", value, &r->config->return_routability);
 }
 
 static enum err set_cookies(struct config_reader *r, const char *value)
@@ -415,6 +425,7 @@ const struct config_key config_gateway_keys[] = {
     {"IKE", false, set_ike},
     {"ESP", false, set_esp},
     {"MOBIKE", false, set_mobike},
+    {"ReturnRoutability", false, set_return_routability},
     {"Cookies", false, set_cookies},
     {"IKELifetime", false, set_ike_lifetime},
     {"ESPLifetime", false, set_esp_lifetime},

@@ -68,7 +68,7 @@ static void deliver(struct gateway *g, struct run *run, mono_ms now)
         if (run->results[i].err != ERR_OK)
             continue; /* the tunnel counts why */
         /* RFC 7296 2.23: a client behind a translator is where its last good packet came from. */
-        if (c->behind_nat && !path_equal(&c->path, run->paths[i]))
+        if (c->follows_packets && !path_equal(&c->path, run->paths[i]))
             client_move(c, run->paths[i]);
         if (tun_write(g->tun, span_make(packet_bytes(p), p->len)) != ERR_OK)
             g->drops.not_delivered++;

@@ -41,7 +41,9 @@ static const char help[] =
     "  Networks=      what is served, 10.9.0.0/24; default: everything\n"
     "  Interface=     name of the TUN; default: the first free ternN\n"
     "  IKE=, ESP=     proposals, aes256gcm16-prfsha384-x25519\n"
-    "  MOBIKE=        yes or no; accepted, not implemented yet\n"
+    "  MOBIKE=        yes (default) or no: clients may move from network to network; those that\n"
+    "                 can are told our other addresses, where Listen= names several\n"
+    "  ReturnRoutability=  yes or no (default): ask at a new address before packets go there\n"
     "  Cookies=       auto (under load), always or off\n"
     "  IKELifetime=, ESPLifetime=  seconds; rekeyed by us when 80 to 90 % are over. Default: "
     "never\n"
@@ -182,8 +184,6 @@ static int serve(const struct options *o, const struct gateway_config *config)
         print_fault(&f);
         return f.code == ERR_MEMORY ? EXIT_INTERNAL : EXIT_LOCAL;
     }
-    if (config->mobike)
-        log_info("MOBIKE=yes: not implemented yet");
     puts("ready");
     fflush(stdout);
     enum err err = ERR_OK;

@@ -68,6 +68,7 @@ struct client {
     struct path path;
     struct gateway_socket *socket; /* NULL: none has that local address */
     bool behind_nat;
+    bool follows_packets; /* it is where its last good packet came from */
 
     uint64_t rekeys; /* of both kinds, by either side */
     struct session_traffic traffic;

@@ -4,8 +4,9 @@
  * octets, then travels for the delay and the jitter. Jitter never makes two frames change places,
  * as on a radio link; what is drawn for reordering travels half as long again and is overtaken.
  *
- * ARP and IPv6 neighbour discovery are exempt from all but a black hole: the delay stands for the
- * whole path, while the router that answers them is in the next room.
+ * ARP, IPv6 neighbour discovery and multicasts of link scope are exempt from all but a black hole:
+ * the delay stands for the whole path, while the router that answers them is in the next room. Nor
+ * do they count as packets, since the kernel sends some of them when it likes.
  *
  * Invariants: the heap is ordered by (due_us, order); `octets` is the sum of its frames' lengths;
  * both are bounded. */
@@ -22,6 +23,7 @@ enum {
     ICMPV6 = 58,
     ND_FIRST = 133, /* router solicitation ... redirect (RFC 4861 4) */
     ND_LAST = 137,
+    LINK_SCOPE = 2,    /* RFC 4291 2.7 */
     REORDER_US = 5000, /* an overtaken frame comes at least that much later */
     MILLION = 1000000
 };
@@ -65,8 +67,10 @@ static bool is_neighbour(struct span frame)
         return true;
     if (type != ETHERTYPE_IP6 || frame.len <= ETHERNET_LEN + IPV6_LEN)
         return false;
-    uint8_t next = frame.data[ETHERNET_LEN + 6], kind = frame.data[ETHERNET_LEN + IPV6_LEN];
-    return next == ICMPV6 && kind >= ND_FIRST && kind <= ND_LAST;
+    const uint8_t *header = frame.data + ETHERNET_LEN, *to = header + 24;
+    if (to[0] == 0xff && (to[1] & 0xf) == LINK_SCOPE)
+        return true;
+    return header[6] == ICMPV6 && header[IPV6_LEN] >= ND_FIRST && header[IPV6_LEN] <= ND_LAST;
 }
 
 void lab_queue_init(struct lab_queue *q, uint64_t seed)

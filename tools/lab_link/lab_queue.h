@@ -22,7 +22,7 @@ struct lab_frame {
     uint64_t due_us;
     uint64_t order; /* of arrival, where two are due at once */
     size_t len;
-    bool neighbour; /* ARP, neighbour discovery */
+    bool neighbour; /* talk of the link itself */
     uint8_t data[];
 };
 

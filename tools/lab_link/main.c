@@ -32,8 +32,7 @@ enum {
 static const char USAGE[] =
     "usage: tern-link [--seed N] PID:INTERFACE PID:INTERFACE\n"
     "\n"
-    "Makes a TAP in the network namespace of each process and carries frames between the two, "
-    "until\n"
+    "Makes a TAP in the network namespace of each process and carries frames between them until\n"
     "stdin ends. Prints `ready`, then answers commands, `up` being from the first to the second:\n"
     "\n"
     "    shape up|down|both KEY VALUE ...   delay 25ms, jitter 2ms, loss 2%, duplicate 1%,\n"
@@ -42,7 +41,8 @@ static const char USAGE[] =
     "    counters                           what happened so far, as one line of JSON\n"
     "\n"
     "The answer is `ok`, `error: TEXT`, or the line of JSON. The same seed decides the same about\n"
-    "the n-th packet of a direction. ARP and neighbour discovery are not delayed and not lost.\n";
+    "the n-th packet of a direction. What stays on the link (ARP, neighbour discovery) is neither\n"
+    "delayed nor lost.\n";
 
 enum { UP, DOWN };
 
