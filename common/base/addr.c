@@ -77,8 +77,8 @@ bool ip_is_private(const struct ip *a)
     const uint8_t *b = a->bytes;
     if (a->family == IP_V6)
         return (b[0] & 0xfe) == 0xfc;
-    return a->family == IP_V4 && (b[0] == 10 || (b[0] == 172 && (b[1] & 0xf0) == 16) ||
-                                  (b[0] == 192 && b[1] == 168));
+    return a->family == IP_V4 &&
+           (b[0] == 10 || (b[0] == 172 && (b[1] & 0xf0) == 16) || (b[0] == 192 && b[1] == 168));
 }
 
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)

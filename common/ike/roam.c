@@ -201,7 +201,8 @@ static void race(struct session *s, mono_ms now)
     struct roam *r = &s->roam;
     log_info("no answer by this path: asking by %zu", r->way_count);
     r->mode = ROAM_RACING;
-    r->scattered = true;
+    /* Where the path in use is the only way, an answer says how we are seen there. */
+    r->scattered = r->way_count != 1 || !ways_same_ends(&r->ways[0].path, &s->current->path);
     sa_request_repeat(s->current, now);
 }
 
@@ -559,15 +560,18 @@ void roam_seen_as(struct ike_sa *sa, mono_ms now, struct span hash)
     struct session *s = sa->session;
     struct roam *r = &s->roam;
     bool changed = r->seen_known && !span_equal(hash, SPAN_OF(r->seen));
-    /* Not known how it was before; but something is wrong. */
-    bool doubtful = !r->seen_known && !r->update_out && r->silence_since != MONO_NEVER;
+    bool unknown = !r->seen_known && sa->nat_local; /* how it was before */
     ASSERT(hash.len == NAT_HASH_LEN);
     if (r->seen_known && !r->update_out)
         keepalive_judge(s, changed);
     memcpy(r->seen, hash.data, NAT_HASH_LEN);
     r->seen_known = true;
-    if (r->update_out || (!changed && !(doubtful && sa->nat_local)))
+    if (r->update_out || (!changed && !unknown))
         return;
+    if (!changed && r->silence_since == MONO_NEVER) {
+        r->update_wanted = true; /* nothing seems wrong; that the gateway knows it, is to be sure */
+        return;
+    }
     log_info("the address translator in front of us has changed");
     begin_move(s, now, SESSION_MOVE_NAT_CHANGED);
 }

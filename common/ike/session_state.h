@@ -1,7 +1,7 @@
-/* The session's own state, shared by its seven files: session.c (the shell: queues, inputs, outputs,
- * views), lifecycle.c (which IKE SA it lives on), attempt.c (how it comes by one), ways.c (by which
- * ways it can go), roam.c (by which it goes), liveness.c (dead peers) and keepalive.c (translators).
- * The exchanges do not look in here. */
+/* The session's own state, shared by its seven files: session.c (the shell: queues, inputs,
+ * outputs, views), lifecycle.c (which IKE SA it lives on), attempt.c (how it comes by one), ways.c
+ * (by which ways it can go), roam.c (by which it goes), liveness.c (dead peers) and keepalive.c
+ * (translators). The exchanges do not look in here. */
 #ifndef TERN_IKE_SESSION_STATE_H
 #define TERN_IKE_SESSION_STATE_H
 

@@ -417,6 +417,28 @@ START_TEST(keepalives_may_have_a_fixed_pace)
 }
 END_TEST
 
+/* It forgets us before we have ever asked how we are seen, and by ESP the gateway knows where we
+ * are: when we ask after all, nothing seems wrong. Its own questions would go where we were. */
+START_TEST(a_translator_that_forgot_us_before_we_asked)
+{
+    pair.nat_port = 20000;
+    come_up(&wifi, NULL);
+    traffic(10, 10);
+    pair.nat_port = 30000;
+    traffic(1000, 990);
+    dead_all = true;
+    pair_run(&pair, 2100);
+    dead_all = false;
+    traffic(pair.now, pair.now);
+    pair_run(&pair, pair.now + 5000);
+    struct session_status status;
+    session_status(pair.gateway, &status);
+    ck_assert_uint_eq(status.path.remote.port, 30000);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_SEARCHING), 0);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_HANDOVER), 0);
+}
+END_TEST
+
 /* --- no network --- */
 
 START_TEST(without_a_network_nothing_is_sent)
@@ -660,6 +682,7 @@ int main(void)
     tcase_add_test(t, a_translator_that_forgot_us_is_noticed);
     tcase_add_test(t, how_long_a_translator_remembers_is_learned);
     tcase_add_test(t, keepalives_may_have_a_fixed_pace);
+    tcase_add_test(t, a_translator_that_forgot_us_before_we_asked);
     suite_add_tcase(s, t);
 
     t = tcase_create("held");
