@@ -27,6 +27,19 @@ void events_emit(struct control *c, struct client_event e)
     free(line);
 }
 
+static const char *liveness_text(enum session_liveness result)
+{
+    switch (result) {
+    case SESSION_LIVENESS_ASKED:
+        return "asked";
+    case SESSION_LIVENESS_ANSWERED:
+        return "answered";
+    case SESSION_LIVENESS_SILENT:
+        return "silent";
+    }
+    return "unknown";
+}
+
 void events_of_session(struct control *c, const struct session_event *e)
 {
     struct client_event told = {.type = CLIENT_EVENT_CHILD};
@@ -50,6 +63,16 @@ void events_of_session(struct control *c, const struct session_event *e)
         told.rekey.ike = e->rekeyed.ike;
         told.rekey.old_spi_in = e->rekeyed.old_spi_in;
         told.rekey.spi_in = e->rekeyed.spi_in;
+        break;
+    case SESSION_EVENT_NAT_CHANGED:
+        told.type = CLIENT_EVENT_NAT_CHANGED;
+        told.nat.nat = e->nat.nat_local;
+        told.nat.path = &e->nat.path;
+        break;
+    case SESSION_EVENT_LIVENESS:
+        told.type = CLIENT_EVENT_DPD;
+        told.dpd.result = liveness_text(e->liveness.result);
+        told.dpd.silence_ms = e->liveness.silence_ms;
         break;
     default:
         return;

@@ -93,7 +93,7 @@ struct client_event {
  * NULL. */
 void events_emit(struct control *c, struct client_event e);
 /* What the session's event means to those who follow, where that needs nothing else: CONFIG,
- * CHILD_*, REKEYED. */
+ * CHILD_*, REKEYED, NAT_CHANGED, LIVENESS. */
 void events_of_session(struct control *c, const struct session_event *e);
 
 #endif

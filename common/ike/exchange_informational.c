@@ -253,6 +253,7 @@ enum err informational_response_in(struct ike_sa *sa, struct sa_input *in)
 {
     struct notify_payload n;
     sa_answered(sa, in->now);
+    session_probe_over(sa->session, in->now, true);
     if (notify_find(&in->payloads, NOTIFY_INVALID_SYNTAX, &n)) { /* 2.21.3: it is gone there */
         struct fault f = {0};
         (void)fault_set(&f, ERR_REFUSED, "the peer found a request of ours broken");

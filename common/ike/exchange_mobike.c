@@ -161,9 +161,10 @@ static void read_nat(struct ike_sa *sa, const struct sa_input *in)
     if (!notify_find(&in->payloads, NOTIFY_NAT_DETECTION_DESTINATION_IP, &n) ||
         n.data.len != NAT_HASH_LEN)
         return;
+    bool was_nat = sa->nat_local;
     sa->nat_local = nat_between(in, NOTIFY_NAT_DETECTION_DESTINATION_IP, &sa->path.local);
     sa->nat_remote = nat_between(in, NOTIFY_NAT_DETECTION_SOURCE_IP, &sa->path.remote);
-    roam_seen_as(sa, in->now, n.data);
+    roam_seen_as(sa, in->now, n.data, was_nat);
 }
 
 void mobike_response_in(struct ike_sa *sa, const struct sa_input *in)

@@ -132,6 +132,7 @@ void session_silent(struct ike_sa *sa, mono_ms now)
     (void)fault_set(&f, ERR_NOT_FOUND, "the gateway %s does not answer any more",
                     endpoint_format(&sa->path.remote, gateway));
     fault_hint(&f, "the connection is held and tried anew; nothing leaves outside the tunnel");
+    session_probe_over(s, now, false);
     if (!s->searching)
         lifecycle_search(s, SESSION_DOWN_UNREACHABLE, &f);
     lifecycle_rebuild(s, now, ATTEMPT_REBUILD);
@@ -182,7 +183,7 @@ void session_established(struct ike_sa *sa, mono_ms now)
     s->redirecting = s->redirect_unwanted = s->searching = false;
     s->redirected_from = (struct ip){.family = IP_NONE};
     s->up_told = false;
-    s->suspect = s->hinted = s->attempt_owed = false;
+    s->asked = s->suspect = s->hinted = s->attempt_owed = false;
     s->unanswered_since = MONO_NEVER;
     s->candidate_limit = 0;
     roam_begin(s, now);

@@ -105,8 +105,26 @@ bool session_wants_probe(const struct session *s, mono_ms now)
     return now >= probe_at(s);
 }
 
+static void tell(struct session *s, mono_ms now, enum session_liveness result)
+{
+    struct session_event *event = session_emit(s, SESSION_EVENT_LIVENESS);
+    mono_ms in = liveness_last_in(s);
+    s->asked = result == SESSION_LIVENESS_ASKED;
+    if (event == NULL)
+        return;
+    event->liveness.result = result;
+    event->liveness.silence_ms = in != MONO_NEVER ? now - in : -1;
+}
+
+void session_probe_over(struct session *s, mono_ms now, bool answered)
+{
+    if (s->asked)
+        tell(s, now, answered ? SESSION_LIVENESS_ANSWERED : SESSION_LIVENESS_SILENT);
+}
+
 void session_probed(struct session *s, mono_ms now)
 {
+    tell(s, now, SESSION_LIVENESS_ASKED);
     s->suspect = false;
     if (s->roam.silence_since == MONO_NEVER)
         s->roam.silence_since = s->unanswered_since;

@@ -555,7 +555,16 @@ bool roam_certain(const struct ike_sa *sa)
     return !sa->session->roam.scattered && !sa->session->roam.update_wanted;
 }
 
-void roam_seen_as(struct ike_sa *sa, mono_ms now, struct span hash)
+static void told_of_nat(struct ike_sa *sa)
+{
+    struct session_event *event = session_emit(sa->session, SESSION_EVENT_NAT_CHANGED);
+    if (event == NULL)
+        return;
+    event->nat.nat_local = sa->nat_local;
+    event->nat.path = sa->path;
+}
+
+void roam_seen_as(struct ike_sa *sa, mono_ms now, struct span hash, bool was_nat)
 {
     struct session *s = sa->session;
     struct roam *r = &s->roam;
@@ -564,6 +573,8 @@ void roam_seen_as(struct ike_sa *sa, mono_ms now, struct span hash)
     ASSERT(hash.len == NAT_HASH_LEN);
     if (r->seen_known && !r->update_out)
         keepalive_judge(s, changed);
+    if (changed || was_nat != sa->nat_local)
+        told_of_nat(sa);
     memcpy(r->seen, hash.data, NAT_HASH_LEN);
     r->seen_known = true;
     if (r->update_out || (!changed && !unknown))

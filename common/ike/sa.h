@@ -489,8 +489,8 @@ bool roam_certain(const struct ike_sa *sa);
 /* The peer has taken UPDATE_SA_ADDRESSES; or has refused. */
 void roam_updated(struct ike_sa *sa, mono_ms now);
 void roam_refused(struct ike_sa *sa, mono_ms now);
-/* So the peer hashes our end of the path (NAT_HASH_LEN octets). */
-void roam_seen_as(struct ike_sa *sa, mono_ms now, struct span hash);
+/* So the peer hashes our end of the path (NAT_HASH_LEN octets); was_nat: sa->nat_local before. */
+void roam_seen_as(struct ike_sa *sa, mono_ms now, struct span hash, bool was_nat);
 /* That IKE SA has become current by rekeying. */
 void roam_replaced(struct ike_sa *made);
 /* RFC 4555 3.7: a fresh COOKIE2 for a request; the one that its answer must return, if any. */
@@ -518,5 +518,7 @@ bool session_wants_probe(const struct session *s, mono_ms now);
 bool session_hinted(const struct session *s);
 /* One is on its way. */
 void session_probed(struct session *s, mono_ms now);
+/* It was answered, or has been asked too often. */
+void session_probe_over(struct session *s, mono_ms now, bool answered);
 
 #endif

@@ -215,6 +215,10 @@ enum session_event_type {
     SESSION_EVENT_HANDOVER,
     /* Initiator: whether another way than the one in use carries. */
     SESSION_EVENT_PATH_PROBE,
+    /* Initiator: whether a translator stands in front of us, or where it puts us, is other now. */
+    SESSION_EVENT_NAT_CHANGED,
+    /* Silence was asked about; the peer answers; or it does not. */
+    SESSION_EVENT_LIVENESS,
     /* Initiator: all the addresses that the gateway says it has beside the path's (RFC 4555 3.6):
      * ways to them are worth listing. */
     SESSION_EVENT_ADDRESSES,
@@ -252,6 +256,12 @@ enum session_move {
     SESSION_MOVE_PEER_MOVED
 };
 
+enum session_liveness {
+    SESSION_LIVENESS_ASKED,
+    SESSION_LIVENESS_ANSWERED,
+    SESSION_LIVENESS_SILENT
+};
+
 struct session_handover {
     struct path from, to;
     enum session_move reason;
@@ -277,6 +287,14 @@ struct session_event {
             struct path path;
             bool answered;
         } path_probe;
+        struct {
+            bool nat_local;
+            struct path path;
+        } nat;
+        struct {
+            enum session_liveness result;
+            int64_t silence_ms; /* since the peer was heard last; -1: not known */
+        } liveness;
         struct {
             struct ip items[SESSION_ADDRESSES_MAX];
             size_t count;
@@ -323,6 +341,7 @@ struct session_status {
     uint32_t ike_rekeys;                 /* of the connection that stands */
     uint32_t reconnects;                 /* IKE SAs built anew since the first */
     uint32_t handovers;                  /* moves that the gateway confirmed */
+    bool outstanding;                    /* a request of ours has no answer yet */
 };
 void session_status(const struct session *s, struct session_status *ret);
 /* Rekeys that led to the child with that inbound SPI; 0 where there is none. */

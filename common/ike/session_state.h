@@ -150,6 +150,7 @@ struct session {
     mono_ms last_sent;              /* anything on the path */
     struct nat_memory nats[NATS_MAX];
     uint32_t nat_tried_ms;   /* the silence that the outstanding question is about; 0: none */
+    bool asked;              /* whether the peer lives, and it has not answered yet */
     bool suspect;            /* somebody says the peer forgot us: ask at the next occasion */
     bool hinted;             /* and be less patient until it is heard */
     mono_ms suspect_after;   /* no hint is heeded before */

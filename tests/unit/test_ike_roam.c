@@ -322,6 +322,10 @@ START_TEST(a_dead_path_is_left)
     const struct session_handover *h = ck_handover(SESSION_MOVE_DEAD_PATH);
     ck_assert_int_le(h->gap_ms, 1400);
     ck_assert_int_ge(h->gap_ms, 1000);
+    const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_LIVENESS);
+    ck_assert_ptr_nonnull(e);
+    ck_assert_int_eq(e->liveness.result, SESSION_LIVENESS_ASKED);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_LIVENESS), 2);
     ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_SEARCHING));
 }
 END_TEST
@@ -400,6 +404,7 @@ START_TEST(how_long_a_translator_remembers_is_learned)
     ck_assert_uint_eq(forgotten, 1);
     ck_on(&wifi);
     ck_handover(SESSION_MOVE_NAT_CHANGED);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_NAT_CHANGED), 1);
     ck_assert_uint_lt(pair.datagrams, keepalives_of_20s);
     mono_ms pause = session_next_timeout(pair.client) - sent;
     ck_assert_int_gt(pause, 38000);

@@ -369,6 +369,8 @@ static void on_event(struct client *c, mono_ms now, const struct session_event *
     case SESSION_EVENT_REDIRECT:
     case SESSION_EVENT_HANDOVER:
     case SESSION_EVENT_PATH_PROBE:
+    case SESSION_EVENT_NAT_CHANGED:
+    case SESSION_EVENT_LIVENESS:
     case SESSION_EVENT_ADDRESSES:
         break;
     case SESSION_EVENT_CHILD_DOWN:
