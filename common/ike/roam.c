@@ -672,7 +672,8 @@ enum err session_set_additional(struct session *s, mono_ms now, const struct ip 
         !s->current->peer_mobike)
         return ERR_STATE;
     s->config.additional_count = count < SESSION_ADDRESSES_MAX ? count : SESSION_ADDRESSES_MAX;
-    memcpy(s->config.additional, addresses, s->config.additional_count * sizeof(*addresses));
+    for (size_t i = 0; i < s->config.additional_count; i++)
+        s->config.additional[i] = addresses[i];
     s->roam.announce_wanted = true;
     lifecycle_settle(s, now);
     return ERR_OK;
