@@ -124,6 +124,17 @@ void session_reauthenticate(struct session *s, mono_ms now)
     lifecycle_rebuild(s, now, s->searching ? ATTEMPT_REBUILD : ATTEMPT_REAUTH);
 }
 
+/* With MOBIKE silence is noticed within seconds, and mostly it is the way that is silent, not the
+ * gateway: what stands is asked, by every way, for as long as DPD says before it is made anew;
+ * unless there is a sign that the gateway has forgotten us. */
+static mono_ms rebuild_at(const struct session *s, mono_ms now)
+{
+    if (!session_roams(s->current) || session_hinted(s) || s->config.dpd_ms == 0)
+        return now;
+    mono_ms since = s->current->window.request.active ? s->current->window.request.first_at : now;
+    return mono_earlier(since, s->roam.silence_since) + (mono_ms)s->config.dpd_ms;
+}
+
 void session_silent(struct ike_sa *sa, mono_ms now)
 {
     struct session *s = sa->session;
@@ -135,7 +146,13 @@ void session_silent(struct ike_sa *sa, mono_ms now)
     session_probe_over(s, now, false);
     if (!s->searching)
         lifecycle_search(s, SESSION_DOWN_UNREACHABLE, &f);
-    lifecycle_rebuild(s, now, ATTEMPT_REBUILD);
+    mono_ms at = rebuild_at(s, now);
+    if (at > now && !attempt_going_on(s) && s->attempt_at == MONO_NEVER) {
+        s->attempt_kind = ATTEMPT_REBUILD;
+        s->attempt_at = at;
+    } else {
+        lifecycle_rebuild(s, now, ATTEMPT_REBUILD);
+    }
 }
 
 /* It is there after all. An attempt that has keys already goes on: the gateway may have taken it

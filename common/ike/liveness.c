@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 
 enum {
+    IN_USE_MS = 4000,
     SUSPECT_PAUSE_MS = 2000, /* hints cost at most one question in that time */
     DOUBT_MS = 30000,        /* two notices about one child within that time belong together */
     DOUBT_PAUSE_MS = 60000   /* and cost at most one rekeying in that time */
@@ -31,15 +32,33 @@ static const struct ike_sa *listener(const struct session *s)
     return sa;
 }
 
+/* What comes through a Child SA shows that the peer is there, with our keys, whatever has become of
+ * a request that was lost; but for one that has been sent as often as it may be. */
+static void heard_through_child(struct session *s, mono_ms now)
+{
+    struct ike_sa *sa = s->current;
+    s->roam.quiet = 0;
+    s->roam.silence_since = MONO_NEVER;
+    roam_heard(s, s->traffic.last_in);
+    if (!s->searching || sa == NULL || !sa_alive(sa) || session_stranded(s) ||
+        (sa->window.request.active && sa->window.request.policy.tries == 0))
+        return;
+    sa_heard(sa, now);
+    lifecycle_settle(s, now);
+}
+
+bool session_heard_lately(const struct session *s, mono_ms now, mono_ms since)
+{
+    mono_ms in = liveness_last_in(s);
+    return in != MONO_NEVER && in > since && now - in < IN_USE_MS;
+}
+
 void session_traffic(struct session *s, mono_ms now, const struct session_traffic *report)
 {
-    (void)now;
-    if (report->last_in != MONO_NEVER && report->last_in != s->traffic.last_in) {
-        s->roam.quiet = 0;
-        s->roam.silence_since = MONO_NEVER;
-        roam_heard(s, report->last_in);
-    }
+    bool heard = report->last_in != MONO_NEVER && report->last_in != s->traffic.last_in;
     s->traffic = *report;
+    if (heard)
+        heard_through_child(s, now);
     mono_ms in = liveness_last_in(s);
     if (s->unanswered_since != MONO_NEVER && in != MONO_NEVER && in >= s->unanswered_since)
         s->unanswered_since = MONO_NEVER;
@@ -55,6 +74,8 @@ void session_suspect(struct session *s, mono_ms now)
     log_info("somebody says that the peer does not know us any more: asking it");
     s->suspect = s->hinted = true;
     s->suspect_after = now + SUSPECT_PAUSE_MS;
+    if (s->searching && s->failures == 0 && s->attempt_at != MONO_NEVER)
+        s->attempt_at = now; /* and no use in waiting for what has been asked already */
     lifecycle_settle(s, now);
 }
 
@@ -79,6 +100,11 @@ void liveness_doubt_child(struct session *s, mono_ms now, struct child_sa *c)
         s->doubted_at = now;
     }
     session_suspect(s, now);
+}
+
+bool session_in_use(const struct session *s, mono_ms now)
+{
+    return s->traffic.last_out != MONO_NEVER && now - s->traffic.last_out < IN_USE_MS;
 }
 
 /* What has come since from the peer itself weighs more. */

@@ -261,6 +261,13 @@ void sa_close(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
         sa_die(sa, reason, f);
 }
 
+void sa_heard(struct ike_sa *sa, mono_ms now)
+{
+    sa->silent = false;
+    sa->hold_until = MONO_NEVER;
+    session_heard(sa, now);
+}
+
 void sa_answered(struct ike_sa *sa, mono_ms now)
 {
     fragment_draft_wipe(&sa->draft);
@@ -492,9 +499,7 @@ static bool take_apart(struct ike_sa *sa, struct sa_input *in)
         break;
     }
     sa->last_in = in->now;
-    sa->silent = false;
-    sa->hold_until = MONO_NEVER;
-    session_heard(sa, in->now);
+    sa_heard(sa, in->now);
     if (direction_of(&in->header) == RESPONSE)
         roam_answered(sa, in);
     follow(sa, in);

@@ -210,6 +210,8 @@ void sa_die(struct ike_sa *sa, enum session_down_reason reason, const struct fau
  * then end. */
 void sa_close(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
               const struct fault *f, uint16_t notify);
+/* Something authentic of the peer's came in. */
+void sa_heard(struct ike_sa *sa, mono_ms now);
 /* Our request has its answer: measures the round trip; the next request may go. */
 void sa_answered(struct ike_sa *sa, mono_ms now);
 /* The peer has no time for us now (TEMPORARY_FAILURE): later, and then still later. */
@@ -516,6 +518,10 @@ void keepalive_asking(struct session *s, mono_ms now);
 bool session_wants_probe(const struct session *s, mono_ms now);
 /* Is there a hint, not yet disproved, that the peer forgot us? */
 bool session_hinted(const struct session *s);
+/* Has something been sent through a Child SA just now? Has anything authentic come in, and after
+ * `since`? */
+bool session_in_use(const struct session *s, mono_ms now);
+bool session_heard_lately(const struct session *s, mono_ms now, mono_ms since);
 /* One is on its way. */
 void session_probed(struct session *s, mono_ms now);
 /* It was answered, or has been asked too often. */

@@ -9,7 +9,8 @@
 
 enum {
     SUSPECT_TRIES = 3, /* transmissions without an answer before other ways are tried */
-    SILENT_MS = 8000   /* and then the pace at which the question goes on */
+    SILENT_MS = 8000,  /* and then the pace at which the question goes on, */
+    IN_USE_MS = 1500   /* or where somebody waits for the connection, and it can move */
 };
 
 /* --- time --- */
@@ -121,13 +122,16 @@ static void handle_request_timeout(struct ike_sa *sa, mono_ms now)
         log_debug("no answer to %s yet, sending it again (%" PRIu32 ")", exchange_name(r->exchange),
                   r->sent);
         sa_request_repeat(sa, now);
+        if (session_roams(sa) && session_in_use(sa->session, now))
+            window_request_no_later(&sa->window, now + IN_USE_MS);
         break;
     case WINDOW_FAILED:
         request_failed(sa, now);
         break;
     }
     uint32_t patience = session_hinted(sa->session) ? 1 : SUSPECT_TRIES;
-    if (held(sa) && r->active && r->sent > patience && !sa->silent) {
+    bool heard = session_heard_lately(sa->session, now, r->first_at) && r->policy.tries != 0;
+    if (held(sa) && r->active && r->sent > patience && !sa->silent && !heard) {
         sa->silent = true;
         if (sa->config->hold_ms != 0)
             sa->hold_until = now + (mono_ms)sa->config->hold_ms;

@@ -85,6 +85,14 @@ void window_request_go_on(struct window *w, mono_ms now, uint32_t pace_ms)
     r->next_at = now + (mono_ms)pace_ms;
 }
 
+void window_request_no_later(struct window *w, mono_ms at)
+{
+    struct window_request *r = &w->request;
+    ASSERT(r->active);
+    if (r->next_at > at)
+        r->next_at = at;
+}
+
 void window_request_anew(struct window *w, mono_ms now)
 {
     struct window_request *r = &w->request;

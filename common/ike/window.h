@@ -43,6 +43,8 @@ enum window_due { WINDOW_WAIT, WINDOW_RESEND, WINDOW_FAILED };
 enum window_due window_request_due(struct window *w, mono_ms now);
 /* It has been sent as often as the policy says, and is to go on all the same, every pace_ms. */
 void window_request_go_on(struct window *w, mono_ms now, uint32_t pace_ms);
+/* The next transmission is not to be later than that. */
+void window_request_no_later(struct window *w, mono_ms at);
 /* It goes another way, or the way has come back: the schedule begins anew, with a transmission that
  * the caller makes. */
 void window_request_anew(struct window *w, mono_ms now);

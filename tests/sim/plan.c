@@ -194,10 +194,10 @@ void plan_draw(struct plan *p, uint64_t seed, const struct secret *psk)
     configure(p, &r, psk);
 }
 
-mono_ms plan_recovery_ms(const struct plan *p)
+/* How long a request is sent before it is given up. */
+static mono_ms patience_ms(const struct session_retransmit *t)
 {
-    const struct session_retransmit *t = &p->client.retransmit;
-    mono_ms sum = (mono_ms)p->client.dpd_ms;
+    mono_ms sum = 0;
     uint64_t interval = t->first_ms;
     for (uint32_t i = 0; i < t->tries; i++) {
         sum += (mono_ms)interval;
@@ -205,6 +205,16 @@ mono_ms plan_recovery_ms(const struct plan *p)
         if (interval > t->max_ms)
             interval = t->max_ms;
     }
+    return sum;
+}
+
+mono_ms plan_recovery_ms(const struct plan *p)
+{
+    mono_ms sum = (mono_ms)p->client.dpd_ms + patience_ms(&p->client.retransmit);
+    /* A gateway that asks where a translator has forgotten the client ends the IKE SA; until then
+     * it answers, so that all seems well. */
+    if ((p->faults & FAULT_REBINDING) != 0)
+        sum += patience_ms(&p->gateway.retransmit);
     /* a packet of the user's that goes unanswered begins it, at most that long after */
     return sum + (mono_ms)p->client.rebuild_max_ms + 3000 + 1000;
 }

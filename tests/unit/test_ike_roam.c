@@ -344,6 +344,65 @@ START_TEST(one_way_traffic_is_no_dead_path)
 }
 END_TEST
 
+/* In a basement, with somebody waiting: no new IKE SA is made while this one may still do, and it
+ * is found alive soon after the way is back. */
+START_TEST(a_way_that_comes_back_within_dpd_keeps_the_ike_sa)
+{
+    come_up(&wifi, NULL);
+    dead_all = true;
+    for (mono_ms at = 0; at < 20000; at += 100) {
+        pair_run(&pair, at);
+        traffic(at, MONO_NEVER);
+    }
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_SEARCHING);
+    dead_all = false;
+    pair_run(&pair, 21600);
+    ck_on(&wifi);
+    struct session_status status;
+    session_status(pair.client, &status);
+    ck_assert_uint_eq(status.reconnects, 0);
+}
+END_TEST
+
+/* What comes through a Child SA is a sign of life, before the question is answered. */
+START_TEST(packets_end_the_search)
+{
+    come_up(&wifi, NULL);
+    dead_all = true;
+    traffic(10, MONO_NEVER);
+    pair_run(&pair, 6000);
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_SEARCHING);
+    traffic(6000, 6000);
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_UP);
+    for (mono_ms at = 6000; at < 8000; at += 100) {
+        pair_run(&pair, at);
+        traffic(at, at);
+    }
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_UP);
+    /* But a question that has no answer for very long is one. */
+    for (mono_ms at = 8000; at < 60000; at += 100) {
+        pair_run(&pair, at);
+        traffic(at, at);
+    }
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_SEARCHING);
+}
+END_TEST
+
+/* But where there is a sign that the gateway forgot us, nothing is waited for. */
+START_TEST(a_hint_ends_the_waiting)
+{
+    come_up(&wifi, NULL);
+    session_free(pair.gateway);
+    pair.gateway = NULL;
+    traffic(10, MONO_NEVER);
+    pair_run(&pair, 6000);
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_SEARCHING);
+    session_suspect(pair.client, pair.now);
+    pair_run(&pair, 7000);
+    ck_on(&wifi);
+}
+END_TEST
+
 START_TEST(a_rekeying_in_flight_does_not_hide_a_dead_path)
 {
     come_up(&wifi, &cell);
@@ -683,6 +742,9 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_dead_path_is_left);
     tcase_add_test(t, one_way_traffic_is_no_dead_path);
+    tcase_add_test(t, a_way_that_comes_back_within_dpd_keeps_the_ike_sa);
+    tcase_add_test(t, packets_end_the_search);
+    tcase_add_test(t, a_hint_ends_the_waiting);
     tcase_add_test(t, a_rekeying_in_flight_does_not_hide_a_dead_path);
     tcase_add_test(t, a_translator_that_forgot_us_is_noticed);
     tcase_add_test(t, how_long_a_translator_remembers_is_learned);
