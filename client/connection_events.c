@@ -116,7 +116,7 @@ static void come_up(struct connection *c)
     fit_mtu(c, &status.path);
     c->up = true;
     c->searching = false;
-    c->established = c->since = connection_wall_now();
+    c->since = connection_wall_now();
     snprintf(c->settled_name, sizeof(c->settled_name), "%s", c->path_name);
     if (!first) {
         log_info("up again");

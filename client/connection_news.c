@@ -145,13 +145,20 @@ void news_handover(struct connection *c, const struct session_handover *h)
 
 /* --- the control socket --- */
 
+/* The core knows no wall clock. */
+static struct timespec wall_time_of(mono_ms at)
+{
+    struct timespec t = connection_wall_now();
+    int64_t ago_ms = clock_now() - at, ms = t.tv_sec * 1000 + t.tv_nsec / 1000000 - ago_ms;
+    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+}
+
 static json_t *status_reply(struct connection *c)
 {
     struct connection_view v = {
         .profile = c->options->profile,
         .state = connection_state_text(c),
         .since = c->since,
-        .established = c->established,
         .host = c->host,
         .system = c->system,
         .child_count = c->children.count,
@@ -159,6 +166,11 @@ static json_t *status_reply(struct connection *c)
         .last_error = c->fault.text,
     };
     session_status(c->session, &v.session);
+    if (v.session.established != MONO_NEVER && v.session.established != c->established_mono) {
+        c->established_mono = v.session.established;
+        c->established = wall_time_of(v.session.established);
+    }
+    v.established = c->established;
     const struct network_way *way = reach_interface(c->reach, &v.session.path);
     if (v.session.path.remote.ip.family != IP_NONE && way != NULL) {
         v.path_interface = way->interface_name;

@@ -42,8 +42,9 @@ struct connection {
     bool started;  /* the session has been */
     bool holding;  /* no Child SA to leave by: packets wait in the TUN */
     const char *host;
-    const char *state_told; /* to those who follow */
-    struct timespec since, established;
+    const char *state_told;             /* to those who follow */
+    struct timespec since, established; /* the latter as told last, of: */
+    mono_ms established_mono;
     struct connection_handover handover; /* the last one */
     mono_ms phase_at;
     enum exit_code code;
