@@ -145,6 +145,7 @@ static void attempt_failed(struct session *s, mono_ms now, enum session_down_rea
         return;
     }
     s->failures++;
+    s->candidate++; /* few ways get their turn in one attempt: the next begins with the next */
     s->refusals = reason == SESSION_DOWN_REFUSED ? s->refusals + 1 : 0;
     if (s->refusals >= REFUSALS_MAX && s->current == NULL) {
         lifecycle_end(s, reason, f);
@@ -210,7 +211,8 @@ void attempt_begin(struct session *s, mono_ms now)
 {
     s->attempt_at = MONO_NEVER;
     s->tried = 0;
-    s->candidate = 0;
+    if (s->failures == 0)
+        s->candidate = 0;
     s->attempt_owed = s->roam.stranded && !s->redirecting;
     if (!s->attempt_owed)
         try_candidate(s, now);
@@ -333,6 +335,8 @@ void session_redirected(struct session *s, mono_ms now, const struct path *candi
 void attempt_ways_changed(struct session *s, mono_ms now)
 {
     const struct ike_sa *face = attempt_face(s);
+    if (s->redirecting && (s->roam.stranded || (face != NULL && !ways_have_source(s, &face->path))))
+        redirect_in_vain(s); /* what the driver listed then is not so any more */
     if (s->redirecting)
         return;
     if (s->roam.stranded) {

@@ -19,6 +19,7 @@ enum {
     HURRY_MIN_MS = 150,  /* for an answer to what went by a new path */
     DOUBT_MIN_MS = 1000, /* of silence, before a path that carried is doubted */
     DOUBT_QUIET_MAX = 5,
+    RACES_MAX = 5,
     FORGIVE_MS = 60000, /* an interface that carried that long is as good as new */
 };
 
@@ -67,9 +68,9 @@ static void settle_here(struct roam *r)
 {
     steady(r);
     r->update_wanted = r->update_out = r->scattered = r->hurry = false;
-    r->seen_known = r->cookie2_out = r->moving = false;
+    r->seen_known = r->moving = false;
     r->silence_since = MONO_NEVER;
-    r->quiet = 0;
+    r->quiet = r->races = 0;
 }
 
 void roam_begin(struct session *s, mono_ms now)
@@ -95,6 +96,7 @@ static void begin_move(struct session *s, mono_ms now, enum session_move reason)
         r->handover = (struct session_handover){.from = s->current->path, .reason = reason};
         r->left_at = silent && r->silence_since != MONO_NEVER ? r->silence_since : now;
         r->moving = true;
+        r->races = 0;
     }
     r->moved_at = now;
     r->heard_at = MONO_NEVER;
@@ -182,7 +184,6 @@ static void strand(struct session *s, mono_ms now)
     struct roam *r = &s->roam;
     struct ike_sa *sa = s->current;
     struct fault f = {0};
-    r->stranded = true;
     if (sa == NULL || !s->was_up)
         return;
     if (r->mode != ROAM_STEADY)
@@ -202,7 +203,8 @@ static void race(struct session *s, mono_ms now)
     log_info("no answer by this path: asking by %zu", r->way_count);
     r->mode = ROAM_RACING;
     /* Where the path in use is the only way, an answer says how we are seen there. */
-    r->scattered = r->way_count != 1 || !ways_same_ends(&r->ways[0].path, &s->current->path);
+    r->scattered |= r->way_count > 1 || !ways_same_ends(&r->ways[0].path, &s->current->path);
+    r->races += r->races < RACES_MAX ? 1 : 0;
     sa_request_repeat(s->current, now);
 }
 
@@ -225,6 +227,22 @@ static void follow_new_ways(struct session *s, mono_ms now)
     }
 }
 
+/* What has not moved, for want of MOBIKE or because it is about to end, has something to say yet,
+ * and must not say it from an address that is gone. */
+static void leave_gone_ways(struct session *s, mono_ms now)
+{
+    for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
+        struct ike_sa *sa = s->sas[i];
+        if (sa == NULL || sa->state == SA_DEAD || ways_have_source(s, &sa->path))
+            continue;
+        sa->path = along(sa, &ways_best(s, now, &sa->path)->path);
+        if (sa != s->current)
+            continue;
+        announce_path(s);
+        s->roam.update_wanted = true; /* a rekeying that is out may still bring a successor */
+    }
+}
+
 static void follow_ways(struct session *s, mono_ms now, bool was_stranded, bool more)
 {
     struct roam *r = &s->roam;
@@ -243,6 +261,7 @@ static void follow_ways(struct session *s, mono_ms now, bool was_stranded, bool 
     } else if (r->mode == ROAM_PROBING && ways_find(s, &r->target) == NULL) {
         steady(r); /* what it asked goes by the path */
         r->scattered = true;
+        leave_gone_ways(s, now); /* of older IKE SAs */
         ask_again(s, now);
     } else if (more) {
         follow_new_ways(s, now);
@@ -255,16 +274,21 @@ void session_networks_changed(struct session *s, mono_ms now, const struct path 
     struct roam *r = &s->roam;
     bool was_stranded = r->stranded;
     bool more = ways_set(s, paths, count);
-    if (s->config.role != SESSION_INITIATOR || !s->started || s->stopping || s->down)
+    if (s->config.role != SESSION_INITIATOR || !s->started || s->down)
         return;
-    if (count == 0) {
-        strand(s, now);
-    } else {
-        r->stranded = false;
-        if (s->current != NULL && sa_alive(s->current))
-            follow_ways(s, now, was_stranded, more);
+    r->stranded = count == 0;
+    if (s->stopping) {
+        if (count > 0)
+            leave_gone_ways(s, now);
+        return;
     }
+    if (count == 0)
+        strand(s, now);
+    else if (s->current != NULL && sa_alive(s->current))
+        follow_ways(s, now, was_stranded, more);
     attempt_ways_changed(s, now);
+    if (count > 0)
+        leave_gone_ways(s, now);
     lifecycle_settle(s, now);
 }
 
@@ -335,8 +359,8 @@ static mono_ms race_at(const struct session *s)
     int64_t doubt_ms = at_least(DOUBT_MIN_MS, 4 * round_trip_ms(s));
     if (r->mode == ROAM_PROBING)
         return asked + doubt_ms;
-    if (r->hurry)
-        return asked + at_least(HURRY_MIN_MS, 2 * round_trip_ms(s));
+    if (r->hurry) /* less and less: the way may be slower than any that was known */
+        return asked + (at_least(HURRY_MIN_MS, 2 * round_trip_ms(s)) << r->races);
     if (r->way_count < 2)
         return MONO_NEVER;
     mono_ms in = liveness_last_in(s);
@@ -416,12 +440,14 @@ void roam_probing(struct ike_sa *sa)
              endpoint_format(&r->target.local, text));
 }
 
-void roam_doubting(struct ike_sa *sa)
+/* A path that answers and yet brings nothing: perhaps somebody on the way passed on what we said
+ * from an address of his own, and the peer has us there. */
+bool roam_doubting(struct ike_sa *sa)
 {
     struct roam *r = &sa->session->roam;
     r->hurry = true;
     r->scattered = false;
-    r->quiet++;
+    return r->quiet++ > 0;
 }
 
 bool roam_gateway_has_several(const struct ike_sa *sa)
@@ -481,12 +507,13 @@ void roam_answered(struct ike_sa *sa, const struct sa_input *in)
     if (probed && !by_target)
         ways_failed(r, in->now, r->target.interface, true);
     r->target = (struct path){.interface = 0};
-    if (way == NULL || ways_same_ends(in->path, &sa->path))
-        return;
-    if (by_target)
+    bool elsewhere = way != NULL && !ways_same_ends(in->path, &sa->path);
+    if (elsewhere && by_target)
         move(s, in->now, &way->path, r->target_reason, false);
-    else if (mode == ROAM_RACING)
+    else if (elsewhere && mode == ROAM_RACING)
         move(s, in->now, &way->path, SESSION_MOVE_DEAD_PATH, false);
+    if (!r->moving && !r->scattered)
+        r->races = 0;
 }
 
 void roam_asked(struct ike_sa *sa, const struct sa_input *in)
@@ -555,6 +582,13 @@ bool roam_certain(const struct ike_sa *sa)
     return !sa->session->roam.scattered && !sa->session->roam.update_wanted;
 }
 
+/* Something is wrong, perhaps the address translator: told again, nobody has to know. */
+void roam_uncertain(struct ike_sa *sa)
+{
+    struct roam *r = &sa->session->roam;
+    r->update_wanted = r->update_wanted || r->silence_since != MONO_NEVER;
+}
+
 static void told_of_nat(struct ike_sa *sa)
 {
     struct session_event *event = session_emit(sa->session, SESSION_EVENT_NAT_CHANGED);
@@ -605,34 +639,18 @@ void roam_not_better(struct session *s, mono_ms now)
         ways_failed(&s->roam, now, way->path.interface, true);
 }
 
-/* --- return routability (RFC 4555 3.7) --- */
-
-struct span roam_cookie2(struct ike_sa *sa)
-{
-    struct roam *r = &sa->session->roam;
-    random_fill(&sa->config->random, r->cookie2, sizeof(r->cookie2));
-    r->cookie2_out = true;
-    return SPAN_OF(r->cookie2);
-}
-
-bool roam_cookie2_out(struct ike_sa *sa, struct span *ret)
-{
-    struct roam *r = &sa->session->roam;
-    bool out = r->cookie2_out;
-    r->cookie2_out = false;
-    *ret = SPAN_OF(r->cookie2);
-    return out;
-}
-
 /* --- the responder --- */
 
 void roam_peer_moved(struct ike_sa *sa, const struct sa_input *in)
 {
     struct session *s = sa->session;
     struct roam *r = &s->roam;
-    if (path_equal(&sa->path, in->path) || !session_is_current(sa))
+    /* One that a rekeying made counts before its Delete of the old one has come. */
+    bool counts = session_is_current(sa) || session_predecessor(sa) != NULL;
+    if (path_equal(&sa->path, in->path) || !counts)
         return;
     take_along(s, in->path);
+    ask_again(s, in->now); /* RFC 4555 3.5: what went to the old address */
     s->roam.handovers++;
     if (sa->config->return_routability)
         r->check_wanted = true;

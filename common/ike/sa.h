@@ -79,15 +79,17 @@ enum task_kind {
     TASK_PROBE   /* MOBIKE's liveness check, or its questions */
 };
 
-enum { TASK_DELETED_MAX = 4 };
+enum { TASK_DELETED_MAX = 4, COOKIE2_LEN = 16 };
 
 struct task {
     enum task_kind kind;
     struct kex *kex; /* NULL: no key exchange in it */
     struct nonce nonce_i;
-    uint32_t child_spi_in; /* of the child to rekey */
-    uint32_t new_spi_in;   /* of the child to be */
-    uint64_t new_spi;      /* of the IKE SA to be */
+    uint32_t child_spi_in;        /* of the child to rekey */
+    uint32_t new_spi_in;          /* of the child to be */
+    uint64_t new_spi;             /* of the IKE SA to be */
+    uint8_t cookie2[COOKIE2_LEN]; /* to be returned (RFC 4555 3.7), where it was sent */
+    bool cookie2_sent;
     /* Unknown SPIs that the peer deleted meanwhile: perhaps of what it made for us. */
     uint32_t deleted_out[TASK_DELETED_MAX];
     size_t deleted_count;
@@ -481,7 +483,9 @@ bool roam_wants_update(const struct ike_sa *sa);
 void roam_updating(struct ike_sa *sa);
 bool roam_wants_probe(const struct ike_sa *sa, mono_ms now); /* of another way */
 void roam_probing(struct ike_sa *sa);
-void roam_doubting(struct ike_sa *sa);                  /* of the path in use */
+/* Of the path in use; true where an answer was not the end of it, so that the peer is to be told
+ * where we are. */
+bool roam_doubting(struct ike_sa *sa);
 bool roam_gateway_has_several(const struct ike_sa *sa); /* addresses */
 /* An authentic response came, before it is acted upon; an authentic request. */
 void roam_answered(struct ike_sa *sa, const struct sa_input *in);
@@ -489,6 +493,8 @@ void roam_asked(struct ike_sa *sa, const struct sa_input *in);
 /* Is the path that the outstanding request went by, and no other, the one in use? */
 bool roam_certain(const struct ike_sa *sa);
 /* The peer has taken UPDATE_SA_ADDRESSES; or has refused. */
+/* The answer to a question does not tell how the peer sees us. */
+void roam_uncertain(struct ike_sa *sa);
 void roam_updated(struct ike_sa *sa, mono_ms now);
 void roam_refused(struct ike_sa *sa, mono_ms now);
 /* So the peer hashes our end of the path (NAT_HASH_LEN octets); was_nat: sa->nat_local before. */
@@ -496,8 +502,6 @@ void roam_seen_as(struct ike_sa *sa, mono_ms now, struct span hash, bool was_nat
 /* That IKE SA has become current by rekeying. */
 void roam_replaced(struct ike_sa *made);
 /* RFC 4555 3.7: a fresh COOKIE2 for a request; the one that its answer must return, if any. */
-struct span roam_cookie2(struct ike_sa *sa);
-bool roam_cookie2_out(struct ike_sa *sa, struct span *ret);
 /* Responder: the client is where that message came from. Whether that has to be checked, whether
  * our addresses are to be told; both are being said; the client answered. */
 void roam_peer_moved(struct ike_sa *sa, const struct sa_input *in);

@@ -42,7 +42,7 @@ struct trust {
     mono_ms failed_at; /* the last one */
 };
 
-enum { TRUSTS_MAX = 8, COOKIE2_LEN = 16 };
+enum { TRUSTS_MAX = 8 };
 
 enum roam_mode {
     ROAM_STEADY,  /* requests go by the path */
@@ -67,13 +67,12 @@ struct roam {
      * certain (RFC 4555 3.5). */
     bool scattered;
     bool hurry;            /* its answer decides whether the path carries */
+    unsigned races;        /* in this handover so far */
     mono_ms path_since;    /* the path is this one since */
     mono_ms silence_since; /* of the first packet that brought no answer; MONO_NEVER: all is well */
     uint32_t quiet;        /* questions since something came through a Child SA */
     bool seen_known; /* how the peer sees our end of the path: its NAT_DETECTION_DESTINATION_IP */
     uint8_t seen[NAT_HASH_LEN];
-    bool cookie2_out; /* and has to be returned (RFC 4555 3.7) */
-    uint8_t cookie2[COOKIE2_LEN];
 
     bool moving; /* a handover goes on: */
     struct session_handover handover;
@@ -202,6 +201,8 @@ bool ways_same_ends(const struct path *a, const struct path *b);
 struct way *ways_find(struct session *s, const struct path *path);
 /* Is it listed, on its interface? */
 bool ways_lists(const struct session *s, const struct path *path);
+/* Is its local end? */
+bool ways_have_source(const struct session *s, const struct path *path);
 /* An interface went away under us; dead: it was there, and did not carry. */
 void ways_failed(struct roam *r, mono_ms now, uint32_t interface, bool dead);
 void ways_forgive(struct roam *r, uint32_t interface);

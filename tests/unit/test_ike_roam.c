@@ -13,15 +13,27 @@ static struct path wifi, cell, wifi6; /* wifi6: to another address of the gatewa
 /* What the wire does not carry: everything of a client's address, or all. */
 static struct ip dead_local;
 static bool dead_all;
-static int64_t delay_ms; /* not of the wire, but of the clock: after each datagram */
+static struct ip gone_local; /* nothing must leave from there */
+static bool gone_all;
+static struct ip open_local; /* nothing else gets through; none: all does */
+static struct ip slow_local; /* what goes from and to that address takes SLOW_MS each way */
 
 static bool wire(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
 {
-    (void)from_client;
     (void)bytes;
     (void)len;
-    p->now += delay_ms;
+    ck_assert(!from_client || !ip_equal(&p->wire_path.local.ip, &gone_local));
+    ck_assert(!from_client || !gone_all);
+    if (open_local.family != IP_NONE && !ip_equal(&p->wire_path.local.ip, &open_local))
+        return false;
     return !dead_all && !ip_equal(&p->wire_path.local.ip, &dead_local);
+}
+
+enum { FAST_MS = 10, SLOW_MS = 125 };
+
+static mono_ms delay(const struct pair *p)
+{
+    return ip_equal(&p->wire_path.local.ip, &slow_local) ? SLOW_MS : FAST_MS;
 }
 
 static void setup(void)
@@ -29,8 +41,9 @@ static void setup(void)
     pair_init(&pair);
     pair.wire = wire;
     dead_local = (struct ip){.family = IP_NONE};
-    dead_all = false;
-    delay_ms = 0;
+    dead_all = gone_all = false;
+    gone_local = open_local = (struct ip){.family = IP_NONE};
+    slow_local = (struct ip){.family = IP_NONE};
     wifi = pair.client_path;
     cell = wifi;
     cell.local.ip = ip_v4(198, 51, 100, 7);
@@ -185,6 +198,49 @@ START_TEST(a_move_during_a_move)
 }
 END_TEST
 
+/* By the cell, of the client, only this IKE SA gets through (0: all); of the gateway, no question. */
+static uint64_t only_spi_i;
+static bool questions_lost;
+
+static bool one_of_two(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
+{
+    struct ike_header h;
+    struct span message;
+    if (datagram_classify(true, span_make(bytes, len), &message) != DATAGRAM_IKE ||
+        ike_header_parse(message, &h) != ERR_OK)
+        return true;
+    if (!from_client)
+        return !questions_lost || h.exchange != EXCHANGE_INFORMATIONAL ||
+               (h.flags & IKE_FLAG_RESPONSE) != 0;
+    return only_spi_i == 0 || h.spi_i == only_spi_i || ip_equal(&p->wire_path.local.ip, &wifi.local.ip);
+}
+
+/* The gateway rekeys the IKE SA while UPDATE is out: what the old one's answer says is of no use to
+ * the successor, which has to tell again. */
+START_TEST(a_successor_tells_for_itself)
+{
+    struct session_status before;
+    come_up(&wifi, &cell);
+    session_status(pair.client, &before);
+    pair.wire = one_of_two;
+    only_spi_i = UINT64_MAX;
+    questions_lost = true;
+    networks(&cell, NULL);
+    pair_pump(&pair);
+    ck_ok(session_rekey(pair.gateway, pair.now, SESSION_REKEY_IKE));
+    pair_pump(&pair);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_REKEYED), 1);
+    only_spi_i = before.spi_i;
+    pair_run(&pair, 600);
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_HANDOVER));
+    only_spi_i = 0;
+    questions_lost = false;
+    pair_run(&pair, 20000);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_HANDOVER), 1);
+    ck_on(&cell);
+}
+END_TEST
+
 START_TEST(an_update_that_is_lost_is_raced)
 {
     come_up(&wifi, &cell);
@@ -195,6 +251,38 @@ START_TEST(an_update_that_is_lost_is_raced)
     const struct session_handover *h = ck_handover(SESSION_MOVE_ADDRESS_GONE);
     ck_assert_int_le(h->gap_ms, 150);
     ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_SEARCHING), 0);
+}
+END_TEST
+
+/* The way is slower than what was known of the others: being asked in haste must not go on. */
+static void slow_cell_alone(const struct path *other)
+{
+    slow_local = cell.local.ip;
+    pair.delay = delay;
+    pair.client_path = wifi;
+    pair_start(&pair);
+    networks(&wifi, &cell);
+    pair_run(&pair, 1000);
+    pair_forget_events(&pair);
+    pair.datagrams = 0;
+    networks(&cell, other);
+    pair_run(&pair, 3000);
+    ck_on(&cell);
+    ck_handover(SESSION_MOVE_ADDRESS_GONE);
+}
+
+START_TEST(a_slow_way_is_moved_to)
+{
+    slow_cell_alone(NULL);
+    ck_assert_uint_le(pair.datagrams, 4); /* asked twice, and so answered */
+}
+END_TEST
+
+START_TEST(a_slow_way_is_moved_to_where_there_is_another)
+{
+    dead_local = wifi6.local.ip;
+    slow_cell_alone(&wifi6);
+    ck_assert_uint_le(pair.datagrams, 10);
 }
 END_TEST
 
@@ -415,7 +503,36 @@ START_TEST(a_rekeying_in_flight_does_not_hide_a_dead_path)
 }
 END_TEST
 
+/* Somebody passed on from an address of his own what the client said, and is gone. Nothing that the
+ * gateway answers tells of it. */
+START_TEST(a_gateway_that_has_us_elsewhere_is_told_where_we_are)
+{
+    come_up(&wifi, &cell);
+    pair.gateway->current->path.remote.ip = ip_v4(192, 0, 2, 99);
+    for (mono_ms at = 0; at < 5000; at += 50) {
+        pair_run(&pair, at);
+        traffic(at, MONO_NEVER);
+    }
+    ck_on(&wifi);
+    ck_assert_ptr_nonnull(pair_gateway_event(&pair, SESSION_EVENT_PATH));
+    ck_assert_uint_le(pair.datagrams, 2 * 3);
+}
+END_TEST
+
 /* --- the translator in front of us --- */
+
+/* Both rekey, and the gateway's question is lost: which successor counts it knows only when the old
+ * IKE SA is deleted, and UPDATE is there before that. */
+START_TEST(a_successor_may_tell_before_its_predecessor_is_deleted)
+{
+    come_up(&wifi, &cell);
+    dead_local = wifi.local.ip;
+    ck_ok(session_rekey(pair.gateway, pair.now, SESSION_REKEY_IKE));
+    ck_ok(session_rekey(pair.client, pair.now, SESSION_REKEY_IKE));
+    pair_run(&pair, 1300);
+    ck_on(&cell);
+}
+END_TEST
 
 START_TEST(a_translator_that_forgot_us_is_noticed)
 {
@@ -598,7 +715,115 @@ START_TEST(an_attempt_follows_the_network)
 }
 END_TEST
 
+/* --- what is about to end --- */
+
+START_TEST(what_is_being_ended_leaves_an_address_that_is_gone)
+{
+    come_up(&wifi, &cell);
+    dead_all = true;
+    session_stop(pair.client, pair.now);
+    pair_run(&pair, 300);
+    dead_all = false;
+    gone_local = wifi.local.ip;
+    networks(&cell, NULL);
+    pair_run(&pair, 3000);
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_DOWN);
+    ck_assert_ptr_nonnull(pair_gateway_event(&pair, SESSION_EVENT_DOWN));
+}
+END_TEST
+
+START_TEST(what_is_being_ended_is_silent_without_a_network)
+{
+    come_up(&wifi, &cell);
+    dead_all = true;
+    session_stop(pair.client, pair.now);
+    pair_run(&pair, 300);
+    gone_all = true;
+    networks(NULL, NULL);
+    pair_run(&pair, 10000);
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_DOWN);
+}
+END_TEST
+
+/* Its time is over, but the rekeying that is out is answered after all. */
+START_TEST(what_comes_of_an_ike_sa_at_its_end_is_told_where_it_is)
+{
+    pair.client_config.lifetimes.ike_ms = 10000;
+    come_up(&wifi, &cell);
+    pair_run(&pair, 5000);
+    dead_all = true;
+    pair_run(&pair, 10100);
+    gone_local = wifi.local.ip;
+    networks(&cell, NULL);
+    dead_all = false;
+    pair_run(&pair, 13000);
+    ck_on(&cell);
+    ck_assert_uint_ge(pair_count_events(&pair, true, SESSION_EVENT_REKEYED), 1);
+}
+END_TEST
+
 /* --- a gateway without MOBIKE --- */
+
+/* One attempt asks by few ways; the others must have their turn. */
+START_TEST(every_way_has_its_turn)
+{
+    struct path ways[6];
+    struct session_status status;
+    pair.gateway_config.mobike = false;
+    come_up(&wifi, NULL);
+    for (size_t i = 0; i < 6; i++) {
+        ways[i] = wifi;
+        ways[i].remote.ip.bytes[3] = (uint8_t)(100 + i);
+    }
+    ways[5] = cell;
+    open_local = cell.local.ip;
+    session_networks_changed(pair.client, pair.now, ways, 6);
+    pair_run(&pair, 60000);
+    ck_on(&cell);
+    session_status(pair.client, &status);
+    ck_assert_uint_eq(status.reconnects, 1);
+}
+END_TEST
+
+/* What it still asks the gateway about the old IKE SA, and keepalives, leave from where it is. */
+START_TEST(without_mobike_too_an_address_that_is_gone_is_left)
+{
+    pair.gateway_config.mobike = false;
+    pair.nat_port = 20000;
+    come_up(&wifi, &cell);
+    ck_ok(session_rekey(pair.client, pair.now, SESSION_REKEY_BOTH));
+    pair_forget_events(&pair);
+    dead_all = true;
+    pair_pump(&pair);
+    gone_local = wifi.local.ip;
+    networks(&cell, NULL);
+    pair_run(&pair, 60000);
+    const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_PATH);
+    ck_assert_ptr_nonnull(e);
+    ck_assert(ip_equal(&e->path.local.ip, &cell.local.ip));
+}
+END_TEST
+
+START_TEST(where_it_is_sent_to_it_goes_from_where_it_is)
+{
+    const struct redirect_target to = {.ip = ip_v4(203, 0, 113, 99)};
+    come_up(&wifi, &cell);
+    ck_ok(session_redirect(pair.gateway, pair.now, &to));
+    pair_pump(&pair);
+    ck_assert_ptr_nonnull(pair_client_event(&pair, SESSION_EVENT_REDIRECT));
+    struct path there = wifi;
+    there.remote.ip = to.ip;
+    dead_all = true;
+    session_redirected(pair.client, pair.now, &there, 1);
+    pair_run(&pair, 1000);
+    gone_local = wifi.local.ip;
+    networks(&cell, NULL);
+    pair_run(&pair, 20000);
+    dead_all = false;
+    pair_run(&pair, 40000);
+    ck_on(&cell);
+}
+END_TEST
 
 START_TEST(without_mobike_a_new_ike_sa_is_made)
 {
@@ -674,6 +899,20 @@ START_TEST(the_gateway_may_check_first)
 }
 END_TEST
 
+/* RFC 4555 3.5: its request, which went to where the client is no more, goes where it is at once. */
+START_TEST(the_gateways_request_in_flight_follows)
+{
+    come_up(&wifi, &cell);
+    dead_local = wifi.local.ip;
+    ck_ok(session_rekey(pair.gateway, pair.now, SESSION_REKEY_CHILD));
+    pair_run(&pair, 1000);
+    networks(&cell, NULL);
+    pair_pump(&pair);
+    ck_on(&cell);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_REKEYED), 1);
+}
+END_TEST
+
 START_TEST(mobike_can_be_switched_off)
 {
     pair.client_config.mobike = false;
@@ -725,7 +964,10 @@ int main(void)
     tcase_add_test(t, the_gateways_other_address_will_do);
     tcase_add_test(t, a_request_in_flight_goes_along);
     tcase_add_test(t, a_move_during_a_move);
+    tcase_add_test(t, a_successor_tells_for_itself);
     tcase_add_test(t, an_update_that_is_lost_is_raced);
+    tcase_add_test(t, a_slow_way_is_moved_to);
+    tcase_add_test(t, a_slow_way_is_moved_to_where_there_is_another);
     suite_add_tcase(s, t);
 
     t = tcase_create("soft");
@@ -746,6 +988,8 @@ int main(void)
     tcase_add_test(t, packets_end_the_search);
     tcase_add_test(t, a_hint_ends_the_waiting);
     tcase_add_test(t, a_rekeying_in_flight_does_not_hide_a_dead_path);
+    tcase_add_test(t, a_gateway_that_has_us_elsewhere_is_told_where_we_are);
+    tcase_add_test(t, a_successor_may_tell_before_its_predecessor_is_deleted);
     tcase_add_test(t, a_translator_that_forgot_us_is_noticed);
     tcase_add_test(t, how_long_a_translator_remembers_is_learned);
     tcase_add_test(t, keepalives_may_have_a_fixed_pace);
@@ -758,6 +1002,9 @@ int main(void)
     tcase_add_test(t, ten_minutes_without_a_network_keep_the_sas);
     tcase_add_test(t, holding_without_a_network_has_an_end);
     tcase_add_test(t, stopping_without_a_network_takes_no_time);
+    tcase_add_test(t, what_is_being_ended_leaves_an_address_that_is_gone);
+    tcase_add_test(t, what_is_being_ended_is_silent_without_a_network);
+    tcase_add_test(t, what_comes_of_an_ike_sa_at_its_end_is_told_where_it_is);
     tcase_add_test(t, an_attempt_waits_for_a_network);
     tcase_add_test(t, an_attempt_follows_the_network);
     tcase_add_test(t, after_sleep_the_gateway_is_asked);
@@ -766,11 +1013,15 @@ int main(void)
 
     t = tcase_create("gateway");
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, every_way_has_its_turn);
+    tcase_add_test(t, without_mobike_too_an_address_that_is_gone_is_left);
+    tcase_add_test(t, where_it_is_sent_to_it_goes_from_where_it_is);
     tcase_add_test(t, without_mobike_a_new_ike_sa_is_made);
     tcase_add_test(t, without_mobike_a_better_path_is_taken_make_before_break);
     tcase_add_test(t, without_mobike_a_better_path_that_is_dead_changes_nothing);
     tcase_add_test(t, the_gateways_addresses_are_told);
     tcase_add_test(t, the_gateway_may_check_first);
+    tcase_add_test(t, the_gateways_request_in_flight_follows);
     tcase_add_test(t, mobike_can_be_switched_off);
     suite_add_tcase(s, t);
     return support_run(s);
