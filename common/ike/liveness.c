@@ -40,7 +40,8 @@ static void heard_through_child(struct session *s, mono_ms now)
     s->roam.quiet = 0;
     s->roam.silence_since = MONO_NEVER;
     roam_heard(s, s->traffic.last_in);
-    if (!s->searching || sa == NULL || !sa_alive(sa) || session_stranded(s) ||
+    /* What is still on its way to an address that is gone says nothing. */
+    if (!s->searching || sa == NULL || !session_roams(sa) || !sa->silent || session_stranded(s) ||
         (sa->window.request.active && sa->window.request.policy.tries == 0))
         return;
     sa_heard(sa, now);
