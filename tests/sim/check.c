@@ -10,6 +10,7 @@ static const struct {
 } invariants[] = {
     {"after-down", "no event follows DOWN, and nothing is sent but what was sent before"},
     {"altered", "an inner packet comes out as it went in"},
+    {"cookie2-believed", "a gateway that returns COOKIE2 wrongly is left"},
     {"crash", "nothing aborts or hangs, whatever happens"},
     {"deadline-in-past", "a deadline that was handled moves on"},
     {"deadline-never", "who waits for the peer has a deadline, and it is not absurdly far"},
@@ -19,6 +20,7 @@ static const struct {
     {"esp-sequence", "no ESP sequence number is used twice"},
     {"forgery-believed", "an unauthenticated or repeated datagram changes no established state"},
     {"gave-up", "a connection that was up is rebuilt, however long it takes"},
+    {"handover-told", "what is told of a move is what it was"},
     {"iv-reuse", "no IV is used twice with one key"},
     {"key-left", "memory that is given back holds no key"},
     {"key-reuse", "no two SAs have the same key"},
@@ -28,15 +30,23 @@ static const struct {
     {"memory-bound", "memory in use stays bounded"},
     {"message-id", "message IDs go up by one"},
     {"misdelivered", "an inner packet comes out at whom it was for"},
+    {"move-cost", "a move costs no IKE SA, where both know MOBIKE and some way carries"},
+    {"move-messages", "nor more messages than it needs"},
+    {"moved-unasked", "where a client with MOBIKE is, UPDATE_SA_ADDRESSES alone tells"},
     {"no-recovery", "once the network is well, the connection is back in time"},
     {"no-traffic", "and packets pass both ways"},
+    {"not-converged", "after a move both sides soon use the same path, which carries"},
+    {"not-idle", "who has nothing to do wakes for keepalives alone"},
     {"not-sent", "nothing comes out that no user sent"},
     {"not-stopped", "a stopped client leaves nothing behind at either side"},
     {"outside-selectors", "nothing outside the selectors goes in or comes out"},
+    {"path-event", "the driver is told of every path at once"},
     {"plaintext", "no inner packet is readable outside"},
     {"retransmission", "a message that is sent again is the same to the octet"},
     {"sa-count", "an IKE SA has few Child SAs"},
     {"sa-mismatch", "both sides hold the same SAs with the same keys"},
+    {"sent-unconnected", "without a network nothing is sent"},
+    {"source-gone", "nothing is sent from an address that is gone"},
     {"spent-keys", "no packet leaves by a Child SA beyond its time, octets and packets"},
     {"stale-sequence", "nothing comes in whose number lies before the replay window"},
     {"unasked-response", "only requests that came are answered"},
@@ -117,6 +127,92 @@ uint64_t check_print(const struct end *e)
     return print_of(span_make(seen, sizeof(seen)));
 }
 
+/* --- paths --- */
+
+void check_handover(struct end *e, const struct session_handover *h)
+{
+    struct session_status s;
+    char name[24];
+    session_status(e->session, &s);
+    end_name(e, name);
+    if (!path_equal(&h->to, &s.path))
+        violate(e->world, "handover-told", "%s tells of another path than the one it is on", name);
+    if (h->gap_ms < 0 || h->messages < 2)
+        violate(e->world, "handover-told", "%s tells of %" PRId64 " ms and %" PRIu32 " messages",
+                name, h->gap_ms, h->messages);
+}
+
+bool check_way_out(struct end *e)
+{
+    struct session_status s;
+    char name[24];
+    if (e->kind != END_CLIENT || client_has(&e->world->clients[e->client], &e->path))
+        return true;
+    session_status(e->session, &s);
+    if (s.state == SESSION_UP)
+        violate(e->world, "path-event", "%s is up, and its driver has no path to send by",
+                end_name(e, name));
+    return false;
+}
+
+/* RFC 4555 3.5: by no other message, whatever address it comes from. */
+void check_moved(struct end *e, const struct path *before, const struct path *path,
+                 struct span message)
+{
+    struct session_status s;
+    char name[24];
+    session_status(e->session, &s);
+    if (path_equal(before, &s.path) || s.state == SESSION_DOWN)
+        return;
+    if (!path_equal(path, &s.path))
+        violate(e->world, "moved-unasked", "%s moved its client where no message came from",
+                end_name(e, name));
+    else if (s.peer_mobike && !message_is_update(message))
+        violate(e->world, "moved-unasked", "%s moved its client for what is no UPDATE",
+                end_name(e, name));
+}
+
+/* May a move of the client's have been too much for its IKE SA? The gateway is patient longer than
+ * the client (plan.c), and the client asks by every way within a second or so of doubt, three times
+ * before it begins anew. So as long as some way has carried for two seconds, and there never were
+ * more than 1.5 s without such a one, the IKE SA has to stand: the gap is below the three
+ * transmissions after which a rebuild may win the race (RFC 7296 2.4 leaves that to us). */
+static bool must_keep(const struct client *c)
+{
+    const unsigned harmless = FAULT_ROAMING | FAULT_REORDER | FAULT_DUPLICATE | FAULT_WALL_CLOCK;
+    const struct world *w = c->end->world;
+    const struct session_lifetimes *a = &w->plan.client.lifetimes, *b = &w->plan.gateway.lifetimes;
+    enum { LONG_MS = 40000, BUSY_MS = 1500 };
+    return (w->plan.faults & ~harmless) == 0 && (w->plan.faults & FAULT_ROAMING) != 0 &&
+           w->plan.client.mobike && w->plan.gateway.mobike && !c->excused && !w->healed &&
+           w->plan.traffic_ms <= BUSY_MS && (a->ike_ms == 0 || a->ike_ms > LONG_MS) &&
+           (b->ike_ms == 0 || b->ike_ms > LONG_MS) && w->plan.gateway.auth_lifetime_s == 0;
+}
+
+static void check_client(struct end *e, const struct session_status *s)
+{
+    struct world *w = e->world;
+    struct client *c = &w->clients[e->client];
+    char name[24];
+    end_name(e, name);
+    if (c->end != e)
+        return;
+    if (s->reconnects > e->reconnects && must_keep(c))
+        violate(w, "move-cost", "%s has a new IKE SA, and was never out of reach for long", name);
+    if (s->reconnects > e->reconnects) {
+        c->excused = false;
+        c->served_at = w->now;
+    }
+    e->reconnects = s->reconnects;
+    if (s->state == SESSION_UP && e->up && !path_equal(&s->path, &e->path))
+        violate(w, "path-event", "%s is on a path that its driver was not told of", name);
+    if (c->liar_spi != 0 && s->spi_i != c->liar_spi)
+        c->liar_spi = 0;
+    else if (c->liar_spi != 0 && w->now > c->leave_by)
+        violate(w, "cookie2-believed", "%s stays with a gateway that returned COOKIE2 wrongly",
+                name);
+}
+
 enum { CHILDREN_BOUND = 10, BLOCKS_BOUND = 6000 };
 
 void check_end(struct end *e)
@@ -141,13 +237,16 @@ void check_end(struct end *e)
     else if (e->child_count > CHILDREN_BOUND || tunnel_children(e->tunnel) != e->child_count)
         violate(w, "sa-count", "%s has %zu Child SAs, %zu of them in the tunnel", name,
                 e->child_count, tunnel_children(e->tunnel));
+    if (e->kind == END_CLIENT)
+        check_client(e, &s);
     if (memory_blocks() > BLOCKS_BOUND)
         violate(w, "memory-bound", "%zu blocks in use", memory_blocks());
 }
 
 void check_reason(struct end *e)
 {
-    const unsigned disturbed = FAULT_CORRUPT | FAULT_FORGERY | FAULT_IMPOSTOR | FAULT_MEMORY;
+    const unsigned disturbed =
+        FAULT_CORRUPT | FAULT_FORGERY | FAULT_IMPOSTOR | FAULT_MEMORY | FAULT_COOKIE2;
     struct world *w = e->world;
     if (e->reason == SESSION_DOWN_REQUESTED && !e->stopping)
         violate(w, "wrong-reason", "client%zu ended as requested, and nobody had asked",
@@ -228,11 +327,7 @@ const char *check_settled(struct world *w, char *text, size_t cap)
         return "leftover-sa";
     }
     for (size_t i = 0; i < w->plan.clients && bad == NULL; i++) {
-        const struct end *g = NULL;
-        for (size_t j = 0; j < w->gateway.count; j++) {
-            if (w->gateway.ends[j]->client == i && w->gateway.ends[j]->up)
-                g = w->gateway.ends[j];
-        }
+        const struct end *g = gateway_end_of(w, i);
         if (g == NULL) {
             snprintf(text, cap, "the gateway has no session of client%zu", i + 1);
             return "leftover-sa";

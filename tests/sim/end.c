@@ -5,7 +5,7 @@
 #include <inttypes.h>
 
 /* More than any one input may cause. */
-enum { OUTPUTS_PER_INPUT = 12, EVENTS_PER_INPUT = 16, TIMEOUTS_PER_MOMENT = 4 };
+enum { OUTPUTS_PER_INPUT = 12, OUTPUTS_PER_RACE = 60, EVENTS_PER_INPUT = 16, TIMEOUTS_PER_MOMENT = 4 };
 
 mono_ms end_clock(const struct end *e)
 {
@@ -162,6 +162,7 @@ static void refresh(struct end *e)
     session_status(e->session, &status);
     e->peer = status.remote_id;
     e->behind_nat = status.nat_remote;
+    e->mobike = status.peer_mobike;
     e->path = status.path;
 }
 
@@ -198,12 +199,16 @@ static void take_event(struct end *e, const struct session_event *event)
     case SESSION_EVENT_SEARCHING:
         e->up = false;
         break;
-    case SESSION_EVENT_REDIRECT: {
-        const struct path path = {
-            .local = e->path.local, .remote = {event->redirect.ip, IKE_NAT_PORT}, .interface = 2};
-        session_redirected(e->session, end_clock(e), &path, 1);
+    case SESSION_EVENT_REDIRECT:
+        client_redirected(e, &event->redirect.ip);
         break;
-    }
+    case SESSION_EVENT_ADDRESSES:
+        client_addresses(e, event->addresses.items, event->addresses.count);
+        break;
+    case SESSION_EVENT_HANDOVER:
+        check_handover(e, &event->handover);
+        client_moved(e, &event->handover);
+        break;
     case SESSION_EVENT_DOWN:
         e->down = true;
         e->linger_until = end_clock(e) + LINGER_MS;
@@ -238,7 +243,9 @@ void end_settle(struct end *e)
             events++;
         }
     }
-    if (outputs > OUTPUTS_PER_INPUT || events > EVENTS_PER_INPUT)
+    /* A race asks by every way, in as many pieces as the request has. */
+    bool roams = e->kind == END_CLIENT && w->clients[e->client].told_count > 1;
+    if (outputs > (roams ? OUTPUTS_PER_RACE : OUTPUTS_PER_INPUT) || events > EVENTS_PER_INPUT)
         violate(w, "work-bound", "%s made %u datagrams and %u events of one input",
                 end_name(e, name), outputs, events);
     check_end(e);
@@ -273,6 +280,8 @@ void end_timeout(struct end *e)
     if (++e->handled_times > TIMEOUTS_PER_MOMENT)
         violate(w, "deadline-in-past", "%s: the deadline stays where it is, however often handled",
                 end_name(e, name));
+    if (e->kind == END_CLIENT)
+        w->clients[e->client].wakeups++;
     session_handle_timeout(e->session, end_clock(e));
     end_settle(e);
 }
@@ -290,7 +299,7 @@ void end_esp_in(struct end *e, const struct path *path, struct span bytes)
     tunnel_open(e->tunnel, &p, &result, 1);
     if (result.err == ERR_OK) {
         /* RFC 7296 2.23: a client behind a translator is where its last good packet came from. */
-        if (e->kind == END_GATEWAY && e->behind_nat)
+        if (e->kind == END_GATEWAY && e->behind_nat && (e->world->plan.esp_followed || !e->mobike))
             e->path = *path;
         observe_opened(e, bytes);
         traffic_arrived(e, span_make(packet_bytes(&p), p.len));
@@ -343,6 +352,10 @@ void end_esp_out(struct end *e, struct span inner, bool outside, bool lax)
     }
     if (outside && !lax) {
         violate(e->world, "outside-selectors", "a packet outside the selectors was sealed");
+        return;
+    }
+    if (!check_way_out(e)) {
+        end_settle(e);
         return;
     }
     network_send(e->world, e, &e->path, span_make(packet_bytes(&p), p.len));

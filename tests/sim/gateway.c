@@ -100,7 +100,20 @@ void gateway_close(struct world *w)
     g->alive = false;
 }
 
-static struct end *accept_end(struct world *w)
+/* All addresses of ours but the one in use. */
+static size_t other_addresses(const struct world *w, const struct ip *used,
+                              struct ip ret[SESSION_ADDRESSES_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < w->gateway.address_count; i++) {
+        const struct gateway_address *a = &w->gateway.addresses[i];
+        if (a->announced && !ip_equal(&a->ip, used))
+            ret[count++] = a->ip;
+    }
+    return count;
+}
+
+static struct end *accept_end(struct world *w, const struct path *path)
 {
     struct gateway *g = &w->gateway;
     for (size_t i = 0; g->count == GATEWAY_ENDS_MAX && i < g->count; i++) {
@@ -112,6 +125,7 @@ static struct end *accept_end(struct world *w)
     struct session_config config = w->plan.gateway;
     config.random = (struct random_source){rng_fill, &g->random};
     config.policy = (struct session_policy){NULL, find_psk, assign};
+    config.additional_count = other_addresses(w, &path->local.ip, config.additional);
     struct end *e = end_new(w, END_GATEWAY, &config);
     wipe(&config, sizeof(config));
     if (e == NULL)
@@ -209,7 +223,7 @@ static void begin_session(struct world *w, const struct path *path, struct span 
         challenge(w, path, message);
         return;
     }
-    struct end *e = accept_end(w);
+    struct end *e = accept_end(w, path);
     if (e == NULL)
         return;
     end_input(e, path, message);
@@ -228,7 +242,14 @@ static void to_end(struct world *w, struct end *e, const struct path *path,
     bool established = e->up;
     uint64_t before = established ? check_print(e) : 0;
     bool fresh = d->sealed && !observe_delivered(e, h, message, d->genuine);
+    struct session_status status;
+    session_status(e->session, &status);
+    memory_mangle_cookie2(has_fault(w, FAULT_COOKIE2) && w->gateway.lying_until > w->now);
     end_input(e, path, message);
+    if (memory_mangle_cookie2(false))
+        observe_lie(w, h);
+    if (established)
+        check_moved(e, &status.path, path, message);
     if (established && !(fresh && d->genuine) && !memory_failed() && check_print(e) != before)
         violate(w, "forgery-believed",
                 "the gateway: an unauthenticated datagram changed a session");
@@ -330,6 +351,35 @@ void gateway_timeouts(struct world *w)
     }
 }
 
+struct end *gateway_end_of(const struct world *w, size_t client)
+{
+    struct end *e = NULL;
+    for (size_t i = 0; i < w->gateway.count; i++) {
+        struct end *other = w->gateway.ends[i];
+        if (other->up && !other->down && other->client == client &&
+            (e == NULL || other->serial > e->serial))
+            e = other;
+    }
+    return e;
+}
+
+void gateway_announce(struct world *w)
+{
+    struct gateway *g = &w->gateway;
+    for (size_t i = 0; g->alive && !g->paused && i < g->count; i++) {
+        struct end *e = g->ends[i];
+        struct ip others[SESSION_ADDRESSES_MAX];
+        if (!e->up || e->down)
+            continue;
+        size_t count = other_addresses(w, &e->path.local.ip, others);
+        enum err err = session_set_additional(e->session, gateway_clock(w), others, count);
+        if (err != ERR_OK && err != ERR_STATE)
+            violate(w, "unexpected-error", "session_set_additional: %s", err_text(err));
+        end_settle(e);
+        settled(w, e);
+    }
+}
+
 /* What administrators do at a gateway. */
 void gateway_command(struct world *w)
 {
@@ -369,12 +419,7 @@ static enum err rekey(struct end *e, enum session_rekey what)
 void gateway_rekey_together(struct world *w, size_t client, enum session_rekey what)
 {
     struct client *c = &w->clients[client];
-    struct end *g = NULL;
-    for (size_t i = 0; i < w->gateway.count; i++) {
-        struct end *e = w->gateway.ends[i];
-        if (e->up && !e->down && e->client == client)
-            g = e;
-    }
+    struct end *g = gateway_end_of(w, client);
     if (g == NULL || w->gateway.paused || c->end == NULL || c->paused)
         return;
     transcript_note(w, "both", "command: rekey %d", (int)what);

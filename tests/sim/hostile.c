@@ -33,15 +33,6 @@ static void send_later(struct world *w, const struct datagram *like, struct span
     struct datagram *d =
         datagram_new(like->to_gateway, like->client, &like->from, &like->to, bytes);
     d->genuine = d->sealed = genuine;
-    /* What the NAT shows is known to the hostile; a capture has the addresses before it. */
-    if (w->plan.nat) {
-        uint16_t port = like->to_gateway ? like->to.port : like->from.port;
-        const struct nat_mapping *m = &w->network.nat[like->client][port == IKE_PORT ? 0 : 1];
-        if (like->to_gateway)
-            d->from = (struct endpoint){ip_v4(198, 51, 100, 1), m->port};
-        else if (!ip_equal(&d->to.ip, &(struct ip){0}))
-            d->to.port = m->port;
-    }
     if (like->to_gateway && rng_chance(r, 300))
         d->from = (struct endpoint){ip_v4(192, 0, 2, 66), (uint16_t)rng_between(r, 1, 65535)};
     network_inject(w, d, after);

@@ -10,6 +10,7 @@
 #include "common/crypto/kex.h"
 #include "common/ike/keys.h"
 #include "common/ike/protect.h"
+#include "common/ike/sa.h"
 
 void *__real_malloc(size_t len);
 void *__real_calloc(size_t n, size_t len);
@@ -27,6 +28,10 @@ bool __real_selector_list_match(const struct selector_list *l, const struct ip *
                                 uint8_t protocol, uint16_t port, bool later_fragment);
 bool __wrap_selector_list_match(const struct selector_list *l, const struct ip *address,
                                 uint8_t protocol, uint16_t port, bool later_fragment);
+void __real_mobike_answer_write(struct ike_sa *sa, struct message_writer *m,
+                                const struct sa_input *in, const struct mobike_request *q);
+void __wrap_mobike_answer_write(struct ike_sa *sa, struct message_writer *m,
+                                const struct sa_input *in, const struct mobike_request *q);
 void *__wrap_malloc(size_t len);
 void *__wrap_calloc(size_t n, size_t len);
 void *__wrap_realloc(void *p, size_t len);
@@ -54,6 +59,7 @@ static struct {
     unsigned fail_in, fail_run;
     bool failed;
     bool lax_selectors;
+    bool mangle, mangled; /* COOKIE2 */
     struct map ciphers; /* object to its key's print */
     struct map keys;    /* key's print to how many objects have it */
     struct map ivs;     /* key and IV, used */
@@ -300,6 +306,30 @@ bool __wrap_selector_list_match(const struct selector_list *l, const struct ip *
 {
     return memory.lax_selectors ||
            __real_selector_list_match(l, address, protocol, port, later_fragment);
+}
+
+bool memory_mangle_cookie2(bool on)
+{
+    bool mangled = memory.mangled;
+    memory.mangle = on;
+    memory.mangled = false;
+    return mangled;
+}
+
+void __wrap_mobike_answer_write(struct ike_sa *sa, struct message_writer *m,
+                                const struct sa_input *in, const struct mobike_request *q)
+{
+    struct mobike_request other = *q;
+    uint8_t bytes[64];
+    if (!memory.mangle || q->cookie2.len == 0) {
+        __real_mobike_answer_write(sa, m, in, q);
+        return;
+    }
+    memory.mangled = true;
+    memcpy(bytes, q->cookie2.data, q->cookie2.len);
+    bytes[0] ^= 1;
+    other.cookie2 = span_make(bytes, (bytes[1] & 3) == 0 ? 0 : q->cookie2.len); /* 0: forgotten */
+    __real_mobike_answer_write(sa, m, in, &other);
 }
 
 bool memory_open(uint8_t *message, size_t len, uint8_t *ret_first, struct span *ret_inner)

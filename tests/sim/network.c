@@ -1,27 +1,19 @@
-/* Carries datagrams, through a NAT where the plan has one, and does to them what the plan says.
- * Addresses: clients have 192.0.2.10 and up, the NAT 198.51.100.1, the gateway 203.0.113.1. */
+/* Carries datagrams, through the translator of a client's network where it has one, and does to
+ * them what the plan says. */
 #include "tests/sim/sim.h"
 
 #include <inttypes.h>
-
-enum { IP_AND_UDP_LEN = 28 };
-
-struct ip gateway_outer(void)
-{
-    return ip_v4(203, 0, 113, 1);
-}
-
-static struct ip nat_outer(void)
-{
-    return ip_v4(198, 51, 100, 1);
-}
 
 struct datagram *datagram_new(bool to_gateway, size_t client, const struct endpoint *from,
                               const struct endpoint *to, struct span bytes)
 {
     struct datagram *d = sim_alloc(sizeof(*d) + bytes.len);
-    *d = (struct datagram){
-        .to_gateway = to_gateway, .client = client, .from = *from, .to = *to, .len = bytes.len};
+    *d = (struct datagram){.to_gateway = to_gateway,
+                           .client = client,
+                           .interface = -1,
+                           .from = *from,
+                           .to = *to,
+                           .len = bytes.len};
     if (bytes.len > 0)
         memcpy(d->bytes, bytes.data, bytes.len);
     return d;
@@ -33,70 +25,93 @@ static struct datagram *copy_of(const struct datagram *d)
         datagram_new(d->to_gateway, d->client, &d->from, &d->to, span_make(d->bytes, d->len));
     copy->genuine = d->genuine;
     copy->sealed = d->sealed;
+    copy->interface = d->interface;
     return copy;
 }
 
 /* --- NAT --- */
 
-/* Client i has the address's last octet 10 + i. */
-static bool client_of(const struct world *w, const struct ip *outer, size_t *ret)
+static struct nat_mapping *mapping(struct interface *f, size_t address, uint16_t gateway_port)
 {
-    for (size_t i = 0; i < w->plan.clients; i++) {
-        if (ip_equal(outer, &w->clients[i].outer)) {
-            *ret = i;
+    return &f->mappings[address][gateway_port == IKE_PORT ? 0 : 1];
+}
+
+static bool expired(const struct world *w, const struct nat_mapping *m)
+{
+    mono_ms after = w->plan.nat_expiry_ms;
+    if (!has_fault(w, FAULT_REBINDING) && !has_fault(w, FAULT_ROAMING) && after < 30000)
+        after = 30000; /* longer than any keepalive interval */
+    return m->port == 0 || w->now - m->used > after;
+}
+
+static bool translated(const struct interface *f, const struct ip *inside)
+{
+    return f->nat && inside->family == IP_V4;
+}
+
+static void translate_out(struct world *w, struct datagram *d, struct interface *f)
+{
+    int address = places_gateway_index(w, &d->to.ip);
+    if (address < 0 || !translated(f, &d->from.ip))
+        return;
+    struct nat_mapping *m = mapping(f, (size_t)address, d->to.port);
+    if (expired(w, m) || !endpoint_equal(&m->inside, &d->from)) {
+        *m = (struct nat_mapping){.inside = d->from, .port = w->network.next_port++};
+        if (w->network.next_port < 1024)
+            w->network.next_port = 1024;
+    }
+    m->used = w->now;
+    d->from = (struct endpoint){f->outside, m->port};
+}
+
+/* Who has the address that it goes to, directly or through a translator; false where nobody does.
+ */
+static bool find_receiver(struct world *w, const struct datagram *d, size_t *ret_client,
+                          int *ret_interface, struct endpoint *ret_inside)
+{
+    int address = places_gateway_index(w, &d->from.ip);
+    for (size_t n = 0; n < w->plan.clients * INTERFACES_MAX; n++) {
+        struct interface *f = &w->clients[n / INTERFACES_MAX].interfaces[n % INTERFACES_MAX];
+        *ret_client = n / INTERFACES_MAX;
+        *ret_interface = (int)(n % INTERFACES_MAX);
+        *ret_inside = d->to;
+        if (!f->up)
+            continue;
+        if (!translated(f, &d->to.ip) &&
+            (ip_equal(&d->to.ip, &f->v4) || ip_equal(&d->to.ip, &f->v6)))
+            return true;
+        if (address < 0 || !translated(f, &d->to.ip) || !ip_equal(&d->to.ip, &f->outside))
+            continue;
+        struct nat_mapping *m = mapping(f, (size_t)address, d->from.port);
+        *ret_inside = m->inside;
+        if (!expired(w, m) && m->port == d->to.port && ip_equal(&m->inside.ip, &f->v4)) {
+            m->used = w->now;
             return true;
         }
     }
     return false;
 }
 
-static struct nat_mapping *mapping(struct world *w, size_t client, uint16_t gateway_port)
+bool network_seen(struct world *w, size_t client, const struct path *path, struct endpoint *ret)
 {
-    return &w->network.nat[client][gateway_port == IKE_PORT ? 0 : 1];
-}
-
-static bool expired(const struct world *w, const struct nat_mapping *m)
-{
-    mono_ms after = w->plan.nat_expiry_ms;
-    if (!has_fault(w, FAULT_REBINDING) && after < 30000)
-        after = 30000; /* longer than any keepalive interval */
-    return m->port == 0 || w->now - m->used > after;
-}
-
-static void translate_out(struct world *w, struct datagram *d)
-{
-    struct nat_mapping *m = mapping(w, d->client, d->to.port);
-    if (expired(w, m))
-        m->port = w->network.next_port++;
-    if (w->network.next_port < 1024)
-        w->network.next_port = 1024;
-    m->used = w->now;
-    d->from = (struct endpoint){nat_outer(), m->port};
-}
-
-/* To a client's own address, or through the NAT; false where it leads nowhere. */
-static bool translate_in(struct world *w, struct datagram *d)
-{
-    if (!w->plan.nat)
-        return client_of(w, &d->to.ip, &d->client);
-    for (size_t i = 0; i < w->plan.clients; i++) {
-        struct nat_mapping *m = mapping(w, i, d->from.port);
-        if (expired(w, m) || m->port != d->to.port)
-            continue;
-        m->used = w->now;
-        d->client = i;
-        d->to = w->clients[i].end != NULL ? w->clients[i].end->path.local
-                                          : (struct endpoint){w->clients[i].outer, 0};
+    struct client *c = &w->clients[client];
+    int k = places_interface(c, &path->local.ip), address = places_gateway_index(w, &path->remote.ip);
+    *ret = path->local;
+    if (k < 0 || address < 0)
+        return false;
+    struct interface *f = &c->interfaces[k];
+    if (!translated(f, &path->local.ip))
         return true;
-    }
-    return false;
+    const struct nat_mapping *m = mapping(f, (size_t)address, path->remote.port);
+    *ret = (struct endpoint){f->outside, m->port};
+    return !expired(w, m);
 }
 
 void network_rebind(struct world *w)
 {
-    for (size_t i = 0; i < CLIENTS_MAX; i++)
-        w->network.nat[i][0].port = w->network.nat[i][1].port = 0;
-    transcript_note(w, "network", "the NAT forgets all mappings");
+    for (size_t n = 0; n < CLIENTS_MAX * INTERFACES_MAX; n++)
+        places_forget_mappings(&w->clients[n / INTERFACES_MAX].interfaces[n % INTERFACES_MAX]);
+    transcript_note(w, "network", "the translators forget all mappings");
 }
 
 /* --- sending --- */
@@ -109,11 +124,34 @@ static void capture(struct world *w, const struct datagram *d)
     *slot = copy_of(d);
 }
 
-static mono_ms delay(struct world *w)
+static mono_ms delay(struct world *w, const struct datagram *d)
 {
     const struct plan *p = &w->plan;
     mono_ms max = has_fault(w, FAULT_REORDER) ? p->delay_max : p->delay_min;
-    return rng_between(&w->network.random, p->delay_min, max);
+    mono_ms ms = rng_between(&w->network.random, p->delay_min, max);
+    return d->interface < 0 ? ms : ms + w->clients[d->client].interfaces[d->interface].delay;
+}
+
+/* IP, with the datagram's own headers. */
+static size_t packet_len(const struct datagram *d)
+{
+    return d->len + (d->to.ip.family == IP_V6 ? 48 : 28);
+}
+
+static size_t mtu_of(const struct world *w, const struct datagram *d)
+{
+    return d->to.ip.family == IP_V6 && w->plan.mtu < 1280 ? 1280 : w->plan.mtu;
+}
+
+/* Does the client's network swallow it, or the gateway's? */
+static bool swallowed(struct world *w, const struct datagram *d)
+{
+    const struct gateway_address *a =
+        places_gateway_address(w, d->to_gateway ? &d->to.ip : &d->from.ip);
+    const struct interface *f =
+        d->interface < 0 ? NULL : &w->clients[d->client].interfaces[d->interface];
+    return (a != NULL && a->dead_until > w->now) ||
+           (f != NULL && f->dead_until[d->to_gateway ? 0 : 1] > w->now);
 }
 
 static void corrupt(struct world *w, struct datagram *d)
@@ -144,7 +182,10 @@ static void carry(struct world *w, struct datagram *d, bool ike)
     } else if (w->network.cut_until[d->to_gateway ? 0 : 1] > w->now) {
         lost = true;
         fate = "lost: cut";
-    } else if (has_fault(w, FAULT_SMALL_MTU) && d->len + IP_AND_UDP_LEN > p->mtu) {
+    } else if (swallowed(w, d)) {
+        lost = true;
+        fate = "lost: swallowed";
+    } else if (has_fault(w, FAULT_SMALL_MTU) && packet_len(d) > mtu_of(w, d)) {
         lost = true;
         fate = "lost: too long";
     } else if (has_fault(w, FAULT_CORRUPT) && rng_chance(r, p->corruption)) {
@@ -156,7 +197,45 @@ static void carry(struct world *w, struct datagram *d, bool ike)
     if (lost)
         sim_free(d);
     else
-        world_at(w, delay(w), DUE_DATAGRAM, 0, d);
+        world_at(w, delay(w, d), DUE_DATAGRAM, 0, d);
+}
+
+/* Of the interface that a client's datagram leaves by; false where that does not exist any more. */
+static bool leave(struct world *w, struct datagram *d, const struct path *path)
+{
+    struct client *c = &w->clients[d->client];
+    d->interface = places_interface(c, &path->local.ip);
+    if (d->interface < 0 || (uint32_t)d->interface + FIRST_INTERFACE != path->interface)
+        return false;
+    translate_out(w, d, &c->interfaces[d->interface]);
+    return true;
+}
+
+/* On its way, a genuine one may take a turn through somebody else's hands, who lets it go on from
+ * where he is. */
+static void divert(struct world *w, struct datagram *d)
+{
+    struct rng *r = &w->network.random;
+    if (!d->to_gateway || !d->genuine || !has_fault(w, FAULT_FORGERY) || !rng_chance(r, 20))
+        return;
+    d->from = (struct endpoint){ip_v4(192, 0, 2, 66), (uint16_t)rng_between(r, 1, 65535)};
+}
+
+static void count(struct world *w, const struct datagram *d)
+{
+    struct client *c = &w->clients[d->client];
+    struct span message;
+    uint16_t port = d->to_gateway ? d->to.port : d->from.port;
+    switch (datagram_classify(port != IKE_PORT, span_make(d->bytes, d->len), &message)) {
+    case DATAGRAM_IKE:
+        c->ike_datagrams++;
+        break;
+    case DATAGRAM_KEEPALIVE:
+        c->keepalives++;
+        break;
+    default:
+        break;
+    }
 }
 
 void network_send(struct world *w, struct end *from, const struct path *path, struct span bytes)
@@ -165,16 +244,30 @@ void network_send(struct world *w, struct end *from, const struct path *path, st
     struct datagram *d = datagram_new(to_gateway, from != NULL ? from->client : 0, &path->local,
                                       &path->remote, bytes);
     bool hostile = from != NULL && (from->kind == END_INTRUDER || from->kind == END_IMPOSTOR);
+    struct endpoint inside;
+    size_t client;
+    int interface;
     d->sealed = true;
     uint16_t gateway_port = to_gateway ? path->remote.port : path->local.port;
     if (!hostile) {
         d->genuine = true;
         if (from != NULL)
-            observe_sent(from, bytes, gateway_port != IKE_PORT);
-        capture(w, d);
+            observe_sent(from, path, bytes, gateway_port != IKE_PORT);
     }
-    if (from != NULL && from->kind == END_CLIENT && w->plan.nat)
-        translate_out(w, d);
+    if (from != NULL && from->kind == END_CLIENT && !leave(w, d, path)) {
+        transcript_datagram(w, d, "lost: no such address");
+        sim_free(d);
+        return;
+    }
+    if (!to_gateway && find_receiver(w, d, &client, &interface, &inside)) {
+        d->client = client;
+        d->interface = interface;
+    }
+    if (!hostile) {
+        count(w, d);
+        capture(w, d);
+        divert(w, d);
+    }
     struct rng *r = &w->network.random;
     if (has_fault(w, FAULT_DUPLICATE) && rng_chance(r, w->plan.duplication))
         carry(w, copy_of(d), true);
@@ -192,7 +285,7 @@ void network_arrive(struct world *w, struct datagram *d)
     if (!hostile_datagram(w, d)) {
         if (d->to_gateway)
             gateway_datagram(w, d);
-        else if (translate_in(w, d))
+        else if (find_receiver(w, d, &d->client, &d->interface, &d->to))
             client_datagram(w, d);
     }
     sim_free(d);

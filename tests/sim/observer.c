@@ -83,6 +83,7 @@ void observer_free(struct observer *o)
     map_free(&o->delivered);
     map_free(&o->held);
     map_free(&o->highest);
+    map_free(&o->lies);
 }
 
 /* --- IKE --- */
@@ -189,6 +190,40 @@ bool observe_delivered(struct end *to, const struct ike_header *h, struct span m
     return before == 2;
 }
 
+/* --- MOBIKE --- */
+
+static uint64_t lie_key(const struct ike_header *h)
+{
+    return mix(mix(h->spi_i, h->spi_r), h->message_id + (uint64_t)1);
+}
+
+void observe_lie(struct world *w, const struct ike_header *request)
+{
+    transcript_note(w, "gateway", "lies about COOKIE2");
+    map_set(&w->observer.lies, lie_key(request), 1);
+}
+
+bool observe_lied(const struct world *w, const struct ike_header *response)
+{
+    return (response->flags & IKE_FLAG_RESPONSE) != 0 &&
+           map_get(&w->observer.lies, lie_key(response)) != 0;
+}
+
+bool message_is_update(struct span message)
+{
+    struct payload_list l;
+    struct notify_payload n;
+    struct span inner;
+    uint8_t first, bad;
+    uint8_t *copy = sim_alloc(message.len);
+    memcpy(copy, message.data, message.len);
+    bool found = memory_open(copy, message.len, &first, &inner) &&
+                 payload_list_parse(first, inner, &l, &bad) == ERR_OK &&
+                 notify_find(&l, NOTIFY_UPDATE_SA_ADDRESSES, &n);
+    sim_free(copy);
+    return found;
+}
+
 /* --- ESP --- */
 
 static void esp_sent(struct end *from, struct span packet)
@@ -287,9 +322,26 @@ void observe_opened(struct end *to, struct span packet)
         map_set(&w->observer.highest, key, sequence);
 }
 
-void observe_sent(struct end *from, struct span payload, bool marker)
+/* An address that is gone is left at once, and where there is no network nothing is sent. */
+static void source_is_ours(struct end *from, const struct path *path)
+{
+    const struct client *c = &from->world->clients[from->client];
+    char name[24], text[ENDPOINT_TEXT_MAX];
+    if (from->kind != END_CLIENT || client_has(c, path))
+        return;
+    if (c->told_count == 0)
+        violate(from->world, "sent-unconnected", "%s sends without a network",
+                end_name(from, name));
+    else
+        violate(from->world, "source-gone", "%s sends from %s of interface %" PRIu32
+                ", which it does not have", end_name(from, name),
+                endpoint_format(&path->local, text), path->interface);
+}
+
+void observe_sent(struct end *from, const struct path *path, struct span payload, bool marker)
 {
     char name[24];
+    source_is_ours(from, path);
     for (size_t i = 0; i + CANARY_LEN <= payload.len; i++) {
         if (payload.data[i] == traffic_canary[0] &&
             memcmp(payload.data + i, traffic_canary, CANARY_LEN) == 0)

@@ -9,6 +9,7 @@ static const char *const fault_names[] = {
     "loss",      "duplication", "reordering", "corruption", "partition",
     "small-mtu", "forgery",     "rebinding",  "crash",      "pause",
     "commands",  "memory",      "wall-clock", "impostor",   "burst",
+    "roaming",   "cookie2",
 };
 
 static void draw_faults(struct plan *p, struct rng *r)
@@ -42,6 +43,52 @@ static void draw_network(struct plan *p, struct rng *r)
     p->nat = rng_chance(r, 600) || (p->faults & FAULT_REBINDING) != 0;
     p->nat_expiry_ms = rng_between(r, 8, 60) * 1000;
     p->mtu = (size_t)rng_between(r, 576, 1500);
+}
+
+/* Where clients can be, and how often they are elsewhere: from ten times a second to once a minute.
+ */
+static void draw_places(struct plan *p, struct rng *r)
+{
+    bool roams = (p->faults & FAULT_ROAMING) != 0;
+    p->walk = rng_chance(r, roams ? 700 : 350) ? (unsigned)rng_between(r, 1, 4) : 0;
+    p->interfaces = 1;
+    if (roams || p->walk > 0)
+        p->interfaces = (unsigned)rng_between(r, 1, INTERFACES_MAX);
+    p->gateway_second = p->interfaces > 1 && rng_chance(r, 400);
+    p->gateway_v6 = p->interfaces > 1 && rng_chance(r, 500);
+    p->v6_named = rng_chance(r, 500);
+    p->prefer_v6 = rng_chance(r, 500);
+    p->esp_followed = rng_chance(r, 500);
+    p->move_ms = 100;
+    while (p->move_ms < 60000 && rng_chance(r, 800))
+        p->move_ms *= 2;
+    if (p->walk > 0 && rng_chance(r, 300))
+        p->idle_ms = rng_between(r, 10, 600) * 1000;
+    if (roams || p->walk > 0)
+        p->delay_min = rng_between(r, 0, 20);
+    if (p->delay_max < p->delay_min || (p->faults & FAULT_REORDER) == 0)
+        p->delay_max = p->delay_min;
+}
+
+/* What moves has times as in life, with a gateway that is more patient than its client. */
+static void draw_moving_times(struct plan *p, struct rng *r)
+{
+    struct session_config *c = &p->client, *g = &p->gateway;
+    c->mobike = rng_chance(r, 900);
+    g->mobike = rng_chance(r, 850);
+    g->return_routability = rng_chance(r, 300);
+    if ((p->faults & FAULT_ROAMING) == 0 && p->walk == 0)
+        return;
+    c->retransmit = (struct session_retransmit){
+        .first_ms = (uint32_t)rng_between(r, 500, 1000),
+        .max_ms = (uint32_t)rng_between(r, 4000, 8000),
+        .growth_percent = (uint32_t)rng_between(r, 150, 200),
+        .tries = (uint32_t)rng_between(r, 5, 8),
+    };
+    g->retransmit = (struct session_retransmit){500, 8000, 180, 8};
+    g->dpd_ms = rng_chance(r, 300) ? 0 : (uint32_t)rng_between(r, 20, 60) * 1000;
+    if (rng_chance(r, 200))
+        c->hold_ms = (uint32_t)rng_between(r, 10, 60) * 1000;
 }
 
 static const char *const ike_suites[] = {
@@ -191,7 +238,9 @@ void plan_draw(struct plan *p, uint64_t seed, const struct secret *psk)
     p->cookies = cookies[rng_below(&r, 3)];
     p->epoch_client = draw_epoch(&r);
     p->epoch_gateway = draw_epoch(&r);
+    draw_places(p, &r);
     configure(p, &r, psk);
+    draw_moving_times(p, &r);
 }
 
 mono_ms plan_recovery_ms(const struct plan *p)
@@ -211,7 +260,7 @@ mono_ms plan_recovery_ms(const struct plan *p)
 
 const char *plan_text(const struct plan *p, char *out, size_t cap)
 {
-    char suite[PROPOSAL_LIST_TEXT_MAX], esp[PROPOSAL_LIST_TEXT_MAX], names[256] = "";
+    char suite[PROPOSAL_LIST_TEXT_MAX], esp[PROPOSAL_LIST_TEXT_MAX], names[300] = "";
     size_t len = 0;
     for (unsigned i = 0; (1u << i) < FAULTS_END; i++) {
         if ((p->faults & (1u << i)) != 0)
@@ -224,12 +273,16 @@ const char *plan_text(const struct plan *p, char *out, size_t cap)
         "%zu client%s, %" PRId64 " s faulty:%s; loss %u duplication %u corruption %u per mille, "
         "delay %" PRId64 "-%" PRId64
         " ms, mtu %zu%s; %s against %s; %s; %s; dpd %u ms, first retransmission "
-        "%u ms, %u tries; traffic every %" PRId64 " ms; clocks from %" PRId64 ", %" PRId64,
+        "%u ms, %u tries; traffic every %" PRId64 " ms; clocks from %" PRId64 ", %" PRId64
+        "; %u interfaces, gateway%s%s%s%s, client%s, moves every %" PRId64 " ms, walk of %u",
         p->clients, p->clients == 1 ? "" : "s", p->faulty_ms / 1000, len > 0 ? names : " nothing",
         p->loss, p->duplication, p->corruption, p->delay_min, p->delay_max, p->mtu,
         p->nat ? ", NAT" : "", c_psk ? "psk" : "certificate", g_psk ? "psk" : "certificate",
         proposal_list_format(&p->client.ike, suite), proposal_list_format(&p->client.esp, esp),
         p->client.dpd_ms, p->client.retransmit.first_ms, p->client.retransmit.tries, p->traffic_ms,
-        p->epoch_client, p->epoch_gateway);
+        p->epoch_client, p->epoch_gateway, p->interfaces, p->gateway_second ? " of two" : "",
+        p->gateway_v6 ? " with IPv6" : "", p->gateway.mobike ? "" : " without MOBIKE",
+        p->gateway.return_routability ? " that checks" : "",
+        p->client.mobike ? "" : " without MOBIKE", p->move_ms, p->walk);
     return out;
 }

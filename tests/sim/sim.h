@@ -2,10 +2,12 @@
  * time in one thread. One 64-bit seed draws all of it, so a run repeats.
  *
  * Where things are: plan.c draws what a seed is about; world.c has the clock and the two phases of
- * a run (faulty, healed); network.c carries datagrams and mistreats them; end.c is one session with
- * its tunnel, whichever side; client.c and gateway.c are the drivers around it; traffic.c is what
- * users send; hostile.c is the third party; observer.c and check.c hold what must be true;
- * memory.c wraps the allocator and the key functions; transcript.c draws the ladder. */
+ * a run (faulty, healed); network.c carries datagrams and mistreats them; places.c has the networks
+ * that clients are in and the gateway's addresses, and moves them; walk.c moves clients one step at
+ * a time in a network that is well, and says what each step may cost; end.c is one session with its
+ * tunnel, whichever side; client.c and gateway.c are the drivers around it; traffic.c is what users
+ * send; hostile.c is the third party; observer.c and check.c hold what must be true; memory.c wraps
+ * the allocator and the key functions; transcript.c draws the ladder. */
 #ifndef TERN_TESTS_SIM_H
 #define TERN_TESTS_SIM_H
 
@@ -26,6 +28,9 @@ enum {
     NOTICE_MS = 1000,
     COOKIES_FROM = 4, /* half-open sessions */
     CAPTURES_MAX = 32,
+    INTERFACES_MAX = 3,    /* of a client */
+    FIRST_INTERFACE = 2,   /* the index of its first */
+    GATEWAY_ADDRESSES = 3, /* two of IPv4, one of IPv6 */
     DATAGRAM_MAX = 17000
 };
 
@@ -46,7 +51,9 @@ enum fault_kind {
     FAULT_WALL_CLOCK = 1 << 12,
     FAULT_IMPOSTOR = 1 << 13, /* a gateway, and a client, that do not know the key */
     FAULT_BURST = 1 << 14,    /* many packets of one end vanish at once, then old ones come again */
-    FAULTS_END = 1 << 15
+    FAULT_ROAMING = 1 << 15,  /* clients move, and so does the gateway */
+    FAULT_COOKIE2 = 1 << 16,  /* the gateway does not return it as it came */
+    FAULTS_END = 1 << 17
 };
 
 enum plan_cookies { COOKIES_OFF, COOKIES_AUTO, COOKIES_ALWAYS };
@@ -57,8 +64,15 @@ struct plan {
     size_t clients;
     unsigned loss, duplication, corruption, forgery; /* per mille */
     int64_t delay_min, delay_max;
-    bool nat;
+    bool nat; /* in front of a client that has but one interface */
     mono_ms nat_expiry_ms;
+    unsigned interfaces;             /* of each client */
+    bool gateway_second, gateway_v6; /* addresses that it has beside the first */
+    bool v6_named, prefer_v6;        /* the client knows the latter beforehand; tries it first */
+    bool esp_followed;               /* by the gateway, even where the client has MOBIKE */
+    mono_ms move_ms;                 /* mean pause between two moves */
+    unsigned walk;                   /* so many steps when all is well */
+    mono_ms idle_ms;                 /* and then nobody does anything */
     size_t mtu;
     enum plan_cookies cookies;
     mono_ms epoch_client, epoch_gateway; /* what their monotonic clocks show at the start */
@@ -92,6 +106,7 @@ struct end {
     enum end_kind kind;
     size_t client; /* whose: index of the client that it is, or (once proven) serves */
     uint64_t serial;
+    uint32_t reconnects; /* IKE SAs that it came by anew */
     struct session *session;
     struct tunnel *tunnel;
     struct end_child children[TUNNEL_CHILDREN_MAX];
@@ -99,7 +114,7 @@ struct end {
     struct session_traffic traffic;
     uint64_t authentic;
     struct path path;
-    bool behind_nat;
+    bool behind_nat, mobike;
     bool authenticated; /* a genuine IKE_AUTH message of the peer has been handed in */
     bool up, down;
     bool was_up;
@@ -115,18 +130,63 @@ struct end {
     unsigned handled_times;
 };
 
+/* A translator's memory of what one socket says to one endpoint. */
+struct nat_mapping {
+    struct endpoint inside;
+    uint16_t port; /* outside; 0: none */
+    mono_ms used;
+};
+
+/* One network that a client is in, or could be. */
+struct interface {
+    bool up;
+    struct ip v4, v6;   /* family none: it has no such address */
+    struct ip lost_v4;  /* what v4 was, while only IPv6 is there */
+    mono_ms since;      /* it has been as it is */
+    bool nat;           /* in front of v4 */
+    struct ip outside;  /* of the translator */
+    struct nat_mapping mappings[GATEWAY_ADDRESSES][2]; /* towards port 500, 4500 */
+    mono_ms delay;         /* one way, beside the network's */
+    mono_ms dead_until[2]; /* nothing passes to the gateway, from the gateway */
+    unsigned troubles;     /* how often it failed its client */
+};
+
 struct client {
     struct end *end;   /* NULL: not running */
     bool wanted;       /* the user wants it up */
     unsigned attempts; /* since it was up last */
     bool paused;
-    struct ip outer;
+    bool slept;      /* and will be told so */
+    bool stale;      /* the network has changed meanwhile */
+    bool excused;    /* it was out of reach for so long that its IKE SA may go */
+    mono_ms served_at; /* the last time that some way had carried for a while */
+    struct interface interfaces[INTERFACES_MAX]; /* best first */
+    uint16_t port, gateway_port;                 /* to begin on */
+    struct path told[SESSION_PATHS_MAX];         /* what its session was told last */
+    size_t told_count;
+    struct ip announced[SESSION_ADDRESSES_MAX]; /* by the gateway */
+    size_t announced_count;
+    uint64_t liar_spi; /* of an IKE SA that it must leave, for COOKIE2 came back wrong; 0: none */
+    mono_ms leave_by;
+    uint64_t ike_datagrams, keepalives, wakeups; /* of its conversation so far, both ways */
+    struct session_handover handover;            /* the last one told */
+    unsigned handovers;
     struct rng random;
     uint64_t sent, delivered; /* since healing, of its inner packets and of those to it */
     uint64_t delivered_in;
 };
 
+struct gateway_address {
+    struct ip ip;
+    bool announced;
+    mono_ms since;
+    mono_ms dead_until;
+};
+
 struct gateway {
+    struct gateway_address addresses[GATEWAY_ADDRESSES];
+    size_t address_count;
+    mono_ms lying_until;
     struct end *ends[GATEWAY_ENDS_MAX];
     size_t count, half_open;
     struct pool *pool;
@@ -143,20 +203,15 @@ struct datagram {
     bool genuine; /* as an end of ours sent it */
     bool sealed;  /* or a hostile end, which has keys with whom it talks to */
     size_t client;
-    struct endpoint from, to;
+    int interface; /* of the client; -1: not known */
+    struct endpoint from, to; /* as they are between translators and gateway */
     size_t len;
     uint8_t bytes[];
 };
 
-struct nat_mapping {
-    uint16_t port; /* outside; 0: none */
-    mono_ms used;
-};
-
 struct network {
     struct rng random;
-    struct nat_mapping nat[CLIENTS_MAX][2]; /* towards port 500, 4500 */
-    uint16_t next_port;
+    uint16_t next_port; /* of translators */
     mono_ms cut_until[2]; /* from clients, to clients */
     struct datagram *captures[CAPTURES_MAX];
     size_t captured;
@@ -179,7 +234,8 @@ enum due_kind {
     DUE_FAULT,
     DUE_CLIENT_START,
     DUE_CLIENT_RESUME,
-    DUE_GATEWAY_RESUME
+    DUE_GATEWAY_RESUME,
+    DUE_INTERFACE_UP
 };
 
 struct due {
@@ -218,6 +274,22 @@ struct observer {
     struct map delivered; /* datagrams by content: who had it when established */
     struct map held;      /* inbound SPI and key of every Child SA that ever stood */
     struct map highest;   /* ESP sequence number that came in by an SA */
+    struct map lies;      /* responses of which COOKIE2 is not what was asked for */
+};
+
+/* One step of a walk, and how everything was before. */
+struct step {
+    size_t client;
+    const char *text;
+    bool hard, soft; /* the address went; a better way came, and is to be trusted */
+    bool rebound;    /* the translator has */
+    uint64_t serial; /* of the client's end */
+    uint32_t reconnects;
+    uint64_t ike_datagrams;
+    unsigned handovers;
+    mono_ms at;
+    mono_ms rtt;    /* of the slowest way */
+    bool keeps;     /* the IKE SA */
 };
 
 struct world {
@@ -227,6 +299,10 @@ struct world {
     mono_ms faulty_until; /* later than planned where clients slept */
     mono_ms asleep_until; /* all clients do, and nobody does anything */
     bool healed;
+    mono_ms silent_until; /* users do nothing */
+    struct rng places_random;
+    unsigned addresses; /* given out so far */
+    struct step step;   /* of the walk */
     struct rng random;
     int64_t wall_seconds;
     struct queue queue;
@@ -300,6 +376,45 @@ void client_start(struct world *w, size_t i);
 void client_datagram(struct world *w, struct datagram *d);
 void client_settled(struct world *w, size_t i);
 void client_command(struct world *w, size_t i);
+/* Its networks, or what it knows of the gateway's addresses, have changed: tells its session. */
+void client_networks(struct world *w, size_t i);
+/* Goes on after a pause. */
+void client_resume(struct world *w, size_t i);
+/* What its session told: the gateway's addresses; to go elsewhere; that it moved. */
+void client_addresses(struct end *e, const struct ip *addresses, size_t count);
+void client_redirected(struct end *e, const struct ip *to);
+void client_moved(struct end *e, const struct session_handover *h);
+/* May it send from there, as far as it knows? */
+bool client_has(const struct client *c, const struct path *path);
+
+/* --- places.c --- */
+void places_begin(struct world *w);
+/* Draws one change, and makes it. */
+void places_strike(struct world *w);
+void places_interface_up(struct world *w, unsigned arg);
+void places_heal(struct world *w);
+/* After each step: is somebody out of reach? */
+void places_watch(struct world *w);
+/* All ways from a client to these addresses, best first. */
+size_t places_ways(const struct world *w, size_t client, const struct ip *to, size_t to_count,
+                   struct path ret[SESSION_PATHS_MAX]);
+/* Index of the gateway's address; -1. */
+int places_gateway_index(const struct world *w, const struct ip *ip);
+/* Of the client that interface has that address; -1. */
+int places_interface(const struct client *c, const struct ip *local);
+void places_down(struct world *w, size_t client, size_t interface);
+void places_up(struct world *w, size_t client, size_t interface);
+void places_renumber(struct world *w, size_t client, size_t interface, bool elsewhere);
+void places_forget_mappings(struct interface *f);
+struct gateway_address *places_gateway_address(struct world *w, const struct ip *ip);
+
+/* --- walk.c --- */
+/* Makes one step; how long it may take until all has found together again. */
+mono_ms walk_step(struct world *w);
+const char *check_converged(struct world *w, char *text, size_t cap);
+void walk_judge(struct world *w);
+void walk_idle_begin(struct world *w);
+void walk_idle_judge(struct world *w);
 
 /* --- gateway.c --- */
 void gateway_open(struct world *w);
@@ -308,6 +423,9 @@ void gateway_datagram(struct world *w, struct datagram *d);
 void gateway_timeouts(struct world *w);
 mono_ms gateway_deadline(const struct world *w);
 void gateway_command(struct world *w);
+/* Its addresses have changed: tells all clients. */
+void gateway_announce(struct world *w);
+struct end *gateway_end_of(const struct world *w, size_t client); /* the newest that is up; NULL */
 /* Both sides rekey at the same moment. */
 void gateway_rekey_together(struct world *w, size_t client, enum session_rekey what);
 void gateway_stop_end(struct world *w, struct end *e);
@@ -324,6 +442,8 @@ void network_send(struct world *w, struct end *from, const struct path *path, st
 /* The hostile party puts one on the wire. */
 void network_inject(struct world *w, struct datagram *d, mono_ms delay);
 void network_arrive(struct world *w, struct datagram *d);
+/* How the gateway sees that path of a client; false where it cannot be seen. */
+bool network_seen(struct world *w, size_t client, const struct path *path, struct endpoint *ret);
 void network_rebind(struct world *w);
 void network_heal(struct world *w);
 void network_free(struct world *w);
@@ -352,7 +472,7 @@ void traffic_burst(struct world *w, size_t i, bool from_gateway, size_t count);
 void traffic_arrived(struct end *e, struct span inner);
 
 /* --- observer.c: what goes over the wire --- */
-void observe_sent(struct end *from, struct span payload, bool marker);
+void observe_sent(struct end *from, const struct path *path, struct span payload, bool marker);
 /* True where it had that very message before, established. genuine: else a hostile end's. */
 bool observe_delivered(struct end *to, const struct ike_header *h, struct span message,
                        bool genuine);
@@ -360,6 +480,10 @@ bool observe_delivered(struct end *to, const struct ike_header *h, struct span m
 void observe_child(struct end *e, const struct end_child *c);
 void observe_sealed(struct end *from, uint32_t spi_out, size_t inner_len);
 void observe_opened(struct end *to, struct span packet);
+/* That answer of the gateway's returned COOKIE2 wrongly; is this such a one? */
+void observe_lie(struct world *w, const struct ike_header *request);
+bool observe_lied(const struct world *w, const struct ike_header *response);
+bool message_is_update(struct span message); /* holds UPDATE_SA_ADDRESSES */
 void observer_free(struct observer *o);
 uint64_t map_get(const struct map *m, uint64_t key);
 void map_set(struct map *m, uint64_t key, uint64_t value);
@@ -377,6 +501,12 @@ void check_allow(int index);       /* told in the transcript, but no failure */
 uint64_t check_print(const struct end *e);
 /* After each input. */
 void check_end(struct end *e);
+/* A gateway's end was given that message on that path, and had been elsewhere. */
+void check_moved(struct end *e, const struct path *before, const struct path *path,
+                 struct span message);
+void check_handover(struct end *e, const struct session_handover *h);
+/* Does the driver have a way for what it would send now? */
+bool check_way_out(struct end *e);
 /* May a client's session end for that reason, with what is wrong in this run? */
 void check_reason(struct end *e);
 /* NULL where clients are up and traffic passes; else the invariant's name and the words. */
@@ -398,6 +528,8 @@ void memory_fail(unsigned n, unsigned run);
 bool memory_failed(void); /* has one failed since memory_begin? */
 /* A peer that does not look at selectors when it sends: all match while this is on. */
 void memory_lax_selectors(bool on);
+/* A gateway that returns COOKIE2 wrongly while this is on; off returns whether it did. */
+bool memory_mangle_cookie2(bool on);
 /* Open a protected message with any key that was made in this run, in place. */
 bool memory_open(uint8_t *message, size_t len, uint8_t *ret_first, struct span *ret_inner);
 

@@ -187,7 +187,20 @@ static void event_text(struct text *t, const struct session_event *event)
         add(t, "UP");
         break;
     case SESSION_EVENT_PATH:
-        add(t, "PATH %s", endpoint_format(&event->path.remote, path));
+        add(t, "PATH %s", endpoint_format(&event->path.local, path));
+        add(t, " %s", endpoint_format(&event->path.remote, path));
+        break;
+    case SESSION_EVENT_HANDOVER:
+        add(t, "HANDOVER %d to %s, %" PRId64 " ms, %" PRIu32 " messages",
+            (int)event->handover.reason, endpoint_format(&event->handover.to.local, path),
+            event->handover.gap_ms, event->handover.messages);
+        break;
+    case SESSION_EVENT_PATH_PROBE:
+        add(t, "PATH_PROBE %s %s", endpoint_format(&event->path_probe.path.local, path),
+            event->path_probe.answered ? "answers" : "does not answer");
+        break;
+    case SESSION_EVENT_ADDRESSES:
+        add(t, "ADDRESSES %zu", event->addresses.count);
         break;
     case SESSION_EVENT_DOWN:
         add(t, "DOWN %d: %s", (int)event->down.reason, event->down.fault.text);

@@ -5,6 +5,9 @@
 #include <inttypes.h>
 
 enum {
+    BREATH_MS = 1500,          /* between two steps of a walk */
+    PASSING_MS = 6000,         /* for packets to pass after a step */
+    QUIET_MS = 200000,         /* until what the last packets led to is over */
     SETTLE_MS = 6000, /* for what the last replacement left to be deleted */
     STOP_MS = HALF_OPEN_MS + 5000,
     HEALED_TRAFFIC_MS = 250,
@@ -84,6 +87,9 @@ static mono_ms pause_until_next(struct world *w, enum fault_kind f)
 {
     mono_ms mean;
     switch (f) {
+    case FAULT_ROAMING:
+        mean = w->plan.move_ms;
+        break;
     case FAULT_FORGERY:
         mean = 400;
         break;
@@ -125,7 +131,7 @@ static void sleep_long(struct world *w)
     w->asleep_until = w->now + away;
     w->faulty_until += away;
     for (unsigned i = 0; i < w->plan.clients; i++) {
-        w->clients[i].paused = true;
+        w->clients[i].paused = w->clients[i].slept = true;
         world_at(w, away, DUE_CLIENT_RESUME, i, NULL);
     }
 }
@@ -144,6 +150,7 @@ static void pause_end(struct world *w)
         w->gateway.paused = true;
     else
         w->clients[i].paused = true;
+    w->clients[i].slept |= !gateway && rng_chance(&w->random, 500);
     world_at(w, away, gateway ? DUE_GATEWAY_RESUME : DUE_CLIENT_RESUME, i, NULL);
 }
 
@@ -202,6 +209,12 @@ static void strike(struct world *w, enum fault_kind f)
     case FAULT_BURST:
         hostile_burst(w);
         break;
+    case FAULT_ROAMING:
+        places_strike(w);
+        break;
+    case FAULT_COOKIE2:
+        w->gateway.lying_until = w->now + rng_between(&w->random, 1000, 10000);
+        break;
     default: /* those of the network are asked for with every datagram */
         return;
     }
@@ -238,12 +251,7 @@ static void resume_client(struct world *w, size_t i)
 {
     if (w->clients[i].paused)
         transcript_note(w, "client", "client%zu goes on", i + 1);
-    w->clients[i].paused = false;
-    client_start(w, i);
-    if (client_due(w, i)) { /* before any packet */
-        end_timeout(w->clients[i].end);
-        client_settled(w, i);
-    }
+    client_resume(w, i);
 }
 
 static bool sleeps_over(struct world *w, const struct due *d)
@@ -264,12 +272,17 @@ static void happen(struct world *w, const struct due *d)
     case DUE_DATAGRAM:
         network_arrive(w, d->datagram);
         break;
+    case DUE_INTERFACE_UP:
+        places_interface_up(w, d->arg);
+        break;
     case DUE_FROM_CLIENT:
-        traffic_from_client(w, d->arg);
+        if (w->now >= w->silent_until)
+            traffic_from_client(w, d->arg);
         world_at(w, traffic_pause(w), d->kind, d->arg, NULL);
         break;
     case DUE_FROM_GATEWAY:
-        traffic_from_gateway(w, d->arg);
+        if (w->now >= w->silent_until)
+            traffic_from_gateway(w, d->arg);
         world_at(w, traffic_pause(w), d->kind, d->arg, NULL);
         break;
     case DUE_FAULT:
@@ -313,6 +326,8 @@ static bool step(struct world *w, mono_ms until)
     if (next > w->now)
         w->now = next;
     w->steps++;
+    if (has_fault(w, FAULT_ROAMING))
+        places_watch(w);
     if (w->queue.count > 0 && w->queue.items[0].at <= w->now) {
         struct due d = take(&w->queue);
         happen(w, &d);
@@ -361,9 +376,9 @@ static void begin(struct world *w, uint64_t seed, FILE *transcript)
     w->plan.client.wall_time_ctx = w->plan.gateway.wall_time_ctx = w;
     memory_begin(w);
     memory_secret(&w->psk);
+    places_begin(w);
     gateway_open(w);
     for (size_t i = 0; i < w->plan.clients; i++) {
-        w->clients[i].outer = ip_v4(192, 0, 2, (uint8_t)(10 + i));
         w->clients[i].random = rng_make(seed, 10 + i);
         w->clients[i].wanted = true;
         world_at(w, rng_between(&w->random, 0, 300), DUE_CLIENT_START, (unsigned)i, NULL);
@@ -384,6 +399,7 @@ static void heal(struct world *w)
     network_heal(w);
     hostile_free(w);
     resume_gateway(w);
+    places_heal(w);
     for (size_t i = 0; i < w->plan.clients; i++) {
         struct client *c = &w->clients[i];
         c->wanted = true;
@@ -394,6 +410,39 @@ static void heal(struct world *w)
                  (unsigned)i, NULL);
         resume_client(w, i);
     }
+}
+
+/* For that long, unless a check fails. */
+static void pass_time(struct world *w, mono_ms ms)
+{
+    mono_ms until = w->now + ms;
+    while (step(w, until)) {
+    }
+}
+
+/* Moves, one by one; and then nothing. */
+static void walk(struct world *w)
+{
+    for (unsigned n = 0; n < w->plan.walk && !w->violation.set; n++) {
+        pass_time(w, BREATH_MS);
+        if (!w->violation.set)
+            await(w, walk_step(w), check_converged);
+        for (size_t i = 0; i < w->plan.clients; i++)
+            w->clients[i].delivered = w->clients[i].delivered_in = 0;
+        if (!w->violation.set)
+            await(w, PASSING_MS, check_recovered);
+        if (!w->violation.set)
+            walk_judge(w);
+    }
+    if (w->violation.set || w->plan.idle_ms == 0)
+        return;
+    w->silent_until = w->now + QUIET_MS + w->plan.idle_ms;
+    transcript_note(w, "walk", "nobody does anything any more");
+    pass_time(w, QUIET_MS);
+    walk_idle_begin(w);
+    pass_time(w, w->plan.idle_ms);
+    if (!w->violation.set)
+        walk_idle_judge(w);
 }
 
 static void stop(struct world *w)
@@ -443,6 +492,8 @@ void world_run(uint64_t seed, FILE *transcript, struct result *ret)
         await(w, recovery, check_recovered);
         if (!w->violation.set)
             await(w, recovery + HALF_OPEN_MS + SETTLE_MS, check_settled);
+        if (!w->violation.set)
+            walk(w);
         if (!w->violation.set)
             stop(w);
         if (!w->violation.set)

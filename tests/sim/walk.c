@@ -1,0 +1,338 @@
+/* Clients that move in a network that is well otherwise: one step, then both ends must find together
+ * within the time, and the messages, that such a step may cost; and at the end nobody does anything
+ * for a while, and nothing may be sent but keepalives. */
+#include "tests/sim/sim.h"
+
+#include <inttypes.h>
+
+enum {
+    HARD_MS = 2000,
+    RESUME_MS = 5000,
+    ANEW_MS = 4000, /* where the gateway lacks MOBIKE */
+    DEAD_MS = 5000, /* a second of silence, a question, a race, and a packet before that */
+    LATE_MS = 20 * 60 * 1000
+};
+
+static bool mobike(const struct world *w)
+{
+    return w->plan.client.mobike && w->plan.gateway.mobike;
+}
+
+/* Nobody asks anything but for what happens. */
+static bool placid(const struct world *w)
+{
+    const struct session_lifetimes *c = &w->plan.client.lifetimes, *g = &w->plan.gateway.lifetimes;
+    return c->ike_ms == 0 && c->child_ms == 0 && c->child_bytes == 0 && c->child_packets == 0 &&
+           g->ike_ms == 0 && g->child_ms == 0 && g->child_bytes == 0 && g->child_packets == 0 &&
+           w->plan.gateway.auth_lifetime_s == 0;
+}
+
+/* Ways of an interface that lead to an address that is not dead. */
+static bool leads(struct world *w, size_t i, size_t k)
+{
+    struct client *c = &w->clients[i];
+    for (size_t n = 0; n < c->told_count; n++) {
+        const struct gateway_address *a = places_gateway_address(w, &c->told[n].remote.ip);
+        if (c->told[n].interface == FIRST_INTERFACE + k && a != NULL && a->dead_until <= w->now)
+            return true;
+    }
+    return false;
+}
+
+static bool another_leads(struct world *w, size_t i, size_t k)
+{
+    for (size_t n = 0; n < w->plan.interfaces; n++) {
+        if (n != k && leads(w, i, n))
+            return true;
+    }
+    return false;
+}
+
+/* --- steps --- */
+
+/* How long it may take; 0 where that step makes no sense here. */
+typedef mono_ms walk(struct world *w, size_t i, size_t k);
+
+static mono_ms hard(struct world *w, const char *text)
+{
+    w->step.hard = true;
+    w->step.text = text;
+    return mobike(w) ? HARD_MS : ANEW_MS;
+}
+
+static mono_ms lose_interface(struct world *w, size_t i, size_t k)
+{
+    if (!another_leads(w, i, k))
+        return 0;
+    places_down(w, i, k);
+    return hard(w, "its interface went down");
+}
+
+static mono_ms change_address(struct world *w, size_t i, size_t k)
+{
+    places_renumber(w, i, k, rng_chance(&w->places_random, 500));
+    return hard(w, "its address changed");
+}
+
+static mono_ms lose_ipv4(struct world *w, size_t i, size_t k)
+{
+    struct client *c = &w->clients[i];
+    struct interface *f = &c->interfaces[k];
+    bool other = false;
+    for (size_t n = 0; n < c->told_count; n++)
+        other = other || c->told[n].local.ip.family == IP_V6;
+    if (!other || c->end->path.local.ip.family != IP_V4)
+        return 0;
+    f->lost_v4 = f->v4;
+    f->v4 = (struct ip){.family = IP_NONE};
+    f->troubles++;
+    client_networks(w, i);
+    return hard(w, "its interface lost IPv4");
+}
+
+static mono_ms find_better(struct world *w, size_t i, size_t k)
+{
+    struct client *c = &w->clients[i];
+    size_t n = 0;
+    while (n < k && c->interfaces[n].up)
+        n++;
+    if (n >= k || c->interfaces[n].v4.family == IP_NONE)
+        return 0;
+    bool trusted = true; /* what is better than the one in use */
+    for (size_t j = 0; j < k; j++)
+        trusted = trusted && c->interfaces[j].troubles <= 2;
+    w->step.soft = trusted && (w->plan.faults & FAULT_ROAMING) == 0;
+    w->step.text = "a better interface came up";
+    places_up(w, i, n);
+    return mobike(w) ? HARD_MS : ANEW_MS;
+}
+
+static mono_ms silent_death(const struct world *w)
+{
+    return mobike(w) ? DEAD_MS : plan_recovery_ms(&w->plan);
+}
+
+static mono_ms die_silently(struct world *w, size_t i, size_t k)
+{
+    struct interface *f = &w->clients[i].interfaces[k];
+    if (!another_leads(w, i, k))
+        return 0;
+    f->dead_until[1] = w->now + LATE_MS;
+    f->dead_until[0] = rng_chance(&w->places_random, 500) ? w->now + LATE_MS : 0;
+    f->troubles += 3;
+    w->step.text = "its interface carries nothing any more";
+    return silent_death(w);
+}
+
+static mono_ms lose_gateway_address(struct world *w, size_t i, size_t k)
+{
+    struct client *c = &w->clients[i];
+    const struct ip *used = &c->end->path.remote.ip;
+    struct gateway_address *a = places_gateway_address(w, used);
+    bool other = false;
+    (void)k;
+    for (size_t n = 0; n < c->told_count; n++)
+        other = other || !ip_equal(&c->told[n].remote.ip, used);
+    if (!other || a == NULL)
+        return 0;
+    a->dead_until = w->now + LATE_MS;
+    for (size_t n = 0; n < w->plan.interfaces; n++)
+        c->interfaces[n].troubles += 3;
+    w->step.text = "the gateway's address died";
+    return silent_death(w);
+}
+
+static mono_ms rebind(struct world *w, size_t i, size_t k)
+{
+    struct interface *f = &w->clients[i].interfaces[k];
+    if (!f->nat || w->clients[i].end->path.local.ip.family != IP_V4)
+        return 0;
+    places_forget_mappings(f);
+    w->step.rebound = true;
+    w->step.text = "the translator forgot it";
+    return silent_death(w);
+}
+
+/* Gone for a moment, in which the gateway loses no patience; or for long. */
+static mono_ms away_for(struct world *w, mono_ms *ret_away)
+{
+    struct rng *r = &w->places_random;
+    const struct session_config *c = &w->plan.client, *g = &w->plan.gateway;
+    bool long_time = rng_chance(r, 300);
+    *ret_away = long_time ? rng_between(r, 60000, LATE_MS) : rng_between(r, 100, 10000);
+    bool kept = placid(w) && (g->dpd_ms == 0 || !long_time) &&
+                (c->hold_ms == 0 || *ret_away < (mono_ms)c->hold_ms);
+    w->step.keeps = w->step.keeps && kept;
+    if (long_time)
+        w->silent_until = w->now + *ret_away;
+    return kept ? 0 : plan_recovery_ms(&w->plan);
+}
+
+static mono_ms lose_all(struct world *w, size_t i, size_t k)
+{
+    mono_ms away, more = away_for(w, &away);
+    bool other = rng_chance(&w->places_random, 300);
+    for (size_t n = 0; n < w->plan.interfaces; n++)
+        places_down(w, i, n);
+    if (other)
+        k = rng_below(&w->places_random, w->plan.interfaces);
+    if (w->clients[i].interfaces[k].v4.family == IP_NONE)
+        w->clients[i].interfaces[k].v4 = w->clients[i].interfaces[k].lost_v4;
+    world_at(w, away, DUE_INTERFACE_UP, (unsigned)(i * INTERFACES_MAX + k), NULL);
+    w->step.text = "it was without a network";
+    return away + more + (mobike(w) ? HARD_MS : plan_recovery_ms(&w->plan));
+}
+
+static mono_ms sleep_long(struct world *w, size_t i, size_t k)
+{
+    struct client *c = &w->clients[i];
+    mono_ms away, more = away_for(w, &away);
+    c->paused = c->slept = true;
+    if (rng_chance(&w->places_random, 500))
+        places_renumber(w, i, k, true);
+    world_at(w, away, DUE_CLIENT_RESUME, (unsigned)i, NULL);
+    w->step.text = "it slept";
+    return away + more + (mobike(w) ? RESUME_MS : plan_recovery_ms(&w->plan));
+}
+
+mono_ms walk_step(struct world *w)
+{
+    static walk *const walks[] = {lose_interface, change_address, lose_ipv4,
+                                  find_better,    die_silently,   lose_gateway_address,
+                                  rebind,         lose_all,       sleep_long};
+    struct rng *r = &w->places_random;
+    size_t i = rng_below(r, w->plan.clients);
+    struct client *c = &w->clients[i];
+    struct session_status s;
+    mono_ms slowest = 0;
+    session_status(c->end->session, &s);
+    for (size_t k = 0; k < w->plan.interfaces; k++) {
+        slowest = c->interfaces[k].delay > slowest ? c->interfaces[k].delay : slowest;
+        c->interfaces[k].dead_until[0] = c->interfaces[k].dead_until[1] = 0;
+    }
+    for (size_t n = 0; n < w->gateway.address_count; n++)
+        w->gateway.addresses[n].dead_until = 0;
+    w->step = (struct step){
+        .client = i,
+        .serial = c->end->serial,
+        .reconnects = s.reconnects,
+        .ike_datagrams = c->ike_datagrams,
+        .handovers = c->handovers,
+        .at = w->now,
+        .rtt = 2 * (w->plan.delay_min + slowest),
+        .keeps = mobike(w) && s.peer_mobike,
+    };
+    size_t k = s.path.interface - FIRST_INTERFACE;
+    mono_ms within = 0;
+    while (within == 0)
+        within = walks[rng_below(r, sizeof(walks) / sizeof(walks[0]))](w, i, k);
+    transcript_note(w, "walk", "client%zu: %s; %" PRId64 " ms at most", i + 1, w->step.text,
+                    within);
+    return within;
+}
+
+/* --- together again --- */
+
+static const char *apart(struct world *w, size_t i, char *text, size_t cap)
+{
+    const struct client *c = &w->clients[i];
+    const struct end *g = gateway_end_of(w, i);
+    struct session_status ours, theirs;
+    struct endpoint seen;
+    char is[ENDPOINT_TEXT_MAX], should[ENDPOINT_TEXT_MAX];
+    session_status(c->end->session, &ours);
+    snprintf(text, cap, "client%zu is not up", i + 1);
+    if (ours.state != SESSION_UP || g == NULL)
+        return "no-recovery";
+    session_status(g->session, &theirs);
+    size_t k = ours.path.interface - FIRST_INTERFACE;
+    if (ours.spi_r != theirs.spi_r || !network_seen(w, i, &ours.path, &seen)) {
+        snprintf(text, cap, "client%zu and the gateway have different IKE SAs, or no path", i + 1);
+        return "not-converged";
+    }
+    bool port = !(w->step.rebound && w->plan.esp_followed) && theirs.peer_mobike;
+    snprintf(text, cap, "client%zu is seen at %s, the gateway has it at %s", i + 1,
+             endpoint_format(&seen, should), endpoint_format(&theirs.path.remote, is));
+    if (!ip_equal(&seen.ip, &theirs.path.remote.ip) ||
+        !ip_equal(&ours.path.remote.ip, &theirs.path.local.ip) ||
+        !ip_equal(&g->path.remote.ip, &seen.ip) ||
+        (port && seen.port != theirs.path.remote.port))
+        return "not-converged";
+    snprintf(text, cap, "client%zu stays on interface %zu", i + 1, k + FIRST_INTERFACE);
+    for (size_t n = 0; w->step.soft && i == w->step.client && n < k; n++) {
+        if (leads(w, i, n))
+            return "not-converged";
+    }
+    return c->interfaces[k].dead_until[1] > w->now || !leads(w, i, k) ? "not-converged" : NULL;
+}
+
+const char *check_converged(struct world *w, char *text, size_t cap)
+{
+    const char *bad = NULL;
+    for (size_t i = 0; i < w->plan.clients && bad == NULL; i++) {
+        snprintf(text, cap, "client%zu does not run", i + 1);
+        bad = w->clients[i].end == NULL || w->clients[i].paused ? "no-recovery"
+                                                                : apart(w, i, text, cap);
+    }
+    if (bad == NULL && w->step.hard && w->step.keeps &&
+        w->clients[w->step.client].handovers == w->step.handovers) {
+        snprintf(text, cap, "client%zu has not told that it moved", w->step.client + 1);
+        bad = "not-converged";
+    }
+    return bad;
+}
+
+/* What a hard move may take: UPDATE and its answer; the same where the gateway checks; and where
+ * the answer takes longer than it took elsewhere, it is asked by every way, and once more. */
+static uint64_t messages_max(const struct world *w)
+{
+    const struct client *c = &w->clients[w->step.client];
+    uint64_t most = w->plan.gateway.return_routability ? 4 : 2;
+    return w->step.rtt < 150 ? most : 2 * most + 2 * c->told_count + 2;
+}
+
+void walk_judge(struct world *w)
+{
+    const struct step *t = &w->step;
+    const struct client *c = &w->clients[t->client];
+    struct session_status s;
+    char name[24];
+    session_status(c->end->session, &s);
+    end_name(c->end, name);
+    if (t->keeps && (c->end->serial != t->serial || s.reconnects != t->reconnects))
+        violate(w, "move-cost", "%s: %s, and that cost the IKE SA", name, t->text);
+    if (!t->hard || !t->keeps || !placid(w))
+        return;
+    uint64_t messages = c->ike_datagrams - t->ike_datagrams;
+    if (messages > messages_max(w) || c->handover.messages > messages_max(w))
+        violate(w, "move-messages", "%s: %s, and that took %" PRIu64 " messages, %" PRIu32 " told",
+                name, t->text, messages, c->handover.messages);
+    if (c->handovers != t->handovers + 1)
+        violate(w, "move-messages", "%s: %s, and it moved %u times", name, t->text,
+                c->handovers - t->handovers);
+    if (c->handover.gap_ms < 0 || c->handover.gap_ms > HARD_MS)
+        violate(w, "handover-told", "%s tells of a gap of %" PRId64 " ms", name,
+                c->handover.gap_ms);
+}
+
+/* --- idleness --- */
+
+void walk_idle_begin(struct world *w)
+{
+    for (size_t i = 0; i < w->plan.clients; i++) {
+        struct client *c = &w->clients[i];
+        c->ike_datagrams = c->keepalives = c->wakeups = 0;
+    }
+}
+
+void walk_idle_judge(struct world *w)
+{
+    for (size_t i = 0; i < w->plan.clients && placid(w); i++) {
+        const struct client *c = &w->clients[i];
+        if (c->ike_datagrams != 0 || c->wakeups != c->keepalives)
+            violate(w, "not-idle",
+                    "client%zu: nobody did anything, and it woke %" PRIu64 " times for %" PRIu64
+                    " keepalives and %" PRIu64 " messages",
+                    i + 1, c->wakeups, c->keepalives, c->ike_datagrams);
+    }
+}
