@@ -19,6 +19,7 @@ enum {
     HURRY_MIN_MS = 150,  /* for an answer to what went by a new path */
     DOUBT_MIN_MS = 1000, /* of silence, before a path that carried is doubted */
     DOUBT_QUIET_MAX = 5,
+    RACES_MAX = 5,
     FORGIVE_MS = 60000, /* an interface that carried that long is as good as new */
 };
 
@@ -95,6 +96,7 @@ static void begin_move(struct session *s, mono_ms now, enum session_move reason)
         r->handover = (struct session_handover){.from = s->current->path, .reason = reason};
         r->left_at = silent && r->silence_since != MONO_NEVER ? r->silence_since : now;
         r->moving = true;
+        r->races = 0;
     }
     r->moved_at = now;
     r->heard_at = MONO_NEVER;
@@ -303,8 +305,8 @@ static mono_ms race_at(const struct session *s)
     int64_t doubt_ms = at_least(DOUBT_MIN_MS, 4 * round_trip_ms(s));
     if (r->mode == ROAM_PROBING)
         return asked + doubt_ms;
-    if (r->hurry)
-        return asked + at_least(HURRY_MIN_MS, 2 * round_trip_ms(s));
+    if (r->hurry) /* less and less: the way may be slower than any that was known */
+        return asked + (at_least(HURRY_MIN_MS, 2 * round_trip_ms(s)) << r->races);
     if (r->way_count < 2)
         return MONO_NEVER;
     mono_ms in = liveness_last_in(s);
@@ -340,7 +342,8 @@ static void race(struct session *s, mono_ms now)
     struct roam *r = &s->roam;
     log_info("no answer by this path: asking by %zu", r->way_count);
     r->mode = ROAM_RACING;
-    r->scattered = true;
+    r->scattered |= r->way_count > 1;
+    r->races += r->races < RACES_MAX ? 1 : 0;
     sa_request_repeat(s->current, now);
 }
 
@@ -456,6 +459,8 @@ void roam_answered(struct ike_sa *sa, const struct sa_input *in)
         move(s, in->now, &target, r->target_reason, false);
     else if (mode == ROAM_RACING && way != NULL && !ways_same_ends(in->path, &sa->path))
         move(s, in->now, &way->path, SESSION_MOVE_DEAD_PATH, false);
+    if (!r->moving)
+        r->races = 0;
 }
 
 void roam_asked(struct ike_sa *sa, const struct sa_input *in)

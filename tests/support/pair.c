@@ -90,6 +90,8 @@ void pair_wipe(struct pair *p)
     session_free(p->client);
     session_free(p->gateway);
     session_free(p->gateway_before);
+    for (size_t i = 0; i < PAIR_FLYING_MAX; i++)
+        free(p->flying[i].bytes);
     memset(p, 0, sizeof(*p));
 }
 
@@ -201,6 +203,47 @@ void pair_forge_to_client(struct pair *p, struct span message)
     session_input(p->client, p->now, &p->client_path, message);
 }
 
+static void deliver(struct pair *p, bool from_client, const struct path *path, struct span bytes)
+{
+    if (from_client)
+        to_gateway(p, path, bytes);
+    else
+        to_client(p, path, bytes);
+}
+
+static void fly(struct pair *p, bool from_client, const struct path *path, uint8_t *bytes,
+                size_t len)
+{
+    size_t i = 0;
+    while (i < PAIR_FLYING_MAX && p->flying[i].bytes != NULL)
+        i++;
+    ck_assert_uint_lt(i, PAIR_FLYING_MAX);
+    p->flying[i] = (struct pair_flying){p->now + p->delay(p), from_client, *path, bytes, len};
+}
+
+/* The next one to arrive; NULL. */
+static struct pair_flying *first_flying(struct pair *p)
+{
+    struct pair_flying *first = NULL;
+    for (size_t i = 0; i < PAIR_FLYING_MAX; i++) {
+        if (p->flying[i].bytes != NULL && (first == NULL || p->flying[i].at < first->at))
+            first = &p->flying[i];
+    }
+    return first;
+}
+
+static bool land(struct pair *p)
+{
+    struct pair_flying *first = first_flying(p);
+    if (first == NULL || first->at > p->now)
+        return false;
+    struct pair_flying f = *first;
+    first->bytes = NULL;
+    deliver(p, f.from_client, &f.path, span_make(f.bytes, f.len));
+    free(f.bytes);
+    return true;
+}
+
 /* One datagram of a session; false where it has none. */
 static bool carry(struct pair *p, struct session *from)
 {
@@ -213,13 +256,14 @@ static bool carry(struct pair *p, struct session *from)
     struct path path = d.path;
     size_t len = d.bytes.len;
     p->wire_path = from_client ? path : turned(&path);
-    if (p->wire == NULL || p->wire(p, from_client, copy, len)) {
-        if (from_client)
-            to_gateway(p, &path, span_make(copy, len));
-        else
-            to_client(p, &path, span_make(copy, len));
+    if (p->wire != NULL && !p->wire(p, from_client, copy, len)) {
+        free(copy);
+    } else if (p->delay != NULL) {
+        fly(p, from_client, &path, copy, len);
+    } else {
+        deliver(p, from_client, &path, span_make(copy, len));
+        free(copy);
     }
-    free(copy);
     return true;
 }
 
@@ -227,7 +271,8 @@ void pair_pump(struct pair *p)
 {
     bool moved;
     do {
-        moved = carry(p, p->client);
+        moved = land(p);
+        moved |= carry(p, p->client);
         moved |= carry(p, p->gateway_before);
         moved |= carry(p, p->gateway);
         collect(p->client, p->client_events, &p->client_event_count, &p->client_children);
@@ -253,6 +298,8 @@ void pair_run(struct pair *p, mono_ms until)
         pair_pump(p);
         mono_ms next = mono_earlier(deadline(p->client), deadline(p->gateway));
         next = mono_earlier(next, deadline(p->gateway_before));
+        if (first_flying(p) != NULL)
+            next = mono_earlier(next, first_flying(p)->at);
         if (next == MONO_NEVER || next > until)
             break;
         if (next > p->now)

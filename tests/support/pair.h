@@ -7,7 +7,7 @@
 #include "common/ike/session.h"
 #include "tests/support/support.h"
 
-enum { PAIR_EVENTS_MAX = 128 };
+enum { PAIR_EVENTS_MAX = 128, PAIR_FLYING_MAX = 64 };
 
 struct pair;
 
@@ -16,6 +16,18 @@ typedef bool pair_wire(struct pair *p, bool from_client, uint8_t *bytes, size_t 
 
 /* The inbound SPIs of the children that a side may send by, in the order in which they came: what
  * its CHILD_UP, CHILD_DRAIN and CHILD_DOWN events leave. */
+/* How long the datagram at wire_path is on its way. */
+typedef mono_ms pair_delay(const struct pair *p);
+
+/* A datagram on its way. */
+struct pair_flying {
+    mono_ms at;
+    bool from_client;
+    struct path path;
+    uint8_t *bytes; /* owned; NULL: free */
+    size_t len;
+};
+
 struct pair_children {
     struct {
         uint32_t spi_in, spi_out;
@@ -30,6 +42,8 @@ struct pair {
     mono_ms now;
     pair_wire *wire; /* NULL: deliver all */
     void *wire_ctx;
+    pair_delay *delay; /* NULL: none */
+    struct pair_flying flying[PAIR_FLYING_MAX];
     struct path wire_path; /* the path of the datagram on the wire, as the client sees it */
     /* A translator in front of the client: the gateway sees it there, and nothing that goes to
      * another port comes back. 0: none. */

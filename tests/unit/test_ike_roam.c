@@ -13,15 +13,21 @@ static struct path wifi, cell, wifi6; /* wifi6: to another address of the gatewa
 /* What the wire does not carry: everything of a client's address, or all. */
 static struct ip dead_local;
 static bool dead_all;
-static int64_t delay_ms; /* not of the wire, but of the clock: after each datagram */
+static struct ip slow_local; /* what goes from and to that address takes SLOW_MS each way */
 
 static bool wire(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
 {
     (void)from_client;
     (void)bytes;
     (void)len;
-    p->now += delay_ms;
     return !dead_all && !ip_equal(&p->wire_path.local.ip, &dead_local);
+}
+
+enum { FAST_MS = 10, SLOW_MS = 125 };
+
+static mono_ms delay(const struct pair *p)
+{
+    return ip_equal(&p->wire_path.local.ip, &slow_local) ? SLOW_MS : FAST_MS;
 }
 
 static void setup(void)
@@ -30,7 +36,7 @@ static void setup(void)
     pair.wire = wire;
     dead_local = (struct ip){.family = IP_NONE};
     dead_all = false;
-    delay_ms = 0;
+    slow_local = (struct ip){.family = IP_NONE};
     wifi = pair.client_path;
     cell = wifi;
     cell.local.ip = ip_v4(198, 51, 100, 7);
@@ -195,6 +201,38 @@ START_TEST(an_update_that_is_lost_is_raced)
     const struct session_handover *h = ck_handover(SESSION_MOVE_ADDRESS_GONE);
     ck_assert_int_le(h->gap_ms, 150);
     ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_SEARCHING), 0);
+}
+END_TEST
+
+/* The way is slower than what was known of the others: being asked in haste must not go on. */
+static void slow_cell_alone(const struct path *other)
+{
+    slow_local = cell.local.ip;
+    pair.delay = delay;
+    pair.client_path = wifi;
+    pair_start(&pair);
+    networks(&wifi, &cell);
+    pair_run(&pair, 1000);
+    pair_forget_events(&pair);
+    pair.datagrams = 0;
+    networks(&cell, other);
+    pair_run(&pair, 3000);
+    ck_on(&cell);
+    ck_handover(SESSION_MOVE_ADDRESS_GONE);
+}
+
+START_TEST(a_slow_way_is_moved_to)
+{
+    slow_cell_alone(NULL);
+    ck_assert_uint_le(pair.datagrams, 4); /* asked twice, and so answered */
+}
+END_TEST
+
+START_TEST(a_slow_way_is_moved_to_where_there_is_another)
+{
+    dead_local = wifi6.local.ip;
+    slow_cell_alone(&wifi6);
+    ck_assert_uint_le(pair.datagrams, 10);
 }
 END_TEST
 
@@ -563,6 +601,8 @@ int main(void)
     tcase_add_test(t, a_request_in_flight_goes_along);
     tcase_add_test(t, a_move_during_a_move);
     tcase_add_test(t, an_update_that_is_lost_is_raced);
+    tcase_add_test(t, a_slow_way_is_moved_to);
+    tcase_add_test(t, a_slow_way_is_moved_to_where_there_is_another);
     suite_add_tcase(s, t);
 
     t = tcase_create("soft");
