@@ -282,11 +282,14 @@ void network_inject(struct world *w, struct datagram *d, mono_ms after)
 
 void network_arrive(struct world *w, struct datagram *d)
 {
+    struct endpoint inside;
     if (!hostile_datagram(w, d)) {
-        if (d->to_gateway)
+        if (d->to_gateway) {
             gateway_datagram(w, d);
-        else if (find_receiver(w, d, &d->client, &d->interface, &d->to))
+        } else if (find_receiver(w, d, &d->client, &d->interface, &inside)) {
+            d->to = inside;
             client_datagram(w, d);
+        }
     }
     sim_free(d);
 }

@@ -282,7 +282,6 @@ struct step {
     size_t client;
     const char *text;
     bool hard, soft; /* the address went; a better way came, and is to be trusted */
-    bool rebound;    /* the translator has */
     uint64_t serial; /* of the client's end */
     uint32_t reconnects;
     uint64_t ike_datagrams;

@@ -148,7 +148,6 @@ static mono_ms rebind(struct world *w, size_t i, size_t k)
     if (!f->nat || w->clients[i].end->path.local.ip.family != IP_V4)
         return 0;
     places_forget_mappings(f);
-    w->step.rebound = true;
     w->step.text = "the translator forgot it";
     return silent_death(w);
 }
@@ -250,7 +249,8 @@ static const char *apart(struct world *w, size_t i, char *text, size_t cap)
         snprintf(text, cap, "client%zu and the gateway have different IKE SAs, or no path", i + 1);
         return "not-converged";
     }
-    bool port = !(w->step.rebound && w->plan.esp_followed) && theirs.peer_mobike;
+    /* Where ESP is followed, a client has no reason to tell that its port has changed. */
+    bool port = !w->plan.esp_followed && theirs.peer_mobike;
     snprintf(text, cap, "client%zu is seen at %s, the gateway has it at %s", i + 1,
              endpoint_format(&seen, should), endpoint_format(&theirs.path.remote, is));
     if (!ip_equal(&seen.ip, &theirs.path.remote.ip) ||

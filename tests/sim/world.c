@@ -429,6 +429,7 @@ static void walk(struct world *w)
             await(w, walk_step(w), check_converged);
         for (size_t i = 0; i < w->plan.clients; i++)
             w->clients[i].delivered = w->clients[i].delivered_in = 0;
+        w->silent_until = w->now;
         if (!w->violation.set)
             await(w, PASSING_MS, check_recovered);
         if (!w->violation.set)
