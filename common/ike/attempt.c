@@ -333,6 +333,8 @@ void session_redirected(struct session *s, mono_ms now, const struct path *candi
 void attempt_ways_changed(struct session *s, mono_ms now)
 {
     const struct ike_sa *face = attempt_face(s);
+    if (s->redirecting && (s->roam.stranded || (face != NULL && !ways_have_source(s, &face->path))))
+        redirect_in_vain(s); /* what the driver listed then is not so any more */
     if (s->redirecting)
         return;
     if (s->roam.stranded) {

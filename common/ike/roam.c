@@ -183,7 +183,6 @@ static void strand(struct session *s, mono_ms now)
     struct roam *r = &s->roam;
     struct ike_sa *sa = s->current;
     struct fault f = {0};
-    r->stranded = true;
     if (sa == NULL || !s->was_up)
         return;
     if (r->mode != ROAM_STEADY)
@@ -219,22 +218,41 @@ static void follow_ways(struct session *s, mono_ms now, bool was_stranded)
     }
 }
 
+/* What has not moved, for want of MOBIKE or because it is about to end, has something to say yet,
+ * and must not say it from an address that is gone. */
+static void leave_gone_ways(struct session *s, mono_ms now)
+{
+    for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
+        struct ike_sa *sa = s->sas[i];
+        if (sa == NULL || sa->state == SA_DEAD || ways_have_source(s, &sa->path))
+            continue;
+        sa->path = along(sa, &ways_best(s, now, &sa->path)->path);
+        if (sa == s->current)
+            announce_path(s);
+    }
+}
+
 void session_networks_changed(struct session *s, mono_ms now, const struct path *paths,
                               size_t count)
 {
     struct roam *r = &s->roam;
     bool was_stranded = r->stranded;
     ways_set(s, paths, count);
-    if (s->config.role != SESSION_INITIATOR || !s->started || s->stopping || s->down)
+    if (s->config.role != SESSION_INITIATOR || !s->started || s->down)
         return;
-    if (count == 0) {
-        strand(s, now);
-    } else {
-        r->stranded = false;
-        if (s->current != NULL && sa_alive(s->current))
-            follow_ways(s, now, was_stranded);
+    r->stranded = count == 0;
+    if (s->stopping) {
+        if (count > 0)
+            leave_gone_ways(s, now);
+        return;
     }
+    if (count == 0)
+        strand(s, now);
+    else if (s->current != NULL && sa_alive(s->current))
+        follow_ways(s, now, was_stranded);
     attempt_ways_changed(s, now);
+    if (count > 0)
+        leave_gone_ways(s, now);
     lifecycle_settle(s, now);
 }
 

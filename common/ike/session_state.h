@@ -189,6 +189,8 @@ bool ways_same_ends(const struct path *a, const struct path *b);
 struct way *ways_find(struct session *s, const struct path *path);
 /* Is it listed, on its interface? */
 bool ways_lists(const struct session *s, const struct path *path);
+/* Is its local end? */
+bool ways_have_source(const struct session *s, const struct path *path);
 /* An interface went away under us; dead: it was there, and did not carry. */
 void ways_failed(struct roam *r, mono_ms now, uint32_t interface, bool dead);
 void ways_forgive(struct roam *r, uint32_t interface);

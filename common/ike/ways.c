@@ -50,6 +50,16 @@ bool ways_lists(const struct session *s, const struct path *path)
     return false;
 }
 
+bool ways_have_source(const struct session *s, const struct path *path)
+{
+    for (size_t i = 0; i < s->roam.way_count; i++) {
+        if (ip_equal(&s->roam.ways[i].path.local.ip, &path->local.ip) &&
+            same_interface(&s->roam.ways[i].path, path))
+            return true;
+    }
+    return false;
+}
+
 void ways_set(struct session *s, const struct path *paths, size_t count)
 {
     struct roam *r = &s->roam;

@@ -13,13 +13,16 @@ static struct path wifi, cell, wifi6; /* wifi6: to another address of the gatewa
 /* What the wire does not carry: everything of a client's address, or all. */
 static struct ip dead_local;
 static bool dead_all;
+static struct ip gone_local; /* nothing must leave from there */
+static bool gone_all;
 static struct ip slow_local; /* what goes from and to that address takes SLOW_MS each way */
 
 static bool wire(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
 {
-    (void)from_client;
     (void)bytes;
     (void)len;
+    ck_assert(!from_client || !ip_equal(&p->wire_path.local.ip, &gone_local));
+    ck_assert(!from_client || !gone_all);
     return !dead_all && !ip_equal(&p->wire_path.local.ip, &dead_local);
 }
 
@@ -35,7 +38,8 @@ static void setup(void)
     pair_init(&pair);
     pair.wire = wire;
     dead_local = (struct ip){.family = IP_NONE};
-    dead_all = false;
+    dead_all = gone_all = false;
+    gone_local = (struct ip){.family = IP_NONE};
     slow_local = (struct ip){.family = IP_NONE};
     wifi = pair.client_path;
     cell = wifi;
@@ -473,7 +477,77 @@ START_TEST(an_attempt_follows_the_network)
 }
 END_TEST
 
+/* --- what is about to end --- */
+
+START_TEST(what_is_being_ended_leaves_an_address_that_is_gone)
+{
+    come_up(&wifi, &cell);
+    dead_all = true;
+    session_stop(pair.client, pair.now);
+    pair_run(&pair, 300);
+    dead_all = false;
+    gone_local = wifi.local.ip;
+    networks(&cell, NULL);
+    pair_run(&pair, 3000);
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_DOWN);
+    ck_assert_ptr_nonnull(pair_gateway_event(&pair, SESSION_EVENT_DOWN));
+}
+END_TEST
+
+START_TEST(what_is_being_ended_is_silent_without_a_network)
+{
+    come_up(&wifi, &cell);
+    dead_all = true;
+    session_stop(pair.client, pair.now);
+    pair_run(&pair, 300);
+    gone_all = true;
+    networks(NULL, NULL);
+    pair_run(&pair, 10000);
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_DOWN);
+}
+END_TEST
+
 /* --- a gateway without MOBIKE --- */
+
+/* What it still asks the gateway about the old IKE SA, and keepalives, leave from where it is. */
+START_TEST(without_mobike_too_an_address_that_is_gone_is_left)
+{
+    pair.gateway_config.mobike = false;
+    pair.nat_port = 20000;
+    come_up(&wifi, &cell);
+    ck_ok(session_rekey(pair.client, pair.now, SESSION_REKEY_BOTH));
+    pair_forget_events(&pair);
+    dead_all = true;
+    pair_pump(&pair);
+    gone_local = wifi.local.ip;
+    networks(&cell, NULL);
+    pair_run(&pair, 60000);
+    const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_PATH);
+    ck_assert_ptr_nonnull(e);
+    ck_assert(ip_equal(&e->path.local.ip, &cell.local.ip));
+}
+END_TEST
+
+START_TEST(where_it_is_sent_to_it_goes_from_where_it_is)
+{
+    const struct redirect_target to = {.ip = ip_v4(203, 0, 113, 99)};
+    come_up(&wifi, &cell);
+    ck_ok(session_redirect(pair.gateway, pair.now, &to));
+    pair_pump(&pair);
+    ck_assert_ptr_nonnull(pair_client_event(&pair, SESSION_EVENT_REDIRECT));
+    struct path there = wifi;
+    there.remote.ip = to.ip;
+    dead_all = true;
+    session_redirected(pair.client, pair.now, &there, 1);
+    pair_run(&pair, 1000);
+    gone_local = wifi.local.ip;
+    networks(&cell, NULL);
+    pair_run(&pair, 20000);
+    dead_all = false;
+    pair_run(&pair, 40000);
+    ck_on(&cell);
+}
+END_TEST
 
 START_TEST(without_mobike_a_new_ike_sa_is_made)
 {
@@ -627,6 +701,8 @@ int main(void)
     tcase_add_test(t, ten_minutes_without_a_network_keep_the_sas);
     tcase_add_test(t, holding_without_a_network_has_an_end);
     tcase_add_test(t, stopping_without_a_network_takes_no_time);
+    tcase_add_test(t, what_is_being_ended_leaves_an_address_that_is_gone);
+    tcase_add_test(t, what_is_being_ended_is_silent_without_a_network);
     tcase_add_test(t, an_attempt_waits_for_a_network);
     tcase_add_test(t, an_attempt_follows_the_network);
     tcase_add_test(t, after_sleep_the_gateway_is_asked);
@@ -635,6 +711,8 @@ int main(void)
 
     t = tcase_create("gateway");
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, without_mobike_too_an_address_that_is_gone_is_left);
+    tcase_add_test(t, where_it_is_sent_to_it_goes_from_where_it_is);
     tcase_add_test(t, without_mobike_a_new_ike_sa_is_made);
     tcase_add_test(t, without_mobike_a_better_path_is_taken_make_before_break);
     tcase_add_test(t, without_mobike_a_better_path_that_is_dead_changes_nothing);
