@@ -199,7 +199,7 @@ struct session_event *session_emit(struct session *s, enum session_event_type ty
     struct queued_event *q = calloc(1, sizeof(*q));
     if (q == NULL) {
         s->broken |= type == SESSION_EVENT_CHILD_DRAIN || type == SESSION_EVENT_CHILD_DOWN ||
-                     type == SESSION_EVENT_UP;
+                     type == SESSION_EVENT_UP || type == SESSION_EVENT_PATH;
         return NULL;
     }
     q->event.type = type;
