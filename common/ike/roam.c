@@ -70,7 +70,7 @@ static void settle_here(struct roam *r)
     r->update_wanted = r->update_out = r->scattered = r->hurry = false;
     r->seen_known = r->cookie2_out = r->moving = false;
     r->silence_since = MONO_NEVER;
-    r->quiet = 0;
+    r->quiet = r->races = 0;
 }
 
 void roam_begin(struct session *s, mono_ms now)
@@ -609,6 +609,7 @@ void roam_peer_moved(struct ike_sa *sa, const struct sa_input *in)
     if (path_equal(&sa->path, in->path) || !session_is_current(sa))
         return;
     take_along(s, in->path);
+    ask_again(s, in->now); /* RFC 4555 3.5: what went to the old address */
     s->roam.handovers++;
     if (sa->config->return_routability)
         r->check_wanted = true;

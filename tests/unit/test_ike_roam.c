@@ -623,6 +623,20 @@ START_TEST(the_gateway_may_check_first)
 }
 END_TEST
 
+/* RFC 4555 3.5: its request, which went to where the client is no more, goes where it is at once. */
+START_TEST(the_gateways_request_in_flight_follows)
+{
+    come_up(&wifi, &cell);
+    dead_local = wifi.local.ip;
+    ck_ok(session_rekey(pair.gateway, pair.now, SESSION_REKEY_CHILD));
+    pair_run(&pair, 1000);
+    networks(&cell, NULL);
+    pair_pump(&pair);
+    ck_on(&cell);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_REKEYED), 1);
+}
+END_TEST
+
 START_TEST(mobike_can_be_switched_off)
 {
     pair.client_config.mobike = false;
@@ -718,6 +732,7 @@ int main(void)
     tcase_add_test(t, without_mobike_a_better_path_that_is_dead_changes_nothing);
     tcase_add_test(t, the_gateways_addresses_are_told);
     tcase_add_test(t, the_gateway_may_check_first);
+    tcase_add_test(t, the_gateways_request_in_flight_follows);
     tcase_add_test(t, mobike_can_be_switched_off);
     suite_add_tcase(s, t);
     return support_run(s);
