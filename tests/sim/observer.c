@@ -217,9 +217,9 @@ bool message_is_update(struct span message)
     uint8_t first, bad;
     uint8_t *copy = sim_alloc(message.len);
     memcpy(copy, message.data, message.len);
-    bool found = memory_open(copy, message.len, &first, &inner) &&
-                 payload_list_parse(first, inner, &l, &bad) == ERR_OK &&
-                 notify_find(&l, NOTIFY_UPDATE_SA_ADDRESSES, &n);
+    bool found = !memory_open(copy, message.len, &first, &inner) ||
+                 (payload_list_parse(first, inner, &l, &bad) == ERR_OK &&
+                  notify_find(&l, NOTIFY_UPDATE_SA_ADDRESSES, &n));
     sim_free(copy);
     return found;
 }

@@ -289,6 +289,7 @@ struct step {
     mono_ms at;
     mono_ms rtt;    /* of the slowest way */
     bool keeps;     /* the IKE SA */
+    bool young;     /* it is */
 };
 
 struct world {
@@ -482,7 +483,7 @@ void observe_opened(struct end *to, struct span packet);
 /* That answer of the gateway's returned COOKIE2 wrongly; is this such a one? */
 void observe_lie(struct world *w, const struct ike_header *request);
 bool observe_lied(const struct world *w, const struct ike_header *response);
-bool message_is_update(struct span message); /* holds UPDATE_SA_ADDRESSES */
+bool message_is_update(struct span message); /* or its key is too old to tell */
 void observer_free(struct observer *o);
 uint64_t map_get(const struct map *m, uint64_t key);
 void map_set(struct map *m, uint64_t key, uint64_t value);
