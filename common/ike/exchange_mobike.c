@@ -90,7 +90,10 @@ void mobike_read_addresses(struct ike_sa *sa, const struct sa_input *in)
 /* RFC 4555 3.7. */
 static void write_cookie2(struct ike_sa *sa, struct message_writer *m)
 {
-    notify_write(m, NOTIFY_COOKIE2, roam_cookie2(sa));
+    struct task *t = &sa->task;
+    random_fill(&sa->config->random, t->cookie2, sizeof(t->cookie2));
+    t->cookie2_sent = true;
+    notify_write(m, NOTIFY_COOKIE2, SPAN_OF(t->cookie2));
 }
 
 enum err mobike_update_send(struct ike_sa *sa, mono_ms now)
@@ -146,13 +149,12 @@ enum err mobike_send(struct ike_sa *sa, mono_ms now)
 /* --- the peer answers --- */
 
 /* False where the answer does not return what it has to. */
-static bool cookie2_returned(struct ike_sa *sa, const struct sa_input *in)
+static bool cookie2_returned(const struct ike_sa *sa, const struct sa_input *in)
 {
+    const struct task *t = &sa->task;
     struct notify_payload n;
-    struct span expected;
-    if (!roam_cookie2_out(sa, &expected))
-        return true;
-    return notify_find(&in->payloads, NOTIFY_COOKIE2, &n) && span_equal(n.data, expected);
+    return !t->cookie2_sent || (notify_find(&in->payloads, NOTIFY_COOKIE2, &n) &&
+                                span_equal(n.data, SPAN_OF(t->cookie2)));
 }
 
 static void read_nat(struct ike_sa *sa, const struct sa_input *in)
@@ -181,7 +183,9 @@ void mobike_response_in(struct ike_sa *sa, const struct sa_input *in)
         roam_checked(sa);
         return;
     }
-    if (session_roams(sa) && roam_certain(sa))
+    if (!session_roams(sa)) /* replaced meanwhile, or about to end: its successor tells and asks */
+        return;
+    if (roam_certain(sa))
         read_nat(sa, in);
     if (kind != TASK_UPDATE)
         return;

@@ -68,7 +68,7 @@ static void settle_here(struct roam *r)
 {
     steady(r);
     r->update_wanted = r->update_out = r->scattered = r->hurry = false;
-    r->seen_known = r->cookie2_out = r->moving = false;
+    r->seen_known = r->moving = false;
     r->silence_since = MONO_NEVER;
     r->quiet = r->races = 0;
 }
@@ -579,25 +579,6 @@ void roam_not_better(struct session *s, mono_ms now)
     s->candidate_limit = 0;
     if (way != NULL)
         ways_failed(&s->roam, now, way->path.interface, true);
-}
-
-/* --- return routability (RFC 4555 3.7) --- */
-
-struct span roam_cookie2(struct ike_sa *sa)
-{
-    struct roam *r = &sa->session->roam;
-    random_fill(&sa->config->random, r->cookie2, sizeof(r->cookie2));
-    r->cookie2_out = true;
-    return SPAN_OF(r->cookie2);
-}
-
-bool roam_cookie2_out(struct ike_sa *sa, struct span *ret)
-{
-    struct roam *r = &sa->session->roam;
-    bool out = r->cookie2_out;
-    r->cookie2_out = false;
-    *ret = SPAN_OF(r->cookie2);
-    return out;
 }
 
 /* --- the responder --- */

@@ -79,7 +79,7 @@ enum task_kind {
     TASK_PROBE   /* MOBIKE's liveness check, or its questions */
 };
 
-enum { TASK_DELETED_MAX = 4 };
+enum { TASK_DELETED_MAX = 4, COOKIE2_LEN = 16 };
 
 struct task {
     enum task_kind kind;
@@ -88,6 +88,8 @@ struct task {
     uint32_t child_spi_in; /* of the child to rekey */
     uint32_t new_spi_in;   /* of the child to be */
     uint64_t new_spi;      /* of the IKE SA to be */
+    uint8_t cookie2[COOKIE2_LEN]; /* to be returned (RFC 4555 3.7), where it was sent */
+    bool cookie2_sent;
     /* Unknown SPIs that the peer deleted meanwhile: perhaps of what it made for us. */
     uint32_t deleted_out[TASK_DELETED_MAX];
     size_t deleted_count;
@@ -494,8 +496,6 @@ void roam_seen_as(struct ike_sa *sa, mono_ms now, struct span hash);
 /* That IKE SA has become current by rekeying. */
 void roam_replaced(struct ike_sa *made);
 /* RFC 4555 3.7: a fresh COOKIE2 for a request; the one that its answer must return, if any. */
-struct span roam_cookie2(struct ike_sa *sa);
-bool roam_cookie2_out(struct ike_sa *sa, struct span *ret);
 /* Responder: the client is where that message came from. Whether that has to be checked, whether
  * our addresses are to be told; both are being said; the client answered. */
 void roam_peer_moved(struct ike_sa *sa, const struct sa_input *in);

@@ -42,7 +42,7 @@ struct trust {
     mono_ms failed_at; /* the last one */
 };
 
-enum { TRUSTS_MAX = 8, COOKIE2_LEN = 16 };
+enum { TRUSTS_MAX = 8 };
 
 enum roam_mode {
     ROAM_STEADY,  /* requests go by the path */
@@ -73,8 +73,6 @@ struct roam {
     uint32_t quiet;        /* questions since something came through a Child SA */
     bool seen_known; /* how the peer sees our end of the path: its NAT_DETECTION_DESTINATION_IP */
     uint8_t seen[NAT_HASH_LEN];
-    bool cookie2_out; /* and has to be returned (RFC 4555 3.7) */
-    uint8_t cookie2[COOKIE2_LEN];
 
     bool moving; /* a handover goes on: */
     struct session_handover handover;

@@ -195,6 +195,49 @@ START_TEST(a_move_during_a_move)
 }
 END_TEST
 
+/* By the cell, of the client, only this IKE SA gets through (0: all); of the gateway, no question. */
+static uint64_t only_spi_i;
+static bool questions_lost;
+
+static bool one_of_two(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
+{
+    struct ike_header h;
+    struct span message;
+    if (datagram_classify(true, span_make(bytes, len), &message) != DATAGRAM_IKE ||
+        ike_header_parse(message, &h) != ERR_OK)
+        return true;
+    if (!from_client)
+        return !questions_lost || h.exchange != EXCHANGE_INFORMATIONAL ||
+               (h.flags & IKE_FLAG_RESPONSE) != 0;
+    return only_spi_i == 0 || h.spi_i == only_spi_i || ip_equal(&p->wire_path.local.ip, &wifi.local.ip);
+}
+
+/* The gateway rekeys the IKE SA while UPDATE is out: what the old one's answer says is of no use to
+ * the successor, which has to tell again. */
+START_TEST(a_successor_tells_for_itself)
+{
+    struct session_status before;
+    come_up(&wifi, &cell);
+    session_status(pair.client, &before);
+    pair.wire = one_of_two;
+    only_spi_i = UINT64_MAX;
+    questions_lost = true;
+    networks(&cell, NULL);
+    pair_pump(&pair);
+    ck_ok(session_rekey(pair.gateway, pair.now, SESSION_REKEY_IKE));
+    pair_pump(&pair);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_REKEYED), 1);
+    only_spi_i = before.spi_i;
+    pair_run(&pair, 600);
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_HANDOVER));
+    only_spi_i = 0;
+    questions_lost = false;
+    pair_run(&pair, 20000);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_HANDOVER), 1);
+    ck_on(&cell);
+}
+END_TEST
+
 START_TEST(an_update_that_is_lost_is_raced)
 {
     come_up(&wifi, &cell);
@@ -688,6 +731,7 @@ int main(void)
     tcase_add_test(t, the_gateways_other_address_will_do);
     tcase_add_test(t, a_request_in_flight_goes_along);
     tcase_add_test(t, a_move_during_a_move);
+    tcase_add_test(t, a_successor_tells_for_itself);
     tcase_add_test(t, an_update_that_is_lost_is_raced);
     tcase_add_test(t, a_slow_way_is_moved_to);
     tcase_add_test(t, a_slow_way_is_moved_to_where_there_is_another);
