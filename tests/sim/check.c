@@ -9,6 +9,7 @@ static const struct {
     const char *name, *text;
 } invariants[] = {
     {"after-down", "no event follows DOWN, and nothing is sent but what was sent before"},
+    {"addresses-untold", "clients hear of the gateway's other addresses"},
     {"altered", "an inner packet comes out as it went in"},
     {"cookie2-believed", "a gateway that returns COOKIE2 wrongly is left"},
     {"crash", "nothing aborts or hangs, whatever happens"},
@@ -21,6 +22,7 @@ static const struct {
     {"forgery-believed", "an unauthenticated or repeated datagram changes no established state"},
     {"gave-up", "a connection that was up is rebuilt, however long it takes"},
     {"handover-told", "what is told of a move is what it was"},
+    {"held-too-long", "what is held without a network has an end"},
     {"iv-reuse", "no IV is used twice with one key"},
     {"key-left", "memory that is given back holds no key"},
     {"key-reuse", "no two SAs have the same key"},
@@ -32,6 +34,7 @@ static const struct {
     {"misdelivered", "an inner packet comes out at whom it was for"},
     {"move-cost", "a move costs no IKE SA, where both know MOBIKE and some way carries"},
     {"move-messages", "nor more messages than it needs"},
+    {"moved-unchecked", "nothing is sent to a new address before the check that is configured"},
     {"moved-unasked", "where a client with MOBIKE is, UPDATE_SA_ADDRESSES alone tells"},
     {"no-recovery", "once the network is well, the connection is back in time"},
     {"no-traffic", "and packets pass both ways"},
@@ -137,6 +140,17 @@ void check_handover(struct end *e, const struct session_handover *h)
     end_name(e, name);
     if (!path_equal(&h->to, &s.path))
         violate(e->world, "handover-told", "%s tells of another path than the one it is on", name);
+    const struct end *g = gateway_end_of(e->world, e->client);
+    struct session_status theirs;
+    struct endpoint seen;
+    bool lied_to = (e->world->plan.faults & FAULT_FORGERY) != 0; /* diverted on the way */
+    if (g != NULL && !lied_to && network_seen(e->world, e->client, &s.path, &seen)) {
+        session_status(g->session, &theirs);
+        if (theirs.spi_r == s.spi_r && (!ip_equal(&theirs.path.remote.ip, &seen.ip) ||
+                                        !ip_equal(&theirs.path.local.ip, &s.path.remote.ip)))
+            violate(e->world, "handover-told", "%s tells of a move that the gateway does not know",
+                    name);
+    }
     if (h->gap_ms < 0 || (h->messages < 2 && !e->stopping))
         violate(e->world, "handover-told", "%s tells of %" PRId64 " ms and %" PRIu32 " messages",
                 name, h->gap_ms, h->messages);
@@ -156,13 +170,13 @@ bool check_way_out(struct end *e)
 }
 
 /* RFC 4555 3.5: by no other message, whatever address it comes from. */
-void check_moved(struct end *e, const struct path *before, const struct path *path,
+void check_moved(struct end *e, const struct session_status *before, const struct path *path,
                  struct span message)
 {
     struct session_status s;
     char name[24];
     session_status(e->session, &s);
-    if (path_equal(before, &s.path) || s.state == SESSION_DOWN)
+    if (path_equal(&before->path, &s.path) || before->spi_i != s.spi_i || s.state == SESSION_DOWN)
         return;
     if (!path_equal(path, &s.path))
         violate(e->world, "moved-unasked", "%s moved its client where no message came from",
@@ -170,6 +184,27 @@ void check_moved(struct end *e, const struct path *before, const struct path *pa
     else if (s.peer_mobike && !message_is_update(message))
         violate(e->world, "moved-unasked", "%s moved its client for what is no UPDATE",
                 end_name(e, name));
+}
+
+/* RFC 4555 3.7: where the gateway checks, ESP goes to a new address once somebody answered there. */
+void check_told_path(struct end *e)
+{
+    const struct session_config *c = &e->world->plan.gateway;
+    char name[24];
+    if (e->kind == END_GATEWAY && e->up && e->mobike && c->return_routability && !e->answered)
+        violate(e->world, "moved-unchecked", "%s sends to an address that nobody answered at",
+                end_name(e, name));
+}
+
+/* A session that was held without a network learns of one again. */
+void check_held(const struct client *c, mono_ms held_ms)
+{
+    const struct world *w = c->end->world;
+    char name[24];
+    if (c->end->was_up && w->plan.client.hold_ms != 0 &&
+        held_ms > (mono_ms)w->plan.client.hold_ms && end_children(c->end) > 0)
+        violate(c->end->world, "held-too-long", "%s was held for %" PRId64 " ms, %" PRIu32
+                " at most", end_name(c->end, name), held_ms, w->plan.client.hold_ms);
 }
 
 /* May a move of the client's have been too much for its IKE SA? The gateway is patient longer than
@@ -305,6 +340,23 @@ static const char *settled_pair(struct world *w, size_t i, const struct end *g, 
     return NULL;
 }
 
+static const char *addresses_known(struct world *w, size_t i, const struct end *g, char *text,
+                                   size_t cap)
+{
+    const struct client *c = &w->clients[i];
+    const struct end *e = c->end;
+    for (size_t n = 0; n < w->gateway.address_count && e->mobike && g->mobike; n++) {
+        const struct ip *ip = &w->gateway.addresses[n].ip;
+        bool known = n == 0 || ip_equal(ip, &g->path.local.ip) || ip_equal(ip, &e->path.remote.ip);
+        for (size_t j = 0; j < c->announced_count; j++)
+            known = known || ip_equal(ip, &c->announced[j]);
+        snprintf(text, cap, "client%zu has not heard of address %zu of the gateway", i + 1, n);
+        if (!known)
+            return "addresses-untold";
+    }
+    return NULL;
+}
+
 const char *check_recovered(struct world *w, char *text, size_t cap)
 {
     enum { PACKETS = 3 };
@@ -340,6 +392,8 @@ const char *check_settled(struct world *w, char *text, size_t cap)
             return "leftover-sa";
         }
         bad = settled_pair(w, i, g, text, cap);
+        if (bad == NULL)
+            bad = addresses_known(w, i, g, text, cap);
     }
     return bad;
 }

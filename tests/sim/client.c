@@ -45,7 +45,7 @@ static void look_around(struct world *w, size_t i)
     }
     for (size_t n = 0; n < c->announced_count; n++)
         add_address(known, &count, KNOWN_MAX, &c->announced[n]);
-    if (c->end != NULL && c->end->up)
+    if (c->end != NULL && c->end->child_count > 0)
         add_address(known, &count, KNOWN_MAX, &c->end->path.remote.ip);
     c->told_count = places_ways(w, i, known, count, c->told);
 }
@@ -57,13 +57,21 @@ bool client_has(const struct client *c, const struct path *path)
             c->told[n].interface == path->interface)
             return true;
     }
-    return false;
+    /* The gateway may ask something at an address by which no way is known. */
+    int k = places_interface(c, &path->local.ip);
+    return k >= 0 && path->interface == FIRST_INTERFACE + (uint32_t)k;
 }
 
 static void tell(struct world *w, size_t i)
 {
     struct client *c = &w->clients[i];
     look_around(w, i);
+    if (c->unconnected_at != MONO_NEVER && c->told_count > 0)
+        check_held(c, w->now - c->unconnected_at);
+    if (c->told_count > 0)
+        c->unconnected_at = MONO_NEVER;
+    else if (c->unconnected_at == MONO_NEVER)
+        c->unconnected_at = w->now;
     session_networks_changed(c->end->session, client_clock(w), c->told, c->told_count);
 }
 
@@ -90,7 +98,8 @@ void client_addresses(struct end *e, const struct ip *addresses, size_t count)
     if (e->kind != END_CLIENT || c->end != e)
         return;
     memcpy(c->announced, addresses, count * sizeof(addresses[0]));
-    c->announced_count = count;
+    c->announced_count = count; /* beside the one that it spoke from */
+    add_address(c->announced, &c->announced_count, SESSION_ADDRESSES_MAX, &e->path.remote.ip);
     if (!c->paused)
         tell(e->world, e->client);
 }
@@ -116,6 +125,7 @@ void client_resume(struct world *w, size_t i)
     struct client *c = &w->clients[i];
     bool network_first = rng_chance(&w->random, 500);
     c->paused = false;
+    c->unconnected_at = MONO_NEVER; /* it stood still */
     c->leave_by = w->now + LEAVE_MS;
     if (c->stale && network_first)
         client_networks(w, i);
@@ -144,6 +154,7 @@ void client_start(struct world *w, size_t i)
     c->port = (uint16_t)(40000 + rng_below(&w->random, 10000));
     c->gateway_port = rng_chance(&w->random, 800) ? IKE_PORT : IKE_NAT_PORT;
     c->announced_count = 0;
+    c->unconnected_at = MONO_NEVER;
     c->excused = false;
     c->served_at = w->now;
     c->liar_spi = 0;

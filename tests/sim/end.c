@@ -194,6 +194,7 @@ static void take_event(struct end *e, const struct session_event *event)
         refresh(e);
         break;
     case SESSION_EVENT_PATH:
+        check_told_path(e);
         e->path = event->path;
         break;
     case SESSION_EVENT_SEARCHING:

@@ -245,11 +245,13 @@ static void to_end(struct world *w, struct end *e, const struct path *path,
     struct session_status status;
     session_status(e->session, &status);
     memory_mangle_cookie2(has_fault(w, FAULT_COOKIE2) && w->gateway.lying_until > w->now);
+    e->answered = (h->flags & IKE_FLAG_RESPONSE) != 0;
     end_input(e, path, message);
+    e->answered = false;
     if (memory_mangle_cookie2(false))
         observe_lie(w, h);
     if (established)
-        check_moved(e, &status.path, path, message);
+        check_moved(e, &status, path, message);
     if (established && !(fresh && d->genuine) && !memory_failed() && check_print(e) != before)
         violate(w, "forgery-believed",
                 "the gateway: an unauthenticated datagram changed a session");

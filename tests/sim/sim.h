@@ -115,6 +115,7 @@ struct end {
     uint64_t authentic;
     struct path path;
     bool behind_nat, mobike;
+    bool answered; /* what is being taken in is an answer */
     bool authenticated; /* a genuine IKE_AUTH message of the peer has been handed in */
     bool up, down;
     bool was_up;
@@ -164,6 +165,7 @@ struct client {
     uint16_t port, gateway_port;                 /* to begin on */
     struct path told[SESSION_PATHS_MAX];         /* what its session was told last */
     size_t told_count;
+    mono_ms unconnected_at; /* since then; MONO_NEVER: it is connected */
     struct ip announced[SESSION_ADDRESSES_MAX]; /* by the gateway */
     size_t announced_count;
     uint64_t liar_spi; /* of an IKE SA that it must leave, for COOKIE2 came back wrong; 0: none */
@@ -412,6 +414,8 @@ struct gateway_address *places_gateway_address(struct world *w, const struct ip 
 /* Makes one step; how long it may take until all has found together again. */
 mono_ms walk_step(struct world *w);
 const char *check_converged(struct world *w, char *text, size_t cap);
+/* And until packets pass: the keys may have come to their end meanwhile. */
+mono_ms walk_passing_ms(const struct world *w);
 void walk_judge(struct world *w);
 void walk_idle_begin(struct world *w);
 void walk_idle_judge(struct world *w);
@@ -502,9 +506,11 @@ uint64_t check_print(const struct end *e);
 /* After each input. */
 void check_end(struct end *e);
 /* A gateway's end was given that message on that path, and had been elsewhere. */
-void check_moved(struct end *e, const struct path *before, const struct path *path,
+void check_moved(struct end *e, const struct session_status *before, const struct path *path,
                  struct span message);
 void check_handover(struct end *e, const struct session_handover *h);
+void check_told_path(struct end *e);
+void check_held(const struct client *c, mono_ms held_ms);
 /* Does the driver have a way for what it would send now? */
 bool check_way_out(struct end *e);
 /* May a client's session end for that reason, with what is wrong in this run? */

@@ -111,7 +111,7 @@ static mono_ms find_better(struct world *w, size_t i, size_t k)
     bool trusted = true; /* what is better than the one in use */
     for (size_t j = 0; j < k; j++)
         trusted = trusted && c->interfaces[j].troubles <= 2;
-    w->step.soft = trusted && (w->plan.faults & FAULT_ROAMING) == 0;
+    w->step.soft = trusted && (w->plan.faults & ~(unsigned)FAULT_DUPLICATE) == 0;
     w->step.text = "a better interface came up";
     places_up(w, i, n);
     return mobike(w) ? HARD_MS : ANEW_MS;
@@ -121,7 +121,7 @@ static mono_ms silent_death(const struct world *w)
 {
     /* Four round trips, as long as they were when the network was ill. */
     mono_ms doubt = 8 * (w->plan.delay_max - w->plan.delay_min);
-    return mobike(w) ? DEAD_MS + doubt : plan_recovery_ms(&w->plan);
+    return mobike(w) && lasting(w) ? DEAD_MS + doubt : plan_recovery_ms(&w->plan);
 }
 
 static mono_ms die_silently(struct world *w, size_t i, size_t k)
@@ -173,7 +173,8 @@ static mono_ms away_for(struct world *w, mono_ms *ret_away)
     const struct session_config *c = &w->plan.client, *g = &w->plan.gateway;
     bool long_time = rng_chance(r, 300);
     *ret_away = long_time ? rng_between(r, 60000, LATE_MS) : rng_between(r, 100, 10000);
-    bool kept = placid(w) && (g->dpd_ms == 0 || !long_time) &&
+    bool asked = g->dpd_ms != 0 || g->return_routability; /* in vain, in the end */
+    bool kept = placid(w) && (!asked || !long_time) &&
                 (c->hold_ms == 0 || *ret_away < (mono_ms)c->hold_ms);
     w->step.keeps = w->step.keeps && kept;
     if (long_time)
@@ -208,9 +209,21 @@ static mono_ms sleep_long(struct world *w, size_t i, size_t k)
     return away + more + (mobike(w) ? RESUME_MS : plan_recovery_ms(&w->plan));
 }
 
+/* Long enough for everything to be trusted again. */
+static mono_ms stay(struct world *w, size_t i, size_t k)
+{
+    enum { TRUST_MS = 62000 };
+    (void)i;
+    if (k == 0 || !mobike(w) || !lasting(w) || rng_chance(&w->places_random, 500))
+        return 0;
+    w->step.soft = true;
+    w->step.text = "a better interface is there";
+    return TRUST_MS;
+}
+
 mono_ms walk_step(struct world *w)
 {
-    static walk *const walks[] = {lose_interface, change_address, lose_ipv4,
+    static walk *const walks[] = {stay,           lose_interface, change_address, lose_ipv4,
                                   find_better,    die_silently,   lose_gateway_address,
                                   rebind,         lose_all,       sleep_long};
     struct rng *r = &w->places_random;
@@ -246,6 +259,12 @@ mono_ms walk_step(struct world *w)
     transcript_note(w, "walk", "client%zu: %s; %" PRId64 " ms at most", i + 1, w->step.text,
                     within);
     return within;
+}
+
+mono_ms walk_passing_ms(const struct world *w)
+{
+    enum { SOON_MS = 4000 };
+    return placid(w) ? SOON_MS : plan_recovery_ms(&w->plan);
 }
 
 /* --- together again --- */

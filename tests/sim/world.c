@@ -6,7 +6,6 @@
 
 enum {
     BREATH_MS = 1500,          /* between two steps of a walk */
-    PASSING_MS = 6000,         /* for packets to pass after a step */
     QUIET_MS = 200000,         /* until what the last packets led to is over */
     SETTLE_MS = 6000, /* for what the last replacement left to be deleted */
     STOP_MS = HALF_OPEN_MS + 5000,
@@ -431,7 +430,7 @@ static void walk(struct world *w)
             w->clients[i].delivered = w->clients[i].delivered_in = 0;
         w->silent_until = w->now;
         if (!w->violation.set)
-            await(w, PASSING_MS, check_recovered);
+            await(w, walk_passing_ms(w), check_recovered);
         if (!w->violation.set)
             walk_judge(w);
     }
