@@ -177,10 +177,8 @@ enum err informational_probe(struct ike_sa *sa, mono_ms now)
         return mobike_probe_send(sa, now);
     }
     session_probed(sa->session, now);
-    if (session_roams(sa)) {
-        roam_doubting(sa);
-        return mobike_probe_send(sa, now);
-    }
+    if (session_roams(sa))
+        return roam_doubting(sa) ? mobike_update_send(sa, now) : mobike_probe_send(sa, now);
     sa_request_begin(sa, &m, EXCHANGE_INFORMATIONAL, &sk);
     return sa_request_send(sa, now, &m, sk, &sa->config->retransmit);
 }

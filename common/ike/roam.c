@@ -414,12 +414,14 @@ void roam_probing(struct ike_sa *sa)
              endpoint_format(&r->target.local, text));
 }
 
-void roam_doubting(struct ike_sa *sa)
+/* A path that answers and yet brings nothing: perhaps somebody on the way passed on what we said
+ * from an address of his own, and the peer has us there. */
+bool roam_doubting(struct ike_sa *sa)
 {
     struct roam *r = &sa->session->roam;
     r->hurry = true;
     r->scattered = false;
-    r->quiet++;
+    return r->quiet++ > 0;
 }
 
 bool roam_gateway_has_several(const struct ike_sa *sa)

@@ -481,7 +481,9 @@ bool roam_wants_update(const struct ike_sa *sa);
 void roam_updating(struct ike_sa *sa);
 bool roam_wants_probe(const struct ike_sa *sa, mono_ms now); /* of another way */
 void roam_probing(struct ike_sa *sa);
-void roam_doubting(struct ike_sa *sa);                  /* of the path in use */
+/* Of the path in use; true where an answer was not the end of it, so that the peer is to be told
+ * where we are. */
+bool roam_doubting(struct ike_sa *sa);
 bool roam_gateway_has_several(const struct ike_sa *sa); /* addresses */
 /* An authentic response came, before it is acted upon; an authentic request. */
 void roam_answered(struct ike_sa *sa, const struct sa_input *in);

@@ -138,6 +138,8 @@ void check_handover(struct end *e, const struct session_handover *h)
     char name[24];
     session_status(e->session, &s);
     end_name(e, name);
+    if (memory_failed()) /* what came next may be missing */
+        return;
     if (!path_equal(&h->to, &s.path))
         violate(e->world, "handover-told", "%s tells of another path than the one it is on", name);
     const struct end *g = gateway_end_of(e->world, e->client);

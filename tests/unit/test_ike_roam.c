@@ -401,6 +401,22 @@ START_TEST(a_rekeying_in_flight_does_not_hide_a_dead_path)
 }
 END_TEST
 
+/* Somebody passed on from an address of his own what the client said, and is gone. Nothing that the
+ * gateway answers tells of it. */
+START_TEST(a_gateway_that_has_us_elsewhere_is_told_where_we_are)
+{
+    come_up(&wifi, &cell);
+    pair.gateway->current->path.remote.ip = ip_v4(192, 0, 2, 99);
+    for (mono_ms at = 0; at < 5000; at += 50) {
+        pair_run(&pair, at);
+        traffic(at, MONO_NEVER);
+    }
+    ck_on(&wifi);
+    ck_assert_ptr_nonnull(pair_gateway_event(&pair, SESSION_EVENT_PATH));
+    ck_assert_uint_le(pair.datagrams, 2 * 3);
+}
+END_TEST
+
 /* --- the translator in front of us --- */
 
 START_TEST(a_translator_that_forgot_us_is_noticed)
@@ -750,6 +766,7 @@ int main(void)
     tcase_add_test(t, a_dead_path_is_left);
     tcase_add_test(t, one_way_traffic_is_no_dead_path);
     tcase_add_test(t, a_rekeying_in_flight_does_not_hide_a_dead_path);
+    tcase_add_test(t, a_gateway_that_has_us_elsewhere_is_told_where_we_are);
     tcase_add_test(t, a_translator_that_forgot_us_is_noticed);
     suite_add_tcase(s, t);
 
