@@ -145,6 +145,7 @@ static void attempt_failed(struct session *s, mono_ms now, enum session_down_rea
         return;
     }
     s->failures++;
+    s->candidate++; /* few ways get their turn in one attempt: the next begins with the next */
     s->refusals = reason == SESSION_DOWN_REFUSED ? s->refusals + 1 : 0;
     if (s->refusals >= REFUSALS_MAX && s->current == NULL) {
         lifecycle_end(s, reason, f);
@@ -210,7 +211,8 @@ void attempt_begin(struct session *s, mono_ms now)
 {
     s->attempt_at = MONO_NEVER;
     s->tried = 0;
-    s->candidate = 0;
+    if (s->failures == 0)
+        s->candidate = 0;
     s->attempt_owed = s->roam.stranded && !s->redirecting;
     if (!s->attempt_owed)
         try_candidate(s, now);
