@@ -227,8 +227,10 @@ static void leave_gone_ways(struct session *s, mono_ms now)
         if (sa == NULL || sa->state == SA_DEAD || ways_have_source(s, &sa->path))
             continue;
         sa->path = along(sa, &ways_best(s, now, &sa->path)->path);
-        if (sa == s->current)
-            announce_path(s);
+        if (sa != s->current)
+            continue;
+        announce_path(s);
+        s->roam.update_wanted = true; /* a rekeying that is out may still bring a successor */
     }
 }
 

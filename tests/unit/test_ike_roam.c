@@ -15,6 +15,7 @@ static struct ip dead_local;
 static bool dead_all;
 static struct ip gone_local; /* nothing must leave from there */
 static bool gone_all;
+static struct ip open_local; /* nothing else gets through; none: all does */
 static struct ip slow_local; /* what goes from and to that address takes SLOW_MS each way */
 
 static bool wire(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
@@ -23,6 +24,8 @@ static bool wire(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
     (void)len;
     ck_assert(!from_client || !ip_equal(&p->wire_path.local.ip, &gone_local));
     ck_assert(!from_client || !gone_all);
+    if (open_local.family != IP_NONE && !ip_equal(&p->wire_path.local.ip, &open_local))
+        return false;
     return !dead_all && !ip_equal(&p->wire_path.local.ip, &dead_local);
 }
 
@@ -39,7 +42,7 @@ static void setup(void)
     pair.wire = wire;
     dead_local = (struct ip){.family = IP_NONE};
     dead_all = gone_all = false;
-    gone_local = (struct ip){.family = IP_NONE};
+    gone_local = open_local = (struct ip){.family = IP_NONE};
     slow_local = (struct ip){.family = IP_NONE};
     wifi = pair.client_path;
     cell = wifi;
@@ -566,7 +569,45 @@ START_TEST(what_is_being_ended_is_silent_without_a_network)
 }
 END_TEST
 
+/* Its time is over, but the rekeying that is out is answered after all. */
+START_TEST(what_comes_of_an_ike_sa_at_its_end_is_told_where_it_is)
+{
+    pair.client_config.lifetimes.ike_ms = 10000;
+    come_up(&wifi, &cell);
+    pair_run(&pair, 5000);
+    dead_all = true;
+    pair_run(&pair, 10100);
+    gone_local = wifi.local.ip;
+    networks(&cell, NULL);
+    dead_all = false;
+    pair_run(&pair, 13000);
+    ck_on(&cell);
+    ck_assert_uint_ge(pair_count_events(&pair, true, SESSION_EVENT_REKEYED), 1);
+}
+END_TEST
+
 /* --- a gateway without MOBIKE --- */
+
+/* One attempt asks by few ways; the others must have their turn. */
+START_TEST(every_way_has_its_turn)
+{
+    struct path ways[6];
+    struct session_status status;
+    pair.gateway_config.mobike = false;
+    come_up(&wifi, NULL);
+    for (size_t i = 0; i < 6; i++) {
+        ways[i] = wifi;
+        ways[i].remote.ip.bytes[3] = (uint8_t)(100 + i);
+    }
+    ways[5] = cell;
+    open_local = cell.local.ip;
+    session_networks_changed(pair.client, pair.now, ways, 6);
+    pair_run(&pair, 60000);
+    ck_on(&cell);
+    session_status(pair.client, &status);
+    ck_assert_uint_eq(status.reconnects, 1);
+}
+END_TEST
 
 /* What it still asks the gateway about the old IKE SA, and keepalives, leave from where it is. */
 START_TEST(without_mobike_too_an_address_that_is_gone_is_left)
@@ -778,6 +819,7 @@ int main(void)
     tcase_add_test(t, stopping_without_a_network_takes_no_time);
     tcase_add_test(t, what_is_being_ended_leaves_an_address_that_is_gone);
     tcase_add_test(t, what_is_being_ended_is_silent_without_a_network);
+    tcase_add_test(t, what_comes_of_an_ike_sa_at_its_end_is_told_where_it_is);
     tcase_add_test(t, an_attempt_waits_for_a_network);
     tcase_add_test(t, an_attempt_follows_the_network);
     tcase_add_test(t, after_sleep_the_gateway_is_asked);
@@ -786,6 +828,7 @@ int main(void)
 
     t = tcase_create("gateway");
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, every_way_has_its_turn);
     tcase_add_test(t, without_mobike_too_an_address_that_is_gone_is_left);
     tcase_add_test(t, where_it_is_sent_to_it_goes_from_where_it_is);
     tcase_add_test(t, without_mobike_a_new_ike_sa_is_made);
