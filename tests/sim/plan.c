@@ -241,6 +241,9 @@ void plan_draw(struct plan *p, uint64_t seed, const struct secret *psk)
     draw_places(p, &r);
     configure(p, &r, psk);
     draw_moving_times(p, &r);
+    uint32_t round_trip_ms = (uint32_t)(2 * p->delay_min); /* else no question has time enough */
+    if (p->client.retransmit.first_ms < round_trip_ms)
+        p->client.retransmit.first_ms = round_trip_ms;
 }
 
 mono_ms plan_recovery_ms(const struct plan *p)
