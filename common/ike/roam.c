@@ -481,7 +481,7 @@ void roam_answered(struct ike_sa *sa, const struct sa_input *in)
         move(s, in->now, &target, r->target_reason, false);
     else if (mode == ROAM_RACING && way != NULL && !ways_same_ends(in->path, &sa->path))
         move(s, in->now, &way->path, SESSION_MOVE_DEAD_PATH, false);
-    if (!r->moving)
+    if (!r->moving && !r->scattered)
         r->races = 0;
 }
 
@@ -591,7 +591,9 @@ void roam_peer_moved(struct ike_sa *sa, const struct sa_input *in)
 {
     struct session *s = sa->session;
     struct roam *r = &s->roam;
-    if (path_equal(&sa->path, in->path) || !session_is_current(sa))
+    /* One that a rekeying made counts before its Delete of the old one has come. */
+    bool counts = session_is_current(sa) || session_predecessor(sa) != NULL;
+    if (path_equal(&sa->path, in->path) || !counts)
         return;
     take_along(s, in->path);
     ask_again(s, in->now); /* RFC 4555 3.5: what went to the old address */

@@ -422,6 +422,19 @@ END_TEST
 
 /* --- the translator in front of us --- */
 
+/* Both rekey, and the gateway's question is lost: which successor counts it knows only when the old
+ * IKE SA is deleted, and UPDATE is there before that. */
+START_TEST(a_successor_may_tell_before_its_predecessor_is_deleted)
+{
+    come_up(&wifi, &cell);
+    dead_local = wifi.local.ip;
+    ck_ok(session_rekey(pair.gateway, pair.now, SESSION_REKEY_IKE));
+    ck_ok(session_rekey(pair.client, pair.now, SESSION_REKEY_IKE));
+    pair_run(&pair, 1300);
+    ck_on(&cell);
+}
+END_TEST
+
 START_TEST(a_translator_that_forgot_us_is_noticed)
 {
     pair.nat_port = 20000;
@@ -808,6 +821,7 @@ int main(void)
     tcase_add_test(t, one_way_traffic_is_no_dead_path);
     tcase_add_test(t, a_rekeying_in_flight_does_not_hide_a_dead_path);
     tcase_add_test(t, a_gateway_that_has_us_elsewhere_is_told_where_we_are);
+    tcase_add_test(t, a_successor_may_tell_before_its_predecessor_is_deleted);
     tcase_add_test(t, a_translator_that_forgot_us_is_noticed);
     suite_add_tcase(s, t);
 
