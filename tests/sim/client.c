@@ -37,6 +37,7 @@ static void look_around(struct world *w, size_t i)
     enum { KNOWN_MAX = GATEWAY_ADDRESSES + SESSION_ADDRESSES_MAX };
     struct client *c = &w->clients[i];
     struct ip known[KNOWN_MAX];
+    struct session_status s = {.established = MONO_NEVER};
     size_t count = 0;
     for (size_t n = 0; n < w->gateway.address_count; n++) {
         const struct ip *ip = &w->gateway.addresses[n].ip;
@@ -45,8 +46,10 @@ static void look_around(struct world *w, size_t i)
     }
     for (size_t n = 0; n < c->announced_count; n++)
         add_address(known, &count, KNOWN_MAX, &c->announced[n]);
-    if (c->end != NULL && c->end->child_count > 0)
-        add_address(known, &count, KNOWN_MAX, &c->end->path.remote.ip);
+    if (c->end != NULL)
+        session_status(c->end->session, &s);
+    if (s.established != MONO_NEVER)
+        add_address(known, &count, KNOWN_MAX, &s.path.remote.ip);
     c->told_count = places_ways(w, i, known, count, c->told);
 }
 
@@ -95,11 +98,13 @@ void client_networks(struct world *w, size_t i)
 void client_addresses(struct end *e, const struct ip *addresses, size_t count)
 {
     struct client *c = &e->world->clients[e->client];
+    struct session_status s;
     if (e->kind != END_CLIENT || c->end != e)
         return;
     memcpy(c->announced, addresses, count * sizeof(addresses[0]));
     c->announced_count = count; /* beside the one that it spoke from */
-    add_address(c->announced, &c->announced_count, SESSION_ADDRESSES_MAX, &e->path.remote.ip);
+    session_status(e->session, &s);
+    add_address(c->announced, &c->announced_count, SESSION_ADDRESSES_MAX, &s.path.remote.ip);
     if (!c->paused)
         tell(e->world, e->client);
 }

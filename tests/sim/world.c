@@ -436,7 +436,7 @@ static void walk(struct world *w)
     }
     if (w->violation.set || w->plan.idle_ms == 0)
         return;
-    w->silent_until = w->now + QUIET_MS + w->plan.idle_ms;
+    w->silent_until = w->now + QUIET_MS + w->plan.idle_ms + BREATH_MS;
     transcript_note(w, "walk", "nobody does anything any more");
     pass_time(w, QUIET_MS);
     walk_idle_begin(w);
