@@ -187,6 +187,8 @@ void mobike_response_in(struct ike_sa *sa, const struct sa_input *in)
         return;
     if (roam_certain(sa))
         read_nat(sa, in);
+    else if (kind == TASK_PROBE)
+        roam_uncertain(sa);
     if (kind != TASK_UPDATE)
         return;
     if (notify_find(&in->payloads, NOTIFY_UNACCEPTABLE_ADDRESSES, &n) ||

@@ -551,6 +551,13 @@ bool roam_certain(const struct ike_sa *sa)
     return !sa->session->roam.scattered && !sa->session->roam.update_wanted;
 }
 
+/* Something is wrong, perhaps the address translator: told again, nobody has to know. */
+void roam_uncertain(struct ike_sa *sa)
+{
+    struct roam *r = &sa->session->roam;
+    r->update_wanted = r->update_wanted || r->silence_since != MONO_NEVER;
+}
+
 void roam_seen_as(struct ike_sa *sa, mono_ms now, struct span hash)
 {
     struct session *s = sa->session;

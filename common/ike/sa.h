@@ -491,6 +491,8 @@ void roam_asked(struct ike_sa *sa, const struct sa_input *in);
 /* Is the path that the outstanding request went by, and no other, the one in use? */
 bool roam_certain(const struct ike_sa *sa);
 /* The peer has taken UPDATE_SA_ADDRESSES; or has refused. */
+/* The answer to a question does not tell how the peer sees us. */
+void roam_uncertain(struct ike_sa *sa);
 void roam_updated(struct ike_sa *sa, mono_ms now);
 void roam_refused(struct ike_sa *sa, mono_ms now);
 /* So the peer hashes our end of the path (NAT_HASH_LEN octets). */
