@@ -196,6 +196,22 @@ static void strand(struct session *s, mono_ms now)
         lifecycle_search(s, SESSION_DOWN_UNREACHABLE, &f);
 }
 
+/* What has not moved, for want of MOBIKE or because it is about to end, has something to say yet,
+ * and must not say it from an address that is gone. */
+static void leave_gone_ways(struct session *s, mono_ms now)
+{
+    for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
+        struct ike_sa *sa = s->sas[i];
+        if (sa == NULL || sa->state == SA_DEAD || ways_have_source(s, &sa->path))
+            continue;
+        sa->path = along(sa, &ways_best(s, now, &sa->path)->path);
+        if (sa != s->current)
+            continue;
+        announce_path(s);
+        s->roam.update_wanted = true; /* a rekeying that is out may still bring a successor */
+    }
+}
+
 static void follow_ways(struct session *s, mono_ms now, bool was_stranded)
 {
     struct roam *r = &s->roam;
@@ -214,23 +230,8 @@ static void follow_ways(struct session *s, mono_ms now, bool was_stranded)
     } else if (r->mode == ROAM_PROBING && ways_find(s, &r->target) == NULL) {
         steady(r); /* what it asked goes by the path */
         r->scattered = true;
+        leave_gone_ways(s, now); /* of older IKE SAs */
         ask_again(s, now);
-    }
-}
-
-/* What has not moved, for want of MOBIKE or because it is about to end, has something to say yet,
- * and must not say it from an address that is gone. */
-static void leave_gone_ways(struct session *s, mono_ms now)
-{
-    for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
-        struct ike_sa *sa = s->sas[i];
-        if (sa == NULL || sa->state == SA_DEAD || ways_have_source(s, &sa->path))
-            continue;
-        sa->path = along(sa, &ways_best(s, now, &sa->path)->path);
-        if (sa != s->current)
-            continue;
-        announce_path(s);
-        s->roam.update_wanted = true; /* a rekeying that is out may still bring a successor */
     }
 }
 
