@@ -85,9 +85,9 @@ struct task {
     enum task_kind kind;
     struct kex *kex; /* NULL: no key exchange in it */
     struct nonce nonce_i;
-    uint32_t child_spi_in; /* of the child to rekey */
-    uint32_t new_spi_in;   /* of the child to be */
-    uint64_t new_spi;      /* of the IKE SA to be */
+    uint32_t child_spi_in;        /* of the child to rekey */
+    uint32_t new_spi_in;          /* of the child to be */
+    uint64_t new_spi;             /* of the IKE SA to be */
     uint8_t cookie2[COOKIE2_LEN]; /* to be returned (RFC 4555 3.7), where it was sent */
     bool cookie2_sent;
     /* Unknown SPIs that the peer deleted meanwhile: perhaps of what it made for us. */

@@ -188,7 +188,8 @@ void check_moved(struct end *e, const struct session_status *before, const struc
                 end_name(e, name));
 }
 
-/* RFC 4555 3.7: where the gateway checks, ESP goes to a new address once somebody answered there. */
+/* RFC 4555 3.7: where the gateway checks, ESP goes to a new address once somebody answered there.
+ */
 void check_told_path(struct end *e)
 {
     const struct session_config *c = &e->world->plan.gateway;
@@ -205,8 +206,9 @@ void check_held(const struct client *c, mono_ms held_ms)
     char name[24];
     if (c->end->was_up && w->plan.client.hold_ms != 0 &&
         held_ms > (mono_ms)w->plan.client.hold_ms && end_children(c->end) > 0)
-        violate(c->end->world, "held-too-long", "%s was held for %" PRId64 " ms, %" PRIu32
-                " at most", end_name(c->end, name), held_ms, w->plan.client.hold_ms);
+        violate(c->end->world, "held-too-long",
+                "%s was held for %" PRId64 " ms, %" PRIu32 " at most", end_name(c->end, name),
+                held_ms, w->plan.client.hold_ms);
 }
 
 /* May a move of the client's have been too much for its IKE SA? The gateway is patient longer than

@@ -212,9 +212,8 @@ void client_datagram(struct world *w, struct datagram *d)
     struct client *c = &w->clients[d->client];
     if (c->end == NULL || c->paused || d->to.port != c->port)
         return;
-    const struct path path = {.local = d->to,
-                              .remote = d->from,
-                              .interface = FIRST_INTERFACE + (uint32_t)d->interface};
+    const struct path path = {
+        .local = d->to, .remote = d->from, .interface = FIRST_INTERFACE + (uint32_t)d->interface};
     struct span payload = span_make(d->bytes, d->len), message;
     switch (datagram_classify(d->from.port != IKE_PORT, payload, &message)) {
     case DATAGRAM_IKE: {

@@ -5,7 +5,12 @@
 #include <inttypes.h>
 
 /* More than any one input may cause. */
-enum { OUTPUTS_PER_INPUT = 12, OUTPUTS_PER_RACE = 60, EVENTS_PER_INPUT = 16, TIMEOUTS_PER_MOMENT = 4 };
+enum {
+    OUTPUTS_PER_INPUT = 12,
+    OUTPUTS_PER_RACE = 60,
+    EVENTS_PER_INPUT = 16,
+    TIMEOUTS_PER_MOMENT = 4
+};
 
 mono_ms end_clock(const struct end *e)
 {

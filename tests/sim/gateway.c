@@ -368,12 +368,14 @@ struct end *gateway_end_of(const struct world *w, size_t client)
 void gateway_announce(struct world *w)
 {
     struct gateway *g = &w->gateway;
+    const struct ip none = {.family = IP_NONE};
     for (size_t i = 0; g->alive && !g->paused && i < g->count; i++) {
         struct end *e = g->ends[i];
         struct ip others[SESSION_ADDRESSES_MAX];
         if (!e->up || e->down)
             continue;
-        size_t count = other_addresses(w, &e->path.local.ip, others);
+        /* All of them: the client may be moving, and then hears of it at another one. */
+        size_t count = other_addresses(w, &none, others);
         enum err err = session_set_additional(e->session, gateway_clock(w), others, count);
         if (err != ERR_OK && err != ERR_STATE)
             violate(w, "unexpected-error", "session_set_additional: %s", err_text(err));

@@ -60,9 +60,9 @@ static struct {
     bool failed;
     bool lax_selectors;
     bool mangle, mangled; /* COOKIE2 */
-    struct map ciphers; /* object to its key's print */
-    struct map keys;    /* key's print to how many objects have it */
-    struct map ivs;     /* key and IV, used */
+    struct map ciphers;   /* object to its key's print */
+    struct map keys;      /* key's print to how many objects have it */
+    struct map ivs;       /* key and IV, used */
     uint64_t secrets[SECRETS_MAX];
     size_t secret_count;
     uint64_t filter[FILTER_BITS / 64];

@@ -95,7 +95,8 @@ static bool find_receiver(struct world *w, const struct datagram *d, size_t *ret
 bool network_seen(struct world *w, size_t client, const struct path *path, struct endpoint *ret)
 {
     struct client *c = &w->clients[client];
-    int k = places_interface(c, &path->local.ip), address = places_gateway_index(w, &path->remote.ip);
+    int k = places_interface(c, &path->local.ip),
+        address = places_gateway_index(w, &path->remote.ip);
     *ret = path->local;
     if (k < 0 || address < 0)
         return false;

@@ -333,9 +333,9 @@ static void source_is_ours(struct end *from, const struct path *path)
         violate(from->world, "sent-unconnected", "%s sends without a network",
                 end_name(from, name));
     else
-        violate(from->world, "source-gone", "%s sends from %s of interface %" PRIu32
-                ", which it does not have", end_name(from, name),
-                endpoint_format(&path->local, text), path->interface);
+        violate(from->world, "source-gone",
+                "%s sends from %s of interface %" PRIu32 ", which it does not have",
+                end_name(from, name), endpoint_format(&path->local, text), path->interface);
 }
 
 void observe_sent(struct end *from, const struct path *path, struct span payload, bool marker)

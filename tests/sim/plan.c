@@ -6,10 +6,9 @@
 #include "tests/sim/sim.h"
 
 static const char *const fault_names[] = {
-    "loss",      "duplication", "reordering", "corruption", "partition",
-    "small-mtu", "forgery",     "rebinding",  "crash",      "pause",
-    "commands",  "memory",      "wall-clock", "impostor",   "burst",
-    "roaming",   "cookie2",
+    "loss",       "duplication", "reordering", "corruption", "partition", "small-mtu",
+    "forgery",    "rebinding",   "crash",      "pause",      "commands",  "memory",
+    "wall-clock", "impostor",    "burst",      "roaming",    "cookie2",
 };
 
 static void draw_faults(struct plan *p, struct rng *r)

@@ -115,7 +115,7 @@ struct end {
     uint64_t authentic;
     struct path path;
     bool behind_nat, mobike;
-    bool answered; /* what is being taken in is an answer */
+    bool answered;      /* what is being taken in is an answer */
     bool authenticated; /* a genuine IKE_AUTH message of the peer has been handed in */
     bool up, down;
     bool was_up;
@@ -141,13 +141,13 @@ struct nat_mapping {
 /* One network that a client is in, or could be. */
 struct interface {
     bool up;
-    struct ip v4, v6;   /* family none: it has no such address */
-    struct ip lost_v4;  /* what v4 was, while only IPv6 is there */
-    mono_ms since;      /* it has been as it is */
-    bool nat;           /* in front of v4 */
-    struct ip outside;  /* of the translator */
+    struct ip v4, v6;                                  /* family none: it has no such address */
+    struct ip lost_v4;                                 /* what v4 was, while only IPv6 is there */
+    mono_ms since;                                     /* it has been as it is */
+    bool nat;                                          /* in front of v4 */
+    struct ip outside;                                 /* of the translator */
     struct nat_mapping mappings[GATEWAY_ADDRESSES][2]; /* towards port 500, 4500 */
-    mono_ms delay;         /* one way, beside the network's */
+    mono_ms delay;                                     /* one way, beside the network's */
     mono_ms dead_until[2]; /* nothing passes to the gateway, from the gateway */
     unsigned troubles;     /* how often it failed its client */
 };
@@ -157,15 +157,15 @@ struct client {
     bool wanted;       /* the user wants it up */
     unsigned attempts; /* since it was up last */
     bool paused;
-    bool slept;      /* and will be told so */
-    bool stale;      /* the network has changed meanwhile */
-    bool excused;    /* it was out of reach for so long that its IKE SA may go */
+    bool slept;        /* and will be told so */
+    bool stale;        /* the network has changed meanwhile */
+    bool excused;      /* it was out of reach for so long that its IKE SA may go */
     mono_ms served_at; /* the last time that some way had carried for a while */
     struct interface interfaces[INTERFACES_MAX]; /* best first */
     uint16_t port, gateway_port;                 /* to begin on */
     struct path told[SESSION_PATHS_MAX];         /* what its session was told last */
     size_t told_count;
-    mono_ms unconnected_at; /* since then; MONO_NEVER: it is connected */
+    mono_ms unconnected_at;                     /* since then; MONO_NEVER: it is connected */
     struct ip announced[SESSION_ADDRESSES_MAX]; /* by the gateway */
     size_t announced_count;
     uint64_t liar_spi; /* of an IKE SA that it must leave, for COOKIE2 came back wrong; 0: none */
@@ -205,7 +205,7 @@ struct datagram {
     bool genuine; /* as an end of ours sent it */
     bool sealed;  /* or a hostile end, which has keys with whom it talks to */
     size_t client;
-    int interface; /* of the client; -1: not known */
+    int interface;            /* of the client; -1: not known */
     struct endpoint from, to; /* as they are between translators and gateway */
     size_t len;
     uint8_t bytes[];
@@ -213,7 +213,7 @@ struct datagram {
 
 struct network {
     struct rng random;
-    uint16_t next_port; /* of translators */
+    uint16_t next_port;   /* of translators */
     mono_ms cut_until[2]; /* from clients, to clients */
     struct datagram *captures[CAPTURES_MAX];
     size_t captured;
@@ -289,9 +289,9 @@ struct step {
     uint64_t ike_datagrams;
     unsigned handovers;
     mono_ms at;
-    mono_ms rtt;    /* of the slowest way */
-    bool keeps;     /* the IKE SA */
-    bool young;     /* it is */
+    mono_ms rtt; /* of the slowest way */
+    bool keeps;  /* the IKE SA */
+    bool young;  /* it is */
 };
 
 struct world {

@@ -5,9 +5,9 @@
 #include <inttypes.h>
 
 enum {
-    BREATH_MS = 1500,          /* between two steps of a walk */
-    QUIET_MS = 200000,         /* until what the last packets led to is over */
-    SETTLE_MS = 6000, /* for what the last replacement left to be deleted */
+    BREATH_MS = 1500,  /* between two steps of a walk */
+    QUIET_MS = 200000, /* until what the last packets led to is over */
+    SETTLE_MS = 6000,  /* for what the last replacement left to be deleted */
     STOP_MS = HALF_OPEN_MS + 5000,
     HEALED_TRAFFIC_MS = 250,
     TEN_YEARS_S = 10 * 365 * 86400,

@@ -198,7 +198,8 @@ START_TEST(a_move_during_a_move)
 }
 END_TEST
 
-/* By the cell, of the client, only this IKE SA gets through (0: all); of the gateway, no question. */
+/* By the cell, of the client, only this IKE SA gets through (0: all); of the gateway, no question.
+ */
 static uint64_t only_spi_i;
 static bool questions_lost;
 
@@ -212,7 +213,8 @@ static bool one_of_two(struct pair *p, bool from_client, uint8_t *bytes, size_t 
     if (!from_client)
         return !questions_lost || h.exchange != EXCHANGE_INFORMATIONAL ||
                (h.flags & IKE_FLAG_RESPONSE) != 0;
-    return only_spi_i == 0 || h.spi_i == only_spi_i || ip_equal(&p->wire_path.local.ip, &wifi.local.ip);
+    return only_spi_i == 0 || h.spi_i == only_spi_i ||
+           ip_equal(&p->wire_path.local.ip, &wifi.local.ip);
 }
 
 /* The gateway rekeys the IKE SA while UPDATE is out: what the old one's answer says is of no use to
@@ -736,7 +738,8 @@ START_TEST(the_gateway_may_check_first)
 }
 END_TEST
 
-/* RFC 4555 3.5: its request, which went to where the client is no more, goes where it is at once. */
+/* RFC 4555 3.5: its request, which went to where the client is no more, goes where it is at once.
+ */
 START_TEST(the_gateways_request_in_flight_follows)
 {
     come_up(&wifi, &cell);
