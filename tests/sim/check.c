@@ -349,7 +349,7 @@ static const char *addresses_known(struct world *w, size_t i, const struct end *
 {
     const struct client *c = &w->clients[i];
     const struct end *e = c->end;
-    for (size_t n = 0; n < w->gateway.address_count && e->mobike && g->mobike; n++) {
+    for (size_t n = 0; n < w->gateway.address_count && e->mobike && !memory_failed(); n++) {
         const struct ip *ip = &w->gateway.addresses[n].ip;
         bool known = n == 0 || ip_equal(ip, &g->path.local.ip) || ip_equal(ip, &e->path.remote.ip);
         for (size_t j = 0; j < c->announced_count; j++)

@@ -130,20 +130,37 @@ static struct end *accept_end(struct world *w, const struct path *path)
     wipe(&config, sizeof(config));
     if (e == NULL)
         return NULL;
+    e->additional = config.additional_count;
     e->half_open_until = gateway_clock(w) + HALF_OPEN_MS;
     g->ends[g->count++] = e;
     g->half_open++;
     return e;
 }
 
+/* All of them: the client may be moving, and then hears of it at another one. */
+static void announce(struct end *e)
+{
+    struct ip all[SESSION_ADDRESSES_MAX];
+    const struct ip none = {.family = IP_NONE};
+    size_t count = other_addresses(e->world, &none, all);
+    enum err err = session_set_additional(e->session, end_clock(e), all, count);
+    if (err != ERR_OK && err != ERR_STATE)
+        violate(e->world, "unexpected-error", "session_set_additional: %s", err_text(err));
+}
+
 /* After its session has been given something: is it up, is it gone? */
 static void settled(struct world *w, struct end *e)
 {
     struct gateway *g = &w->gateway;
+    struct ip others[SESSION_ADDRESSES_MAX];
     if (e->up && e->half_open_until != MONO_NEVER) {
         e->half_open_until = MONO_NEVER;
         g->half_open--;
         replace_older(e);
+        if (e->additional != other_addresses(w, &e->path.local.ip, others)) {
+            announce(e); /* they changed meanwhile */
+            end_settle(e);
+        }
     }
     if (!e->down)
         return;
@@ -368,17 +385,11 @@ struct end *gateway_end_of(const struct world *w, size_t client)
 void gateway_announce(struct world *w)
 {
     struct gateway *g = &w->gateway;
-    const struct ip none = {.family = IP_NONE};
     for (size_t i = 0; g->alive && !g->paused && i < g->count; i++) {
         struct end *e = g->ends[i];
-        struct ip others[SESSION_ADDRESSES_MAX];
         if (!e->up || e->down)
             continue;
-        /* All of them: the client may be moving, and then hears of it at another one. */
-        size_t count = other_addresses(w, &none, others);
-        enum err err = session_set_additional(e->session, gateway_clock(w), others, count);
-        if (err != ERR_OK && err != ERR_STATE)
-            violate(w, "unexpected-error", "session_set_additional: %s", err_text(err));
+        announce(e);
         end_settle(e);
         settled(w, e);
     }

@@ -124,6 +124,7 @@ struct end {
     mono_ms half_open_until; /* gateway, local clock; MONO_NEVER: not half open */
     mono_ms linger_until;    /* gateway, after the end: repeats its last answer till then */
     bool replaced;
+    size_t additional; /* gateway: so many other addresses it had when this began */
     struct identity peer;
     struct ip inner; /* the client's inner address */
     bool leased;
