@@ -640,11 +640,12 @@ void roam_checked(struct ike_sa *sa)
 enum err session_set_additional(struct session *s, mono_ms now, const struct ip *addresses,
                                 size_t count)
 {
-    if (s->config.role != SESSION_RESPONDER || s->current == NULL || !sa_alive(s->current) ||
-        !s->current->peer_mobike)
+    if (s->config.role != SESSION_RESPONDER || s->current == NULL || !s->current->peer_mobike)
         return ERR_STATE;
     s->config.additional_count = count < SESSION_ADDRESSES_MAX ? count : SESSION_ADDRESSES_MAX;
-    memcpy(s->config.additional, addresses, s->config.additional_count * sizeof(*addresses));
+    for (size_t i = 0; i < s->config.additional_count; i++)
+        s->config.additional[i] = addresses[i];
+    /* Where the IKE SA is at its end, by a successor, should there be one. */
     s->roam.announce_wanted = true;
     lifecycle_settle(s, now);
     return ERR_OK;
