@@ -269,7 +269,8 @@ static bool to_impostor(struct world *w, const struct datagram *d)
 bool hostile_datagram(struct world *w, const struct datagram *d)
 {
     struct hostile *o = &w->hostile;
-    if (!d->to_gateway && d->to.ip.bytes[3] == 66 && d->to.ip.bytes[0] == 192) {
+    const struct ip own = ip_v4(192, 0, 2, 66);
+    if (!d->to_gateway && ip_equal(&d->to.ip, &own)) {
         struct span message;
         const struct path path = {.local = d->to, .remote = d->from, .interface = 2};
         if (o->intruder != NULL &&
