@@ -202,8 +202,6 @@ static void race(struct session *s, mono_ms now)
     struct roam *r = &s->roam;
     log_info("no answer by this path: asking by %zu", r->way_count);
     r->mode = ROAM_RACING;
-    /* Where the path in use is the only way, an answer says how we are seen there. */
-    r->scattered |= r->way_count > 1 || !ways_same_ends(&r->ways[0].path, &s->current->path);
     r->races += r->races < RACES_MAX ? 1 : 0;
     sa_request_repeat(s->current, now);
 }
@@ -274,6 +272,8 @@ void session_networks_changed(struct session *s, mono_ms now, const struct path 
     struct roam *r = &s->roam;
     bool was_stranded = r->stranded;
     bool more = ways_set(s, paths, count);
+    if (!ways_lists(s, &r->hint))
+        r->hint = (struct path){.interface = 0};
     if (s->config.role != SESSION_INITIATOR || !s->started || s->down)
         return;
     r->stranded = count == 0;
@@ -314,6 +314,8 @@ void roam_transmit(struct ike_sa *sa, struct span train)
         return;
     }
     if (r->mode == ROAM_RACING) {
+        /* Where the path in use is the only way, an answer says how we are seen there. */
+        r->scattered |= r->way_count > 1 || !ways_same_ends(&r->ways[0].path, &sa->path);
         for (size_t i = 0; i < r->way_count; i++) {
             struct path path = along(sa, &r->ways[i].path);
             session_transmit(s, &path, train);
