@@ -426,6 +426,7 @@ void session_status(const struct session *s, struct session_status *ret)
     ret->rtt_ms = sa->rtt_ms;
     ret->ike_rekeys = sa->rekeys;
     ret->handovers = s->roam.handovers;
+    ret->moving = s->roam.moving;
     ret->outstanding = sa->window.request.active;
 }
 

@@ -341,6 +341,7 @@ struct session_status {
     uint32_t ike_rekeys;                 /* of the connection that stands */
     uint32_t reconnects;                 /* IKE SAs built anew since the first */
     uint32_t handovers;                  /* moves that the gateway confirmed */
+    bool moving;                         /* a move that the gateway has not confirmed yet */
     bool outstanding;                    /* a request of ours has no answer yet */
 };
 void session_status(const struct session *s, struct session_status *ret);
