@@ -147,6 +147,7 @@ static void on_searching(struct connection *c, const struct session_event *e)
 static void on_path(struct connection *c, const struct path *path)
 {
     const char *name = connection_interface_name(c, path);
+    reach_set_current(c->reach, &path->remote.ip);
     if (name != NULL) /* it may be gone when the handover is told */
         snprintf(c->path_name, sizeof(c->path_name), "%s", name);
     if (!c->up)

@@ -10,7 +10,7 @@
 #include "common/base/log.h"
 #include "platform/routes.h"
 
-enum { INTERFACES_MAX = 8, TARGETS_MAX = LOOKUP_FOUND_MAX + SESSION_ADDRESSES_MAX };
+enum { INTERFACES_MAX = 8, TARGETS_MAX = 1 + LOOKUP_FOUND_MAX + SESSION_ADDRESSES_MAX };
 
 /* One way and its place in the order. */
 struct entry {
@@ -31,6 +31,7 @@ struct reach {
     size_t found_count;
     struct ip additional[SESSION_ADDRESSES_MAX];
     size_t additional_count;
+    struct ip current; /* in use; family none: none */
     uint32_t tunnel;
     struct entry entries[SESSION_PATHS_MAX];
     size_t count;
@@ -141,6 +142,8 @@ static bool look(struct reach *r)
     struct entry entries[INTERFACES_MAX * TARGETS_MAX];
     struct ip to[TARGETS_MAX];
     size_t to_count = 0;
+    if (r->current.family != IP_NONE)
+        (void)add_target(to, &to_count, &r->current);
     for (size_t i = 0; i < r->found_count; i++)
         (void)add_target(to, &to_count, &r->found[i]);
     for (size_t i = 0; i < r->additional_count; i++)
@@ -210,6 +213,11 @@ void reach_set_additional(struct reach *r, const struct ip *addresses, size_t co
     }
     if (r->looked && look(r))
         tell(r);
+}
+
+void reach_set_current(struct reach *r, const struct ip *address)
+{
+    r->current = *address; /* it is listed, or has just been: nothing to tell */
 }
 
 void reach_set_tunnel(struct reach *r, uint32_t interface)

@@ -37,6 +37,8 @@ void reach_resolve(struct reach *r);
  * lies behind it (`inside`) is no way to it. */
 void reach_set_additional(struct reach *r, const struct ip *addresses, size_t count,
                           const struct ip *at, const struct selector_list *inside);
+/* The gateway is there, whatever its names lead to elsewhere: ways to that address stay listed. */
+void reach_set_current(struct reach *r, const struct ip *address);
 /* Our own interface is no way out. */
 void reach_set_tunnel(struct reach *r, uint32_t interface);
 /* How many addresses the names have led to. */
