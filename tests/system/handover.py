@@ -246,9 +246,10 @@ def epoch(text):
 
 
 class Trip:
-    """A laboratory of its own, a gateway and a client in it that is connected."""
+    """A laboratory of its own, a gateway and a client in it that is connected; away: names of
+    networks that are out of reach as yet."""
 
-    def __init__(self, build, client, gateway, **lab):
+    def __init__(self, build, client, gateway, away=(), **lab):
         self.client_kind, self.gateway_kind = client, gateway
         self.stack = contextlib.ExitStack()
         try:
@@ -257,6 +258,8 @@ class Trip:
             # A gateway that tells its other addresses has to be told which they are.
             keys = psk_config(Listen=", ".join(Lab.GATEWAY)) if gateway == "tern" else {}
             self.lab.start_gateway(gateway, **keys)
+            for name in away:
+                self.lab.link_down(name)
             self.traveller = TRAVELLERS[client](self.lab)
             self.machine = self.lab.client
         except BaseException:

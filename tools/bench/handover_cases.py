@@ -60,14 +60,9 @@ def hard(options, client, gateway):
 
 
 def better(options, client, gateway):
-    """On the cell; the wifi, which costs less, comes within reach."""
-    with travel(options, client, gateway) as trip:
-        echoes = trip.echoes()
-        away = trip.down("wifi", echoes)
-        if not (echoes.steady(away, 60) and trip.wait_interface("cell", 30)):
-            raise RuntimeError("the client did not get to the other network to begin with")
-        echoes.stop()
-        trip.before = trip.traveller.identity()
+    """On the cell; the wifi, which costs less, comes within reach for the first time: one that was
+    lost a moment ago has to earn trust again."""
+    with travel(options, client, gateway, away=["wifi"]) as trip:
         echoes = trip.echoes()
         echoes.wait_answers(options.pings // 4, 60, "echoes before")
         at = trip.up("wifi", echoes)
