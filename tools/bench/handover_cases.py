@@ -68,7 +68,7 @@ def better(options, client, gateway):
         at = trip.up("wifi", echoes)
         moved = trip.wait_interface("wifi", INTERVAL_S * options.pings * 0.7)
         wait_until(lambda: echoes.read() or len(echoes.sent) >= options.pings, 60, "the echoes")
-        return figures(echoes, at, moved, trip) | {"moved": moved}
+        return figures(echoes, at, True, trip) | {"moved": bool(moved)}
 
 
 def blackhole(options, client, gateway):
