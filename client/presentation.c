@@ -218,11 +218,7 @@ json_t *presentation_status(const struct connection_view *v)
 
 /* --- text --- */
 
-/* What a line is made of comes from another process, and some of it from the gateway: whatever
- * could drive a terminal is escaped once more. */
-static void put(FILE *out, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static void put(FILE *out, const char *format, ...)
+void presentation_put(FILE *out, const char *format, ...)
 {
     char text[TEXT_LINE_MAX];
     va_list args;
@@ -254,10 +250,10 @@ static void print_list(FILE *out, const char *label, const json_t *array)
 {
     if (json_array_size(array) == 0)
         return;
-    put(out, "  %-10s", label);
+    presentation_put(out, "  %-10s", label);
     for (size_t i = 0; i < json_array_size(array); i++) {
         const char *text = json_string_value(json_array_get(array, i));
-        put(out, "%s%s", i == 0 ? "" : ", ", text != NULL ? text : "-");
+        presentation_put(out, "%s%s", i == 0 ? "" : ", ", text != NULL ? text : "-");
     }
     fputc('\n', out);
 }
@@ -266,12 +262,12 @@ static void print_child(FILE *out, const json_t *child)
 {
     const json_t *rx = json_object_get(child, "rx"), *tx = json_object_get(child, "tx");
     char n[4][NUMBER_MAX];
-    put(out, "  %-10s%s, SPIs %s in, %s out", "esp", text_of(child, "proposal"),
-        text_of(child, "spi_in"), text_of(child, "spi_out"));
+    presentation_put(out, "  %-10s%s, SPIs %s in, %s out", "esp", text_of(child, "proposal"),
+                     text_of(child, "spi_in"), text_of(child, "spi_out"));
     fputc('\n', out);
-    put(out, "  %-10s%s packets, %s bytes in; %s packets, %s bytes out", "traffic",
-        number_of(rx, "packets", n[0]), number_of(rx, "bytes", n[1]),
-        number_of(tx, "packets", n[2]), number_of(tx, "bytes", n[3]));
+    presentation_put(out, "  %-10s%s packets, %s bytes in; %s packets, %s bytes out", "traffic",
+                     number_of(rx, "packets", n[0]), number_of(rx, "bytes", n[1]),
+                     number_of(tx, "packets", n[2]), number_of(tx, "bytes", n[3]));
     fputc('\n', out);
 }
 
@@ -281,23 +277,25 @@ void presentation_print_status(const json_t *status, FILE *out)
     const json_t *path = json_object_get(status, "path"), *ike = json_object_get(status, "ike");
     const json_t *list = json_object_get(status, "children");
     char n[NUMBER_MAX];
-    put(out, "%s: %s since %s", text_of(status, "profile"), text_of(status, "state"),
-        text_of(status, "since"));
+    presentation_put(out, "%s: %s since %s", text_of(status, "profile"), text_of(status, "state"),
+                     text_of(status, "since"));
     fputc('\n', out);
-    put(out, "  %-10s%s (%s, port %s), identity %s", "gateway", text_of(gateway, "host"),
-        text_of(gateway, "address"), number_of(gateway, "port", n), text_of(gateway, "identity"));
+    presentation_put(out, "  %-10s%s (%s, port %s), identity %s", "gateway",
+                     text_of(gateway, "host"), text_of(gateway, "address"),
+                     number_of(gateway, "port", n), text_of(gateway, "identity"));
     fputc('\n', out);
-    put(out, "  %-10s%s through %s%s", "path", text_of(path, "local"), text_of(path, "interface"),
-        json_is_true(json_object_get(path, "nat")) ? ", behind a NAT" : "");
+    presentation_put(out, "  %-10s%s through %s%s", "path", text_of(path, "local"),
+                     text_of(path, "interface"),
+                     json_is_true(json_object_get(path, "nat")) ? ", behind a NAT" : "");
     fputc('\n', out);
-    put(out, "  %-10s%s, mtu %s", "interface", text_of(status, "interface"),
-        number_of(status, "mtu", n));
+    presentation_put(out, "  %-10s%s, mtu %s", "interface", text_of(status, "interface"),
+                     number_of(status, "mtu", n));
     fputc('\n', out);
     print_list(out, "addresses", json_object_get(status, "addresses"));
     print_list(out, "routes", json_object_get(status, "routes"));
     print_list(out, "dns", json_object_get(status, "dns"));
     print_list(out, "domains", json_object_get(status, "domains"));
-    put(out, "  %-10s%s", "ike", text_of(ike, "proposal"));
+    presentation_put(out, "  %-10s%s", "ike", text_of(ike, "proposal"));
     fputc('\n', out);
     for (size_t i = 0; i < json_array_size(list); i++)
         print_child(out, json_array_get(list, i));

@@ -225,19 +225,6 @@ json_t *presentation_state_of(const json_t *status)
 
 /* --- text --- */
 
-/* Like printf, and nothing in it drives a terminal. */
-static void put(FILE *out, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static void put(FILE *out, const char *format, ...)
-{
-    char text[TEXT_LINE_MAX];
-    va_list args;
-    va_start(args, format);
-    text_vescape(text, sizeof(text), format, args);
-    va_end(args);
-    fputs(text, out);
-}
-
 static const char *text_of(const json_t *o, const char *key)
 {
     return json_string_value(json_object_get(o, key));
@@ -255,9 +242,10 @@ static void put_number(FILE *out, const json_t *o, const char *key, const char *
 {
     const json_t *value = json_object_get(o, key);
     if (json_is_integer(value))
-        put(out, "%s%" JSON_INTEGER_FORMAT "%s", before, json_integer_value(value), after);
+        presentation_put(out, "%s%" JSON_INTEGER_FORMAT "%s", before, json_integer_value(value),
+                         after);
     else if (json_is_real(value))
-        put(out, "%s%.1f%s", before, json_real_value(value), after);
+        presentation_put(out, "%s%.1f%s", before, json_real_value(value), after);
 }
 
 static void put_text(FILE *out, const json_t *o, const char *key, const char *before,
@@ -265,7 +253,7 @@ static void put_text(FILE *out, const json_t *o, const char *key, const char *be
 {
     const char *text = text_of(o, key);
     if (text != NULL)
-        put(out, "%s%s%s", before, text, after);
+        presentation_put(out, "%s%s%s", before, text, after);
 }
 
 static void put_list(FILE *out, const json_t *o, const char *key)
@@ -273,22 +261,22 @@ static void put_list(FILE *out, const json_t *o, const char *key)
     const json_t *array = json_object_get(o, key);
     for (size_t i = 0; i < json_array_size(array); i++) {
         const char *text = json_string_value(json_array_get(array, i));
-        put(out, "%s%s", i == 0 ? "" : ", ", text != NULL ? text : "-");
+        presentation_put(out, "%s%s", i == 0 ? "" : ", ", text != NULL ? text : "-");
     }
     if (json_array_size(array) == 0)
-        put(out, "-");
+        presentation_put(out, "-");
 }
 
 static void put_state(FILE *out, const json_t *o)
 {
-    put(out, "%s", or_dash(o, "state"));
+    presentation_put(out, "%s", or_dash(o, "state"));
     put_text(out, o, "was", " after ", "");
     put_text(out, o, "reason", ": ", "");
 }
 
 static void put_phase(FILE *out, const json_t *o)
 {
-    put(out, "%s: %s", or_dash(o, "phase"), or_dash(o, "text"));
+    presentation_put(out, "%s: %s", or_dash(o, "phase"), or_dash(o, "text"));
     put_number(out, o, "ms", ", ", " ms");
 }
 
@@ -297,25 +285,25 @@ static void put_network(FILE *out, const json_t *o)
     const json_t *list = json_object_get(o, "ways");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *way = json_array_get(list, i);
-        put(out, "%s%s %s (%s", i == 0 ? "" : ", ", or_dash(way, "interface"),
-            or_dash(way, "local"), or_dash(way, "kind"));
+        presentation_put(out, "%s%s %s (%s", i == 0 ? "" : ", ", or_dash(way, "interface"),
+                         or_dash(way, "local"), or_dash(way, "kind"));
         put_number(out, way, "metric", ", metric ", "");
-        put(out, ")");
+        presentation_put(out, ")");
     }
     if (json_array_size(list) == 0)
-        put(out, "no way to the gateway");
+        presentation_put(out, "no way to the gateway");
 }
 
 static void put_probe(FILE *out, const json_t *o)
 {
-    put(out, "%s to %s through %s: %s", or_dash(o, "local"), or_dash(o, "remote"),
-        or_dash(o, "interface"), or_dash(o, "result"));
+    presentation_put(out, "%s to %s through %s: %s", or_dash(o, "local"), or_dash(o, "remote"),
+                     or_dash(o, "interface"), or_dash(o, "result"));
     put_number(out, o, "rtt_ms", " after ", " ms");
 }
 
 static void put_handover(FILE *out, const json_t *o)
 {
-    put(out, "%s to %s", or_dash(o, "from"), or_dash(o, "to"));
+    presentation_put(out, "%s to %s", or_dash(o, "from"), or_dash(o, "to"));
     put_text(out, o, "reason", " (", ")");
     put_text(out, o, "local", ", from ", "");
     put_number(out, o, "messages", ", ", " messages");
@@ -324,52 +312,52 @@ static void put_handover(FILE *out, const json_t *o)
 
 static void put_nat(FILE *out, const json_t *o)
 {
-    put(out, json_is_true(json_object_get(o, "nat")) ? "behind a NAT" : "no NAT");
+    presentation_put(out, json_is_true(json_object_get(o, "nat")) ? "behind a NAT" : "no NAT");
     put_text(out, o, "local", ", from ", "");
 }
 
 static void put_dpd(FILE *out, const json_t *o)
 {
-    put(out, "%s", or_dash(o, "result"));
+    presentation_put(out, "%s", or_dash(o, "result"));
     put_number(out, o, "silence_ms", ", nothing heard for ", " ms");
 }
 
 static void put_rekey(FILE *out, const json_t *o)
 {
-    put(out, "%s", or_dash(o, "sa"));
+    presentation_put(out, "%s", or_dash(o, "sa"));
     put_text(out, o, "old_spi_in", ", SPI ", "");
     put_text(out, o, "spi_in", ", now ", "");
 }
 
 static void put_child(FILE *out, const json_t *o)
 {
-    put(out, "%s, SPI %s", or_dash(o, "change"), or_dash(o, "spi_in"));
+    presentation_put(out, "%s, SPI %s", or_dash(o, "change"), or_dash(o, "spi_in"));
     put_text(out, o, "proposal", ", ", "");
     if (json_is_array(json_object_get(o, "remote"))) {
-        put(out, ", to ");
+        presentation_put(out, ", to ");
         put_list(out, o, "remote");
     }
 }
 
 static void put_config(FILE *out, const json_t *o)
 {
-    put(out, "addresses ");
+    presentation_put(out, "addresses ");
     put_list(out, o, "addresses");
-    put(out, "; dns ");
+    presentation_put(out, "; dns ");
     put_list(out, o, "dns");
-    put(out, "; domains ");
+    presentation_put(out, "; domains ");
     put_list(out, o, "domains");
 }
 
 static void put_error(FILE *out, const json_t *o)
 {
-    put(out, "%s", or_dash(o, "text"));
+    presentation_put(out, "%s", or_dash(o, "text"));
     put_text(out, o, "hint", " (", ")");
 }
 
 static void put_log(FILE *out, const json_t *o)
 {
-    put(out, "%s: %s", or_dash(o, "level"), or_dash(o, "text"));
+    presentation_put(out, "%s: %s", or_dash(o, "level"), or_dash(o, "text"));
 }
 
 void presentation_print_event(const json_t *event, FILE *out)
@@ -383,7 +371,7 @@ void presentation_print_event(const json_t *event, FILE *out)
         [CLIENT_EVENT_ERROR] = put_error,       [CLIENT_EVENT_LOG] = put_log,
     };
     const char *name = text_of(event, "event");
-    put(out, "%s  %-11s  ", or_dash(event, "at"), name != NULL ? name : "-");
+    presentation_put(out, "%s  %-11s  ", or_dash(event, "at"), name != NULL ? name : "-");
     for (size_t i = 0; name != NULL && i < CLIENT_EVENTS; i++) {
         if (strcmp(names[i], name) == 0)
             puts_of[i](out, event);
