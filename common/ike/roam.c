@@ -271,10 +271,12 @@ void session_networks_changed(struct session *s, mono_ms now, const struct path 
 {
     struct roam *r = &s->roam;
     bool was_stranded = r->stranded;
+    if (s->config.role != SESSION_INITIATOR)
+        return; /* a gateway goes nowhere of its own accord */
     bool more = ways_set(s, paths, count);
     if (!ways_lists(s, &r->hint))
         r->hint = (struct path){.interface = 0};
-    if (s->config.role != SESSION_INITIATOR || !s->started || s->down)
+    if (!s->started || s->down)
         return;
     r->stranded = count == 0;
     if (s->stopping) {
@@ -375,7 +377,7 @@ static mono_ms probe_at(const struct session *s)
     const struct roam *r = &s->roam;
     mono_ms at;
     if (r->stranded || r->mode != ROAM_STEADY || r->moving || s->current == NULL || s->searching ||
-        !sa_alive(s->current))
+        s->stopping || !sa_alive(s->current))
         return MONO_NEVER;
     if (roamer(s) == NULL) {
         if (attempt_going_on(s) || s->attempt_at != MONO_NEVER)

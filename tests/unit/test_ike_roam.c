@@ -916,6 +916,18 @@ START_TEST(the_gateways_request_in_flight_follows)
 }
 END_TEST
 
+/* A list of ways is nothing to a gateway, least of all something to wake up for. */
+START_TEST(a_gateway_goes_nowhere)
+{
+    pair.gateway_config.mobike = false;
+    come_up(&wifi, NULL);
+    session_networks_changed(pair.gateway, pair.now, &cell, 1);
+    ck_assert(session_next_timeout(pair.gateway) == MONO_NEVER);
+    pair_pump(&pair);
+    ck_assert_uint_eq(pair.datagrams, 0);
+}
+END_TEST
+
 START_TEST(mobike_can_be_switched_off)
 {
     pair.client_config.mobike = false;
@@ -1025,6 +1037,7 @@ int main(void)
     tcase_add_test(t, the_gateways_addresses_are_told);
     tcase_add_test(t, the_gateway_may_check_first);
     tcase_add_test(t, the_gateways_request_in_flight_follows);
+    tcase_add_test(t, a_gateway_goes_nowhere);
     tcase_add_test(t, mobike_can_be_switched_off);
     suite_add_tcase(s, t);
     return support_run(s);
