@@ -201,15 +201,15 @@ void mobike_response_in(struct ike_sa *sa, const struct sa_input *in)
 
 /* --- the peer asks --- */
 
-/* RFC 4555 3.9: addresses and ports as their sender sees them. */
+/* RFC 4555 3.9, 4.2.6: both addresses, then both ports, as their sender sees them. */
 static bool nat_unexpected(struct span data, const struct path *path)
 {
     struct wire_reader r;
     size_t len = ip_len(path->remote.ip.family);
     wire_reader_init(&r, data);
     struct span source = wire_read_span(&r, len);
-    uint16_t source_port = wire_read_u16(&r);
     struct span destination = wire_read_span(&r, len);
+    uint16_t source_port = wire_read_u16(&r);
     uint16_t destination_port = wire_read_u16(&r);
     return wire_read_finish(&r) != ERR_OK || !span_equal(source, ip_span(&path->remote.ip)) ||
            !span_equal(destination, ip_span(&path->local.ip)) || source_port != path->remote.port ||
