@@ -491,6 +491,16 @@ static enum err auth_response_send(struct ike_sa *sa, const struct sa_input *in,
     return sa_response_send(sa, &m, in, sk);
 }
 
+/* RFC 4555 3.9: to where the request came from. The client may begin anew. */
+static enum err refuse_translator(struct ike_sa *sa, const struct sa_input *in)
+{
+    struct fault f = {0};
+    enum err e = sa_response_notify(sa, in, NOTIFY_UNEXPECTED_NAT_DETECTED, SPAN_EMPTY);
+    (void)fault_set(&f, ERR_REFUSED, "the client wants no address translator, and there is one");
+    sa_die(sa, SESSION_DOWN_REFUSED, &f);
+    return e;
+}
+
 /* with_child: the client asked for one. */
 static enum err answer_client(struct ike_sa *sa, struct sa_input *in, bool with_child)
 {
@@ -499,6 +509,8 @@ static enum err answer_client(struct ike_sa *sa, struct sa_input *in, bool with_
     if (proof_check_peer(sa, in, PAYLOAD_ID_I, &reason, &f) != ERR_OK)
         return refuse(sa, in, &f);
     mobike_read_support(sa, in);
+    if (mobike_nat_unexpected(sa, in))
+        return refuse_translator(sa, in);
     struct grant g = {.spi_out = 0};
     struct proposal chosen = {.number = 0};
     sa->handshake->child_spi_in = child_new_spi(sa);

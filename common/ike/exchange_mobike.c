@@ -216,6 +216,13 @@ static bool nat_unexpected(struct span data, const struct path *path)
            destination_port != path->local.port;
 }
 
+bool mobike_nat_unexpected(const struct ike_sa *sa, const struct sa_input *in)
+{
+    struct notify_payload n;
+    return sa->peer_mobike && notify_find(&in->payloads, NOTIFY_NO_NATS_ALLOWED, &n) &&
+           nat_unexpected(n.data, in->path);
+}
+
 enum err mobike_request_read(const struct ike_sa *sa, const struct sa_input *in,
                              struct mobike_request *ret)
 {
@@ -233,7 +240,7 @@ enum err mobike_request_read(const struct ike_sa *sa, const struct sa_input *in,
             return ERR_MALFORMED;
         ret->cookie2 = n.data;
     }
-    if (notify_find(l, NOTIFY_NO_NATS_ALLOWED, &n) && nat_unexpected(n.data, in->path))
+    if (mobike_nat_unexpected(sa, in))
         ret->refusal = NOTIFY_UNEXPECTED_NAT_DETECTED;
     return ERR_OK;
 }

@@ -349,6 +349,9 @@ CHECKED enum err mobike_send(struct ike_sa *sa, mono_ms now);
 /* To a request of the two kinds of task above. */
 void mobike_response_in(struct ike_sa *sa, const struct sa_input *in);
 
+/* Does the peer want no translator between us, and there is one (RFC 4555 3.9)? */
+bool mobike_nat_unexpected(const struct ike_sa *sa, const struct sa_input *in);
+
 struct mobike_request {
     bool update, nat_detection;
     struct span cookie2; /* to be returned; empty: none */
