@@ -6,8 +6,6 @@
  * with them that we do not do sooner, and they tell a stranger's network where its user goes. */
 #include "common/ike/sa.h"
 
-#include <string.h>
-
 #include "common/base/log.h"
 
 enum { COOKIE2_MIN = 8, COOKIE2_MAX = 64 };
@@ -25,8 +23,18 @@ static void write_addresses(struct message_writer *m, const struct ip *addresses
         notify_write(m, NOTIFY_NO_ADDITIONAL_ADDRESSES, SPAN_EMPTY);
 }
 
+static bool listed(const struct ip *items, size_t count, const struct ip *ip)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (ip_equal(&items[i], ip))
+            return true;
+    }
+    return false;
+}
+
 /* The list is whole each time (RFC 4555 3.6); false where the message holds none. */
-static bool read_addresses(const struct payload_list *l, struct ip *ret, size_t *ret_count)
+static bool read_addresses(const struct ike_sa *sa, const struct payload_list *l, struct ip *ret,
+                           size_t *ret_count)
 {
     const struct payload *p = NULL;
     struct notify_payload n;
@@ -41,25 +49,20 @@ static bool read_addresses(const struct payload_list *l, struct ip *ret, size_t 
         struct ip ip = ip_from_span(n.data);
         enum ip_family family = n.type == NOTIFY_ADDITIONAL_IP4_ADDRESS ? IP_V4 : IP_V6;
         seen = true;
-        if (ip.family == family && !ip_is_unspecified(&ip) && !ip_is_multicast(&ip) &&
-            *ret_count < SESSION_ADDRESSES_MAX)
+        if (ip.family == family && *ret_count < SESSION_ADDRESSES_MAX &&
+            addresses_usable(sa, &ip) && !listed(ret, *ret_count, &ip))
             ret[(*ret_count)++] = ip;
     }
     return seen;
 }
 
-static void take_addresses(struct ike_sa *sa, const struct payload_list *l)
+static void take_addresses(struct ike_sa *sa, const struct sa_input *in)
 {
     struct ip addresses[SESSION_ADDRESSES_MAX];
     size_t count;
-    if (!sa->peer_mobike || sa->config->role != SESSION_INITIATOR ||
-        !read_addresses(l, addresses, &count))
-        return;
-    struct session_event *event = session_emit(sa->session, SESSION_EVENT_ADDRESSES);
-    if (event == NULL)
-        return;
-    memcpy(event->addresses.items, addresses, count * sizeof(addresses[0]));
-    event->addresses.count = count;
+    if (sa->config->role == SESSION_INITIATOR &&
+        read_addresses(sa, &in->payloads, addresses, &count))
+        addresses_said(sa, in->now, sa->established, addresses, count);
 }
 
 /* --- IKE_AUTH --- */
@@ -80,9 +83,14 @@ void mobike_read_support(struct ike_sa *sa, const struct sa_input *in)
     sa->peer_mobike = sa->config->mobike && notify_find(&in->payloads, NOTIFY_MOBIKE_SUPPORTED, &n);
 }
 
+/* Of a new IKE SA: what an earlier one said does not count any more. */
 void mobike_read_addresses(struct ike_sa *sa, const struct sa_input *in)
 {
-    take_addresses(sa, &in->payloads);
+    struct ip addresses[SESSION_ADDRESSES_MAX];
+    size_t count = 0;
+    if (sa->peer_mobike)
+        (void)read_addresses(sa, &in->payloads, addresses, &count);
+    addresses_said(sa, in->now, in->now, addresses, count);
 }
 
 /* --- we ask --- */
@@ -262,7 +270,7 @@ void mobike_request_act(struct ike_sa *sa, const struct sa_input *in,
     if (!sa->peer_mobike)
         return;
     roam_asked(sa, in);
-    take_addresses(sa, &in->payloads);
+    take_addresses(sa, in);
     if (!q->update || q->refusal != 0)
         return;
     sa->nat_local = nat_between(in, NOTIFY_NAT_DETECTION_DESTINATION_IP, &in->path->local);

@@ -513,6 +513,15 @@ bool roam_wants_announcement(const struct ike_sa *sa);
 void roam_said(struct ike_sa *sa);
 void roam_checked(struct ike_sa *sa);
 
+/* --- addresses.c --- */
+
+/* Initiator: can that be an address of the gateway's? */
+bool addresses_usable(const struct ike_sa *sa, const struct ip *ip);
+/* These are all that it has beside the path's; born: when the IKE SA that says so was established.
+ */
+void addresses_said(struct ike_sa *sa, mono_ms now, mono_ms born, const struct ip *items,
+                    size_t count);
+
 /* --- keepalive.c --- */
 
 /* Is it time to ask whether the translator in front of us still remembers? It is being asked. */

@@ -315,6 +315,7 @@ mono_ms session_next_timeout(const struct session *s)
         return MONO_NEVER;
     mono_ms next = mono_earlier(lifecycle_next_timeout(s), liveness_next_timeout(s));
     next = mono_earlier(next, mono_earlier(roam_next_timeout(s), keepalive_next_timeout(s)));
+    next = mono_earlier(next, addresses_next_timeout(s));
     for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
         if (s->sas[i] != NULL)
             next = mono_earlier(next, sa_next_timeout(s->sas[i]));
@@ -328,6 +329,7 @@ void session_handle_timeout(struct session *s, mono_ms now)
         return;
     lifecycle_handle_timeout(s, now);
     roam_handle_timeout(s, now);
+    addresses_handle_timeout(s, now);
     for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
         if (s->sas[i] != NULL)
             sa_handle_timeout(s->sas[i], now);

@@ -1,7 +1,7 @@
-/* The session's own state, shared by its seven files: session.c (the shell: queues, inputs,
+/* The session's own state, shared by its eight files: session.c (the shell: queues, inputs,
  * outputs, views), lifecycle.c (which IKE SA it lives on), attempt.c (how it comes by one), ways.c
- * (by which ways it can go), roam.c (by which it goes), liveness.c (dead peers) and keepalive.c
- * (translators). The exchanges do not look in here. */
+ * (by which ways it can go), roam.c (by which it goes), addresses.c (the gateway's others),
+ * liveness.c (dead peers) and keepalive.c (translators). The exchanges do not look in here. */
 #ifndef TERN_IKE_SESSION_STATE_H
 #define TERN_IKE_SESSION_STATE_H
 
@@ -96,6 +96,16 @@ struct nat_memory {
 
 enum { NATS_MAX = 8 };
 
+/* Initiator: what the gateway said last of its other addresses. */
+struct addresses {
+    struct ip items[SESSION_ADDRESSES_MAX];
+    size_t count;
+    mono_ms born;  /* of the IKE SA that said so */
+    bool news;     /* the driver has not been told */
+    unsigned told; /* lists, since: */
+    mono_ms told_since;
+};
+
 struct session {
     struct session_config config;
     struct ike_sa *sas[SESSION_SAS_MAX]; /* NULL: free */
@@ -113,6 +123,7 @@ struct session {
 
     /* Initiator: where to, and how it goes. */
     struct roam roam;
+    struct addresses addresses;
     size_t candidate;       /* of the ways, in this attempt */
     size_t candidate_limit; /* only the first so many are tried; 0: all */
     unsigned tried;         /* ways that were asked in this attempt */
@@ -226,6 +237,10 @@ void roam_handle_timeout(struct session *s, mono_ms now);
 void roam_heard(struct session *s, mono_ms at);
 /* How long silence may last before the path is doubted; MONO_NEVER: not at all. */
 mono_ms roam_patience(const struct session *s);
+
+/* --- addresses.c --- */
+mono_ms addresses_next_timeout(const struct session *s);
+void addresses_handle_timeout(struct session *s, mono_ms now);
 
 /* --- liveness.c --- */
 mono_ms liveness_next_timeout(const struct session *s);

@@ -1,0 +1,99 @@
+/* The gateway's other addresses (RFC 4555 3.4, 3.6), at a client: what can be one, and when the
+ * driver hears of them. Each list costs it questions to the kernel, and new ways may cost datagrams
+ * to whomever the gateway names; so a list that is no news is not told, and what comes faster than
+ * any gateway moves waits, the newest alone. */
+#include "common/ike/session_state.h"
+
+#include <string.h>
+
+enum { TOLD_MAX = 4, PERIOD_MS = 10000 };
+
+/* IPv4 beyond unicast, the limited broadcast address among it. */
+static bool is_reserved(const struct ip *ip)
+{
+    return ip->family == IP_V4 && ip->bytes[0] >= 240;
+}
+
+static bool is_ours(const struct session *s, const struct ip *ip)
+{
+    for (size_t i = 0; i < s->roam.way_count; i++) {
+        if (ip_equal(&s->roam.ways[i].path.local.ip, ip))
+            return true;
+    }
+    for (size_t i = 0; i < s->assigned.address_count; i++) {
+        if (ip_equal(&s->assigned.addresses[i].ip, ip))
+            return true;
+    }
+    return false;
+}
+
+bool addresses_usable(const struct ike_sa *sa, const struct ip *ip)
+{
+    const struct ip *at = &sa->path.remote.ip;
+    if (ip_is_unspecified(ip) || ip_is_multicast(ip) || is_reserved(ip) || is_ours(sa->session, ip))
+        return false;
+    /* These mean something on a machine, or a link, alone. */
+    return (!ip_is_loopback(ip) || ip_is_loopback(at)) &&
+           (!ip_is_link_local(ip) || ip_is_link_local(at));
+}
+
+static bool due(const struct session *s, mono_ms now)
+{
+    const struct addresses *a = &s->addresses;
+    return a->told < TOLD_MAX || now >= a->told_since + PERIOD_MS;
+}
+
+static void tell(struct session *s, mono_ms now)
+{
+    struct addresses *a = &s->addresses;
+    if (!a->news || !due(s, now))
+        return;
+    if (a->told == 0 || now >= a->told_since + PERIOD_MS) {
+        a->told = 0;
+        a->told_since = now;
+    }
+    a->told++;
+    struct session_event *event = session_emit(s, SESSION_EVENT_ADDRESSES);
+    if (event == NULL)
+        return;
+    a->news = false;
+    memcpy(event->addresses.items, a->items, a->count * sizeof(a->items[0]));
+    event->addresses.count = a->count;
+}
+
+static bool same(const struct addresses *a, const struct ip *items, size_t count)
+{
+    bool equal = a->count == count;
+    for (size_t i = 0; equal && i < count; i++)
+        equal = ip_equal(&a->items[i], &items[i]);
+    return equal;
+}
+
+void addresses_said(struct ike_sa *sa, mono_ms now, mono_ms born, const struct ip *items,
+                    size_t count)
+{
+    struct session *s = sa->session;
+    struct addresses *a = &s->addresses;
+    ASSERT(count <= SESSION_ADDRESSES_MAX);
+    if (born < a->born)
+        return; /* repeated under an IKE SA whose successor has said otherwise */
+    a->born = born;
+    if (same(a, items, count))
+        return;
+    if (count > 0)
+        memcpy(a->items, items, count * sizeof(items[0]));
+    a->count = count;
+    a->news = true;
+    tell(s, now);
+}
+
+mono_ms addresses_next_timeout(const struct session *s)
+{
+    return s->addresses.news ? s->addresses.told_since + PERIOD_MS : MONO_NEVER;
+}
+
+void addresses_handle_timeout(struct session *s, mono_ms now)
+{
+    if (now >= addresses_next_timeout(s))
+        tell(s, now);
+}
