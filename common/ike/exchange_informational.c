@@ -175,7 +175,7 @@ enum err informational_probe(struct ike_sa *sa, mono_ms now)
     size_t sk;
     if (!session_wants_probe(sa->session, now)) {
         if (roam_wants_probe(sa, now))
-            roam_probing(sa);
+            roam_probing(sa, now);
         else
             keepalive_asking(sa->session, now);
         return mobike_probe_send(sa, now);

@@ -20,6 +20,7 @@ enum {
     DOUBT_MIN_MS = 1000, /* of silence, before a path that carried is doubted */
     DOUBT_QUIET_MAX = 5,
     RACES_MAX = 5,
+    HINT_PAUSE_MS = 2000, /* a gateway that moves is followed that often at most */
     FORGIVE_MS = 60000, /* an interface that carried that long is as good as new */
 };
 
@@ -386,7 +387,7 @@ static mono_ms probe_at(const struct session *s)
         return MONO_NEVER;
     }
     if (ways_is_path(&r->hint) && roamer(s) != NULL)
-        return 0;
+        return r->hint_after;
     return ways_better(s, &at) != NULL ? at : MONO_NEVER;
 }
 
@@ -425,7 +426,7 @@ void roam_updating(struct ike_sa *sa)
     r->update_out = r->hurry = true;
 }
 
-void roam_probing(struct ike_sa *sa)
+void roam_probing(struct ike_sa *sa, mono_ms now)
 {
     struct roam *r = &sa->session->roam;
     mono_ms at;
@@ -435,6 +436,7 @@ void roam_probing(struct ike_sa *sa)
     if (ways_is_path(&r->hint)) {
         r->target = r->hint;
         r->target_reason = SESSION_MOVE_PEER_MOVED;
+        r->hint_after = now + HINT_PAUSE_MS;
         r->hint = (struct path){.interface = 0};
     } else {
         r->target = along(sa, &ways_better(sa->session, &at)->path);

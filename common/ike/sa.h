@@ -485,7 +485,7 @@ void roam_transmit(struct ike_sa *sa, struct span train);
 bool roam_wants_update(const struct ike_sa *sa);
 void roam_updating(struct ike_sa *sa);
 bool roam_wants_probe(const struct ike_sa *sa, mono_ms now); /* of another way */
-void roam_probing(struct ike_sa *sa);
+void roam_probing(struct ike_sa *sa, mono_ms now);
 /* Of the path in use; true where an answer was not the end of it, so that the peer is to be told
  * where we are. */
 bool roam_doubting(struct ike_sa *sa);

@@ -61,6 +61,7 @@ struct roam {
     struct path target; /* PROBING: by that way; family none: none */
     enum session_move target_reason;
     struct path hint;   /* the gateway asked us something on that way; family none: none */
+    mono_ms hint_after; /* none is heeded before */
     bool update_wanted; /* the peer has to be told where we are (RFC 4555 3.5) */
     bool update_out;    /* it is being told */
     /* The outstanding request went by more than one way: what its answer says of addresses is not
