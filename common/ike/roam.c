@@ -571,7 +571,7 @@ void roam_refused(struct ike_sa *sa, mono_ms now)
     struct roam *r = &s->roam;
     char text[ENDPOINT_TEXT_MAX];
     r->update_out = false;
-    if (r->update_wanted)
+    if (r->update_wanted || r->stranded) /* asked again from wherever we are by then */
         return;
     log_warn("the gateway does not accept our address %s", endpoint_format(&sa->path.local, text));
     ways_failed(r, now, sa->path.interface, true);
