@@ -21,7 +21,7 @@ enum {
     DOUBT_QUIET_MAX = 5,
     RACES_MAX = 5,
     HINT_PAUSE_MS = 2000, /* a gateway that moves is followed that often at most */
-    FORGIVE_MS = 60000, /* an interface that carried that long is as good as new */
+    FORGIVE_MS = 60000,   /* an interface that carried that long is as good as new */
 };
 
 bool session_stranded(const struct session *s)
@@ -634,6 +634,9 @@ void roam_replaced(struct ike_sa *made)
     if (r->update_out)     /* the peer may have made its successor before it heard of it */
         r->update_wanted = true;
     r->update_out = false;
+    /* Responder: what is being asked and told may end with the old one, without an answer. */
+    r->check_wanted |= r->path_unconfirmed;
+    r->announce_wanted |= r->list_unconfirmed;
 }
 
 void roam_not_better(struct session *s, mono_ms now)
@@ -678,6 +681,7 @@ void roam_said(struct ike_sa *sa)
 {
     struct roam *r = &sa->session->roam;
     r->path_unconfirmed = r->check_wanted;
+    r->list_unconfirmed = r->announce_wanted;
     r->check_wanted = r->announce_wanted = false;
 }
 
@@ -686,7 +690,7 @@ void roam_checked(struct ike_sa *sa)
     struct roam *r = &sa->session->roam;
     if (r->path_unconfirmed && !r->check_wanted)
         announce_path(sa->session);
-    r->path_unconfirmed = false;
+    r->path_unconfirmed = r->list_unconfirmed = false;
 }
 
 enum err session_set_additional(struct session *s, mono_ms now, const struct ip *addresses,

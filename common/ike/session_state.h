@@ -84,6 +84,7 @@ struct roam {
     bool check_wanted;     /* ask at the new address */
     bool path_unconfirmed; /* ESP does not go there yet */
     bool announce_wanted;  /* the list of our addresses */
+    bool list_unconfirmed; /* is being told */
 };
 
 /* How long the translator of a network remembers. */
