@@ -81,6 +81,8 @@ void ends_init(struct ends *e, unsigned variant)
     g->local_id = c->remote_id;
     g->remote_id = (struct identity){0};
     g->request_ipv4 = g->request_dns = false;
+    g->additional[g->additional_count++] = ip_v4(203, 0, 113, 66);
+    g->return_routability = (variant & ENDS_CHECKED) != 0;
     g->policy = (struct session_policy){e, find_psk, assign};
 }
 
@@ -115,6 +117,12 @@ static void judge_child(const struct ends *e, const struct ends_side *side,
         selector_list_within(side->is_client ? &c->remote : &c->local, &config->remote_selectors));
 }
 
+/* Somebody's, somewhere else. */
+static void judge_address(const struct ip *ip)
+{
+    CHECK(!ip_is_unspecified(ip) && !ip_is_multicast(ip) && !ip_is_loopback(ip));
+}
+
 static void judge_event(struct ends *e, struct ends_side *side, const struct session_event *event)
 {
     CHECK(!side->down); /* it was the last one */
@@ -140,6 +148,14 @@ static void judge_event(struct ends *e, struct ends_side *side, const struct ses
         CHECK(side->is_client);
         e->redirect = event->redirect;
         side->redirected = true;
+        break;
+    case SESSION_EVENT_ADDRESSES:
+        CHECK(side->is_client && event->addresses.count <= SESSION_ADDRESSES_MAX);
+        for (size_t i = 0; i < event->addresses.count; i++)
+            judge_address(&event->addresses.items[i]);
+        break;
+    case SESSION_EVENT_HANDOVER:
+        CHECK(side->is_client && side->up);
         break;
     case SESSION_EVENT_DOWN:
         side->down = true;
@@ -178,7 +194,7 @@ void ends_judge(struct ends *e, struct ends_side *side)
     CHECK(!side->down || next == MONO_NEVER);
     if (status.state == SESSION_CONNECTING || status.state == SESSION_SEARCHING ||
         status.state == SESSION_STOPPING)
-        CHECK(!side->is_client ||
+        CHECK(!side->is_client || session_stranded(side->session) ||
               next != MONO_NEVER); /* what is in motion does not wait for ever */
     judge_counts(side->session);
 }
@@ -305,6 +321,21 @@ void ends_pump(struct ends *e)
         moved |= carry(e, &e->gateway);
         CHECK(carried++ < PUMP_MAX);
     }
+}
+
+void ends_networks(struct ends *e, struct ends_side *side, size_t count, unsigned first)
+{
+    struct path all[ENDS_WAYS_MAX + 1], ways[ENDS_WAYS_MAX];
+    for (unsigned i = 0; i <= ENDS_WAYS_MAX; i++) {
+        all[i] = e->path;
+        all[i].local.ip.bytes[2] = (uint8_t)(2 + i);
+        all[i].interface = 2 + i;
+    }
+    all[2].remote.ip.bytes[3] = 66;
+    CHECK(count <= ENDS_WAYS_MAX);
+    for (size_t i = 0; i < count; i++)
+        ways[i] = all[(first + i) % (ENDS_WAYS_MAX + 1)];
+    session_networks_changed(side->session, e->now, ways, count);
 }
 
 void ends_wait(struct ends *e, struct ends_side *side, mono_ms ms)

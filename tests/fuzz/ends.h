@@ -43,8 +43,10 @@ enum ends_variant {
     ENDS_CHILDLESS = 2, /* the first Child SA in an exchange of its own */
     ENDS_SHORT = 4,     /* keys live for seconds */
     ENDS_CHILD_KE = 8,  /* rekeyed Child SAs with a key exchange */
-    ENDS_PIECES = 16    /* for the target: what it seals goes in pieces */
+    ENDS_PIECES = 16,   /* for the target: what it seals goes in pieces */
+    ENDS_CHECKED = 32   /* the gateway asks at a new address before it is used (RFC 4555 3.7) */
 };
+enum { ENDS_WAYS_MAX = 3 };
 void ends_init(struct ends *e, unsigned variant);
 void ends_wipe(struct ends *e);
 /* The client begins. The gateway's session is made by the first IKE_SA_INIT request. */
@@ -57,6 +59,9 @@ bool ends_output(struct ends *e, struct ends_side *side, struct session_datagram
 void ends_deliver(struct ends *e, bool to_client, const struct path *sent_on, struct span payload);
 /* An IKE message arrives at a side from where the peer is expected. */
 void ends_input(struct ends *e, struct ends_side *side, struct span message);
+/* The client's network is another: `count` ways (0: none), of four, from the `first` one on. The
+ * first of all is the one that it began on; the third leads to another address of the gateway's. */
+void ends_networks(struct ends *e, struct ends_side *side, size_t count, unsigned first);
 /* Lets time pass to the next deadline of that side, or by ms where that is sooner. */
 void ends_wait(struct ends *e, struct ends_side *side, mono_ms ms);
 /* Takes and judges the events, and looks at the deadline. */

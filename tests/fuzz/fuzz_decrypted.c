@@ -31,6 +31,9 @@ enum scene {
     GATEWAY_IKE_REKEY,
     GATEWAY_CLOSING,
     GATEWAY_REDIRECT,
+    CLIENT_MOVING,    /* UPDATE_SA_ADDRESSES is out */
+    CLIENT_RACING,    /* and has gone by every way */
+    GATEWAY_CHECKING, /* the client has moved, and is asked whether it is there */
     SCENES
 };
 
@@ -66,6 +69,11 @@ static bool only_first_answers(struct ends *e, bool from_client, const struct pa
     return true;
 }
 
+static bool of_client(enum scene scene)
+{
+    return scene < GATEWAY_INIT_ANSWERED || scene == CLIENT_MOVING || scene == CLIENT_RACING;
+}
+
 static void client_scene(struct ends *e, enum scene scene)
 {
     struct session *s = e->client.session;
@@ -89,6 +97,13 @@ static void client_scene(struct ends *e, enum scene scene)
         CHECK(session_reconnect(s, e->now) == ERR_OK);
         e->wire = lose_auth;
         break;
+    case CLIENT_MOVING:
+        ends_networks(e, &e->client, 1, 1);
+        break;
+    case CLIENT_RACING:
+        ends_networks(e, &e->client, 3, 1);
+        ends_wait(e, &e->client, 1000);
+        break;
     case CLIENT_SEARCHING:
         session_suspect(s, e->now);
         for (int i = 0; i < 6; i++)
@@ -103,6 +118,8 @@ static void gateway_scene(struct ends *e, enum scene scene)
 {
     struct session *s = e->gateway.session;
     struct redirect_target to = {.name = "other.example.com"};
+    static unsigned left;
+    left = 2;
     e->wire = lose_all;
     switch (scene) {
     case GATEWAY_CHILD_REKEY:
@@ -113,6 +130,11 @@ static void gateway_scene(struct ends *e, enum scene scene)
         break;
     case GATEWAY_CLOSING:
         session_stop(s, e->now);
+        break;
+    case GATEWAY_CHECKING:
+        e->wire = only_first_answers;
+        e->wire_ctx = &left;
+        ends_networks(e, &e->client, 1, 1);
         break;
     case GATEWAY_REDIRECT:
         CHECK(session_redirect(s, e->now, &to) == ERR_OK);
@@ -136,7 +158,7 @@ static void set_up(struct ends *e, enum scene scene)
         e->wire = only_first_answers;
         e->wire_ctx = &left;
         CHECK(session_rekey(e->gateway.session, e->now, SESSION_REKEY_IKE) == ERR_OK);
-    } else if (scene < GATEWAY_INIT_ANSWERED) {
+    } else if (of_client(scene)) {
         client_scene(e, scene);
     } else {
         gateway_scene(e, scene);
@@ -210,14 +232,17 @@ static void command(struct ends *e, struct ends_side *side, uint8_t what)
         session_suspect(s, e->now);
         break;
     case 3:
-        session_traffic(s, e->now, &traffic);
+        if (what >> 7 != 0)
+            session_resumed(s, e->now);
+        else
+            session_traffic(s, e->now, &traffic);
         break;
     case 4:
         if (side->redirected)
             session_redirected(s, e->now, &e->path, what >> 7);
         break;
     case 5:
-        session_networks_changed(s, e->now, &e->path, 1);
+        ends_networks(e, side, ((what >> 5 & 3u) + 1) % 4, what >> 7);
         break;
     case 6:
         (void)!session_rekey(s, e->now, SESSION_REKEY_CHILD);
@@ -242,9 +267,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wire_reader_init(&r, span_make(data, size));
     enum scene scene = wire_read_u8(&r) % SCENES;
     uint8_t variant = wire_read_u8(&r);
-    ends_init(&e, variant);
+    ends_init(&e, scene == GATEWAY_CHECKING ? variant | ENDS_CHECKED : variant);
     set_up(&e, scene);
-    struct ends_side *side = scene < GATEWAY_INIT_ANSWERED ? &e.client : &e.gateway;
+    struct ends_side *side = of_client(scene) ? &e.client : &e.gateway;
     CHECK(side->session != NULL && !side->down);
     drain(&e, side);
     for (int i = 0; wire_left(&r) > 0 && i < STEPS_MAX; i++) {

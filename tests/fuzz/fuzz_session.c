@@ -159,12 +159,23 @@ static void forge(struct ends *e, struct wire_reader *r, uint8_t op)
     free(payload);
 }
 
-static void command(struct ends *e, uint8_t op)
+/* Nobody woke for a while: the client has slept, or both did not get to run. */
+static void sleep_for(struct ends *e, struct wire_reader *r, uint8_t op)
+{
+    e->now += (mono_ms)wire_read_u8(r) * 10000;
+    ends_wait(e, &e->client, 0);
+    ends_wait(e, &e->gateway, 0);
+    if ((op & 8) != 0)
+        session_resumed(e->client.session, e->now);
+}
+
+static void command(struct ends *e, struct wire_reader *r, uint8_t op)
 {
     struct ends_side *side = (op & 8) != 0 ? &e->client : &e->gateway;
     struct session *s = side->session;
     const struct session_traffic traffic = {.last_out = e->now, .last_in = MONO_NEVER};
     const struct redirect_target elsewhere = {.name = "other.example.com"};
+    uint8_t ways;
     if (s == NULL)
         return;
     switch (op >> 4 & 7) {
@@ -178,7 +189,10 @@ static void command(struct ends *e, uint8_t op)
         (void)!session_reconnect(s, e->now);
         break;
     case 3:
-        session_traffic(s, e->now, &traffic);
+        if ((op & 0x80) != 0)
+            sleep_for(e, r, op);
+        else
+            session_traffic(s, e->now, &traffic);
         break;
     case 4:
         session_suspect(s, e->now);
@@ -190,7 +204,8 @@ static void command(struct ends *e, uint8_t op)
             session_redirected(s, e->now, &e->path, op >> 7);
         break;
     case 6:
-        session_networks_changed(s, e->now, &e->path, side->is_client ? 1 : 0);
+        ways = (op & 0x80) != 0 ? wire_read_u8(r) : 1;
+        ends_networks(e, side, ways & 3, ways >> 2);
         break;
     default:
         session_stop(s, e->now);
@@ -223,7 +238,7 @@ static void step(struct ends *e, struct network *n, struct wire_reader *r)
         n->open = (op & 8) != 0;
         break;
     default:
-        command(e, op);
+        command(e, r, op);
     }
     ends_pump(e);
 }
@@ -232,6 +247,8 @@ static void step(struct ends *e, struct network *n, struct wire_reader *r)
 static void heal(struct ends *e, struct network *n)
 {
     n->open = true;
+    if (session_stranded(e->client.session))
+        ends_networks(e, &e->client, 1, 0);
     while (n->count > 0)
         remove_at(n, 0);
     for (int i = 0; i < HEAL_MAX && !e->client.down; i++) {

@@ -9,7 +9,7 @@
 
 #include "tests/fuzz/ends.h"
 
-enum { RECORDS_MAX = 64, SEED_MAX = 16384, PATH_TEXT_MAX = 1024, SCENES = 15 };
+enum { RECORDS_MAX = 64, SEED_MAX = 16384, PATH_TEXT_MAX = 1024, SCENES = 18 };
 
 static const char *directory;
 
@@ -98,7 +98,7 @@ static bool record(struct ends *e, bool from_client, const struct path *path, st
 static void play(struct ends *e, unsigned scene, unsigned variant)
 {
     record_clear();
-    ends_init(e, variant);
+    ends_init(e, scene == 17 ? variant | ENDS_CHECKED : variant);
     e->wire = record;
     ends_start(e);
     ends_pump(e);
@@ -134,6 +134,13 @@ static void play(struct ends *e, unsigned scene, unsigned variant)
     case 13:
         session_stop(g, e->now);
         break;
+    case 15:
+    case 17:
+        ends_networks(e, &e->client, 1, 1);
+        break;
+    case 16:
+        ends_networks(e, &e->client, 3, 1);
+        break;
     case 14:
         CHECK(session_redirect(g, e->now, &to) == ERR_OK);
         break;
@@ -163,7 +170,7 @@ static void decrypted_seeds(unsigned scene, unsigned variant)
     static uint8_t all[SEED_MAX], one[SEED_MAX];
     static struct ends e;
     struct wire_writer a, o;
-    bool to_client = scene < 9;
+    bool to_client = scene < 9 || scene == 15 || scene == 16;
     unsigned n = 0;
     play(&e, scene, variant & ~(unsigned)ENDS_PIECES);
     wire_writer_init(&a, all, sizeof(all));
@@ -188,6 +195,67 @@ static void decrypted_seeds(unsigned scene, unsigned variant)
     wire_write_span(&a, SPAN_OF(steps));
     seed_write("decrypted", name, 0, wire_written(&a));
     ends_wipe(&e);
+}
+
+/* --- MOBIKE, said by hand --- */
+
+struct word {
+    uint16_t type;
+    size_t len;
+    uint8_t data[20];
+};
+
+static const struct word words[] = {
+    {NOTIFY_UPDATE_SA_ADDRESSES, 0, {0}},
+    {NOTIFY_ADDITIONAL_IP4_ADDRESS, 4, {203, 0, 113, 67}},
+    {NOTIFY_ADDITIONAL_IP6_ADDRESS, 16, {0x20, 1, 0x0d, 0xb8, [15] = 7}},
+    {NOTIFY_NO_ADDITIONAL_ADDRESSES, 0, {0}},
+    {NOTIFY_COOKIE2, 8, {1, 2, 3, 4, 5, 6, 7, 8}},
+    {NOTIFY_NO_NATS_ALLOWED,
+     12,
+     {192, 0, 3, 1, 203, 0, 113, 1, 40000 >> 8, 40000 & 0xff, 4500 >> 8, 4500 & 0xff}},
+    {NOTIFY_UNACCEPTABLE_ADDRESSES, 0, {0}},
+    {NOTIFY_UNEXPECTED_NAT_DETECTED, 0, {0}},
+    {NOTIFY_NAT_DETECTION_SOURCE_IP, 20, {1}},
+    {NOTIFY_NAT_DETECTION_DESTINATION_IP, 20, {2}},
+};
+
+/* A step of the target decrypted that says the words of that set. */
+static void write_words(struct wire_writer *w, bool response, unsigned set)
+{
+    static const struct ike_header none;
+    uint8_t buffer[1024];
+    struct message_writer m;
+    struct span message;
+    message_begin(&m, buffer, sizeof(buffer), &none);
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if ((set & 1u << i) != 0)
+            notify_write(&m, words[i].type, span_make(words[i].data, words[i].len));
+    CHECK(message_finish(&m, &message) == ERR_OK);
+    wire_write_u8(w, (uint8_t)((response ? 0x80 : 0) | 2 << 5));
+    wire_write_u8(w, buffer[16]);
+    wire_write_u16(w, (uint16_t)(message.len - IKE_HEADER_LEN));
+    wire_write_span(w, span_make(buffer + IKE_HEADER_LEN, message.len - IKE_HEADER_LEN));
+}
+
+static void mobike_seeds(void)
+{
+    /* each word, some together; then other networks, wakefulness, time */
+    static const uint8_t scenes[] = {1, 5, 6, 8, 10, 15, 16, 17};
+    static const uint8_t then[] = {0xb8, 0xb9, 0x10, 0, 50, 0x7c, 0xba, 0x10, 4, 0, 0xbd};
+    enum { ALL = 1u << sizeof(words) / sizeof(words[0]), LISTS = 2 | 4, SEEN = 256 | 512 };
+    static const unsigned sets[] = {1, LISTS, 8, 16, 1 | 32, 64, 128, SEEN, 1 | 16 | SEEN, ALL - 1};
+    static uint8_t seed[SEED_MAX];
+    for (size_t i = 0; i < sizeof(scenes); i++) {
+        struct wire_writer w;
+        wire_writer_init(&w, seed, sizeof(seed));
+        wire_write_u8(&w, scenes[i]);
+        wire_write_u8(&w, 0);
+        for (size_t j = 0; j < sizeof(sets) / sizeof(sets[0]); j++)
+            write_words(&w, (i + j) % 2 == 0, sets[j]);
+        wire_write_span(&w, SPAN_OF(then));
+        seed_write("decrypted", "mobike", scenes[i], wire_written(&w));
+    }
 }
 
 static uint8_t codec_of(uint8_t type)
@@ -312,6 +380,14 @@ static void session_seeds(void)
     static const uint8_t silence[] = {0x3f, 6, 0x0d, 0x20, 0, 0x0d, 0x20, 0, 0x0d,
                                       0x20, 0, 0x0d, 0x20, 0, 0x0d, 0x20, 0, 0x0e};
     static const uint8_t elsewhere[] = {0x57, 0, 0xdf, 0x4f, 0x6f, 0x05, 1, 0};
+    /* one way, others, several, none and again; with what is on its way lost, and in order */
+    static const uint8_t networks[] = {0xef, 1 << 2 | 1, 0xef, 3,          0xef, 2 << 2 | 2,
+                                       0xef, 0,          0xef, 1 << 2 | 1, 0x0f, 0xef,
+                                       3,    0x0d,       1,    0,          0xef, 1};
+    static const uint8_t networks_lost[] = {6,    0xef, 1 << 2 | 3, 2,    0x0d, 0,    100, 0x40, 1,
+                                            0,    0xef, 0,          0x80, 0,    0,    0,   0xef, 3,
+                                            0x0e, 0x0d, 1,          0,    0x3f, 0x0d, 2,   0};
+    static const uint8_t slept[] = {0xbf, 30, 0xb7, 2, 0xef, 0, 0xbf, 200, 0xef, 3, 0x0d, 1, 0};
     session_script("hand-over", 0, SPAN_OF(hand_over));
     session_script("loss", ENDS_CBC, SPAN_OF(loss));
     session_script("twice", ENDS_CHILDLESS, SPAN_OF(twice));
@@ -320,6 +396,9 @@ static void session_seeds(void)
     session_script("lifetimes", 0x40 | ENDS_SHORT, SPAN_OF(silence));
     session_script("ending", 0x40, SPAN_OF(ending));
     session_script("silence", 0x40, SPAN_OF(silence));
+    session_script("networks", 0x40, SPAN_OF(networks));
+    session_script("networks-lost", 0x40 | ENDS_CHECKED, SPAN_OF(networks_lost));
+    session_script("slept", 0x40 | ENDS_SHORT, SPAN_OF(slept));
     session_script("elsewhere", 0x40 | 0x80, SPAN_OF(elsewhere));
     session_forgeries();
 }
@@ -338,6 +417,7 @@ int main(int argc, char **argv)
     decrypted_seeds(2, ENDS_CHILD_KE);
     decrypted_seeds(9, ENDS_CHILDLESS);
     decrypted_seeds(10, ENDS_CHILD_KE);
+    mobike_seeds();
     wire_seeds();
     session_seeds();
     seeds_of_texts();
