@@ -3,7 +3,6 @@
  * the C library. */
 #include "client/reach.h"
 
-#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -16,6 +15,7 @@
 
 #include "common/base/log.h"
 #include "platform/routes.h"
+#include "platform/tun.h"
 #include "tests/support/namespace.h"
 #include "tests/support/support.h"
 
@@ -27,6 +27,7 @@ static bool overdue;
 static struct profile profile;
 static struct reach *reach;
 static struct fault f;
+static struct tun *tun, *other_tun;
 
 /* What was told last, "NAME LOCAL>REMOTE" each, and how often something was. */
 static char told[TEXT_MAX];
@@ -260,6 +261,7 @@ static void setup(void)
     asked = tells = 0;
     hanging = overdue = close_when_told = closed = false;
     reach = NULL;
+    tun = other_tun = NULL;
     told_count = 0;
     snprintf(told, sizeof(told), "nothing");
     f = (struct fault){0};
@@ -295,6 +297,8 @@ static void finish(void)
     ck_assert(!reach_looking(reach));
     reach_free(reach);
     ck_assert_int_eq(uv_loop_close(&loop), 0);
+    tun_close(tun);
+    tun_close(other_tun);
 }
 
 static void open_ports(uint16_t port_v4, uint16_t port_v6)
@@ -517,7 +521,8 @@ START_TEST(other_changes_are_not_told)
 {
     begin(GW, NULL);
     expect(ALL);
-    run("ip link set eth0 mtu 1400; ip addr add 10.9.9.9/32 dev lo; ip link add d0 type dummy;"
+    run("ip link set eth0 mtu 1400; ip addr add 10.9.9.9/32 dev lo; ip link add d0 type veth peer "
+        "name d1;"
         "ip link set d0 up; ip addr add 10.8.8.8/24 dev d0; ip route add 10.7.0.0/16 via 10.8.8.1;"
         "ip rule add fwmark 1 table 100; ip link del d0");
     look_once();
@@ -730,7 +735,7 @@ START_TEST(a_look_up_that_fails_takes_nothing_away)
 }
 END_TEST
 
-/* One of two fails: its addresses stay as well, after those that were found. */
+/* One of two fails: what it led to before stays, and the other's are those of today. */
 START_TEST(a_name_that_fails_beside_another)
 {
     const struct ip *found;
@@ -743,14 +748,14 @@ START_TEST(a_name_that_fails_beside_another)
     reach_resolve(reach);
     expect("eth0 10.0.1.2>" GW ", eth0 10.0.1.2>" GW_B);
     answer_with(0, (struct answer){0});
+    answer_with(1, (struct answer){"vpn2.example.com", {"203.0.113.3", GW, "203.0.113.3"}});
     reach_resolve(reach);
-    expect("eth0 10.0.1.2>" GW_B ", eth0 10.0.1.2>" GW);
-    reach_resolve(reach);
-    await_answers();
+    expect("eth0 10.0.1.2>" GW ", eth0 10.0.1.2>203.0.113.3");
     ck_assert_uint_eq(reach_found(reach, &found), 2);
-    answer_with(0, (struct answer){"vpn1.example.com", {"203.0.113.3"}}); /* both again */
+    answer_with(0, (struct answer){"vpn1.example.com", {"203.0.113.4"}}); /* both again */
+    answer_with(1, (struct answer){"vpn2.example.com", {GW_B}});
     reach_resolve(reach);
-    expect("eth0 10.0.1.2>203.0.113.3, eth0 10.0.1.2>" GW_B);
+    expect("eth0 10.0.1.2>203.0.113.4, eth0 10.0.1.2>" GW_B);
 }
 END_TEST
 
@@ -1005,30 +1010,30 @@ END_TEST
 
 /* --- our own interface --- */
 
+/* Both carry, have an address and the best route; one is ours. */
 START_TEST(our_own_interface_is_no_way)
 {
     struct ip to = ip_of(GW_B);
     struct path paths[SESSION_PATHS_MAX];
     begin(GW, NULL);
     expect(ALL);
-    run("ip tuntap add tern0 mode tun");
-    look_once();
-    uint32_t index = if_nametoindex("tern0");
-    ck_assert_uint_ne(index, 0);
-    reach_set_tunnel(reach, index);
-    run("ip link set tern0 up; ip addr add 10.9.7.1/32 dev tern0; ip route add default dev tern0 "
-        "metric 1; ip route add " GW "/32 dev tern0");
+    ck_assert_msg(tun_open("tern0", &tun, &f) == ERR_OK, "%s", f.text);
+    reach_set_tunnel(reach, tun_index(tun));
+    ck_ok(tun_up(tun, &f));
+    run("ip addr add 10.9.7.1/32 dev tern0; ip route add default dev tern0 metric 1;"
+        "ip route add " GW "/32 dev tern0");
     look_once();
     ck_assert_str_eq(told, ALL);
     ck_assert_uint_eq(tells, 1);
     size_t count = reach_ways(reach, &to, 1, paths);
     ck_assert_uint_eq(count, 3);
     for (size_t i = 0; i < count; i++)
-        ck_assert_uint_ne(paths[i].interface, index);
+        ck_assert_uint_ne(paths[i].interface, tun_index(tun));
     run("ip link set eth0 down"); /* nor when something else has changed */
     expect("wlan0 10.0.2.2>" GW ", cell0 10.0.3.2>" GW);
-    run("ip tuntap add other0 mode tun; ip link set other0 up; ip addr add 10.6.7.1/32 dev other0;"
-        "ip route add " GW "/32 dev other0 metric 5"); /* somebody else's is one */
+    ck_assert_msg(tun_open("other0", &other_tun, &f) == ERR_OK, "%s", f.text);
+    ck_ok(tun_up(other_tun, &f));
+    run("ip addr add 10.6.7.1/32 dev other0; ip route add " GW "/32 dev other0 metric 5");
     expect("other0 10.6.7.1>" GW ", wlan0 10.0.2.2>" GW ", cell0 10.0.3.2>" GW);
 }
 END_TEST
