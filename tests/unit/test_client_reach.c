@@ -1100,6 +1100,9 @@ START_TEST(closed_in_every_state)
         look_once();
         ck_assert(reach_looking(reach));
         ck_assert_uint_eq(handles(), 1);
+        hang(false);
+        await_answers();
+        ck_assert_uint_eq(tells, 0);
         return;
     }
     if (_i == 3) { /* also where a network has changed meanwhile */
