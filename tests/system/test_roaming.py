@@ -418,7 +418,8 @@ def test_a_long_walk(travel, full, kind):
         journey.wait_for("it to go on", lambda: talk.blocks() > blocks + 20)
     assert spis(status) == spis(before), status
     assert status["reconnects"] == 0
-    assert len(tern.descriptors()) == len(fds)
+    # By IPv6 an interface has a socket of its own to send by, for either port, which is kept.
+    assert len(tern.descriptors()) <= len(fds) + 2 * len(lab.networks)
     assert lab.client.run("ip", "rule").stdout == rules
     assert tern.resident_kilobytes() < 12000
     if kind == "strongswan":
