@@ -47,7 +47,7 @@ static void out_at(mono_ms at)
 static void go_away(unsigned times, mono_ms now, uint32_t interface)
 {
     for (unsigned i = 0; i < times; i++)
-        ways_failed(&pair.client->roam, now, interface, false);
+        ways_failed(&pair.client->roam, now, interface, WAYS_WENT);
 }
 
 START_TEST(two_failures_are_free_and_then_each_doubles_the_wait)
@@ -73,13 +73,25 @@ START_TEST(a_dead_way_waits_from_the_first_time_on)
 {
     come_up(&wifi, 1);
     out_at(1000000);
-    ways_failed(&pair.client->roam, 5000, 7, true);
+    ways_failed(&pair.client->roam, 5000, 7, WAYS_DEAD);
     ck_assert_int_eq(ways_trusted_at(pair.client, 7), 7000);
-    ways_failed(&pair.client->roam, 8000, 7, true);
+    ways_failed(&pair.client->roam, 8000, 7, WAYS_DEAD);
     ck_assert_int_eq(ways_trusted_at(pair.client, 7), 12000);
     go_away(FREE, 9000, 8); /* and after free failures no longer than that */
-    ways_failed(&pair.client->roam, 9000, 8, true);
+    ways_failed(&pair.client->roam, 9000, 8, WAYS_DEAD);
     ck_assert_int_eq(ways_trusted_at(pair.client, 8), 11000);
+}
+END_TEST
+
+/* One that did not answer when it was asked, once more: its first packets may have been late. */
+START_TEST(what_was_not_heard_is_asked_once_more)
+{
+    come_up(&wifi, 1);
+    out_at(1000000);
+    ways_failed(&pair.client->roam, 5000, 7, WAYS_UNHEARD);
+    ck_assert_int_eq(ways_trusted_at(pair.client, 7), 0);
+    ways_failed(&pair.client->roam, 6000, 7, WAYS_UNHEARD);
+    ck_assert_int_eq(ways_trusted_at(pair.client, 7), 8000);
 }
 END_TEST
 
@@ -87,7 +99,7 @@ END_TEST
 START_TEST(without_use_nothing_is_asked_again)
 {
     come_up(&wifi, 1);
-    ways_failed(&pair.client->roam, 5000, 7, true);
+    ways_failed(&pair.client->roam, 5000, 7, WAYS_DEAD);
     out_at(MONO_NEVER);
     ck_assert(ways_trusted_at(pair.client, 7) == MONO_NEVER);
     out_at(5000);
@@ -120,13 +132,13 @@ START_TEST(the_oldest_failure_is_forgotten)
     come_up(&wifi, 1);
     out_at(1000000);
     for (uint32_t i = 0; i < TRUSTS_MAX; i++)
-        ways_failed(&pair.client->roam, i == 3 ? 100 : 5000 + i, 50 + i, true);
-    ways_failed(&pair.client->roam, 6000, 99, true);
+        ways_failed(&pair.client->roam, i == 3 ? 100 : 5000 + i, 50 + i, WAYS_DEAD);
+    ways_failed(&pair.client->roam, 6000, 99, WAYS_DEAD);
     ck_assert_int_eq(ways_trusted_at(pair.client, 99), 8000);
     for (uint32_t i = 0; i < TRUSTS_MAX; i++)
         ck_assert_int_eq(ways_trusted_at(pair.client, 50 + i), i == 3 ? 0 : 7000 + i);
     ways_forgive(&pair.client->roam, 54); /* there is room again */
-    ways_failed(&pair.client->roam, 6000, 98, true);
+    ways_failed(&pair.client->roam, 6000, 98, WAYS_DEAD);
     ck_assert_int_eq(ways_trusted_at(pair.client, 50), 7000);
     ck_assert_int_eq(ways_trusted_at(pair.client, 98), 8000);
 }
@@ -140,10 +152,11 @@ START_TEST(in_a_hurry_the_first_that_is_trusted)
     come_up(ways, 2);
     out_at(1000000);
     ck_assert(ways_same_ends(&ways_best(pair.client, 5000, &wifi)->path, &wifi));
-    ways_failed(&pair.client->roam, 5000, wifi.interface, true);
+    ways_failed(&pair.client->roam, 5000, wifi.interface, WAYS_DEAD);
     ck_assert(ways_same_ends(&ways_best(pair.client, 6999, &wifi)->path, &cell));
     ck_assert(ways_same_ends(&ways_best(pair.client, 7000, &wifi)->path, &wifi));
-    ways_failed(&pair.client->roam, 5000, cell.interface, true); /* neither: one has to be taken */
+    ways_failed(&pair.client->roam, 5000, cell.interface,
+                WAYS_DEAD); /* neither: one has to be taken */
     ck_assert(ways_same_ends(&ways_best(pair.client, 5500, &cell)->path, &wifi));
 }
 END_TEST
@@ -178,10 +191,11 @@ START_TEST(what_stands_before_the_path_is_better)
     (void)ways_set(pair.client, ways, 3);
     ck_assert(ways_same_ends(&ways_better(pair.client, &at)->path, &lan));
     ck_assert_int_eq(at, 0);
-    ways_failed(&pair.client->roam, 5000, lan.interface, true);
+    ways_failed(&pair.client->roam, 5000, lan.interface, WAYS_DEAD);
     ck_assert(ways_same_ends(&ways_better(pair.client, &at)->path, &wifi));
     ck_assert_int_eq(at, 0);
-    ways_failed(&pair.client->roam, 9000, wifi.interface, true); /* both: the first that may be */
+    ways_failed(&pair.client->roam, 9000, wifi.interface,
+                WAYS_DEAD); /* both: the first that may be */
     ck_assert(ways_same_ends(&ways_better(pair.client, &at)->path, &lan));
     ck_assert_int_eq(at, 7000);
     (void)ways_set(pair.client, &ways[2], 1);
@@ -350,6 +364,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, two_failures_are_free_and_then_each_doubles_the_wait);
     tcase_add_test(t, a_dead_way_waits_from_the_first_time_on);
+    tcase_add_test(t, what_was_not_heard_is_asked_once_more);
     tcase_add_test(t, without_use_nothing_is_asked_again);
     tcase_add_test(t, forgiven_is_as_good_as_before);
     tcase_add_test(t, the_oldest_failure_is_forgotten);
