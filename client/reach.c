@@ -32,7 +32,7 @@ struct reach {
     struct ip additional[SESSION_ADDRESSES_MAX];
     size_t additional_count;
     struct ip current; /* in use; family none: none */
-    uint32_t tunnel;
+    struct network_ours ours;
     struct entry entries[SESSION_PATHS_MAX];
     size_t count;
 };
@@ -85,8 +85,8 @@ static size_t list(const struct reach *r, const struct ip *to, size_t to_count,
         struct network_way ways[INTERFACES_MAX];
         size_t way_count;
         uint16_t port = to[t].family == IP_V4 ? r->options.port_v4 : r->options.port_v6;
-        if (port == 0 || network_ways(&to[t], ROUTES_MARK, r->tunnel, ways, INTERFACES_MAX,
-                                      &way_count) != ERR_OK)
+        if (port == 0 || network_ways(&to[t], ROUTES_MARK, r->ours.interface, ways,
+                                      INTERFACES_MAX, &way_count) != ERR_OK)
             continue;
         for (size_t i = 0; i < way_count && count < cap; i++)
             entries[count++] = (struct entry){
@@ -220,9 +220,9 @@ void reach_set_current(struct reach *r, const struct ip *address)
     r->current = *address; /* it is listed, or has just been: nothing to tell */
 }
 
-void reach_set_tunnel(struct reach *r, uint32_t interface)
+void reach_set_ours(struct reach *r, const struct network_ours *ours)
 {
-    r->tunnel = interface;
+    r->ours = *ours;
 }
 
 static void on_found(void *ctx, const struct ip *found, size_t count)
@@ -250,15 +250,17 @@ void reach_resolve(struct reach *r)
 static void on_network(uv_poll_t *poll, int status, int events)
 {
     struct reach *r = poll->data;
-    bool changed;
+    struct network_change change;
     (void)status; /* what is wrong with the socket is found by reading it */
     (void)events;
-    if (network_watch_read(r->watch, r->tunnel, &changed) != ERR_OK) {
+    if (network_watch_read(r->watch, &r->ours, &change) != ERR_OK) {
         log_warn("the network is not watched any more");
         uv_poll_stop(&r->poll);
         return;
     }
-    if (!changed || !r->looked || !look(r))
+    if (change.ours && r->options.ours_changed != NULL)
+        r->options.ours_changed(r->options.ctx);
+    if (!change.ways || !r->looked || !look(r))
         return;
     tell(r);
     if (r->count > 0)
