@@ -47,7 +47,8 @@ static void tell(struct connection *c, const struct system_damage *d, const stru
     char text[64] = "";
     size_t count = list_damage(d, missing), at = 0;
     for (size_t i = 0; i < count; i++)
-        at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", i == 0 ? "" : ", ", missing[i]);
+        at +=
+            (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", i == 0 ? "" : ", ", missing[i]);
     if (d->tun.renamed)
         log_warn("somebody named %s %s", d->tun.was, c->tun_name);
     if (f != NULL)

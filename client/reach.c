@@ -85,8 +85,8 @@ static size_t list(const struct reach *r, const struct ip *to, size_t to_count,
         struct network_way ways[INTERFACES_MAX];
         size_t way_count;
         uint16_t port = to[t].family == IP_V4 ? r->options.port_v4 : r->options.port_v6;
-        if (port == 0 || network_ways(&to[t], ROUTES_MARK, r->ours.interface, ways,
-                                      INTERFACES_MAX, &way_count) != ERR_OK)
+        if (port == 0 || network_ways(&to[t], ROUTES_MARK, r->ours.interface, ways, INTERFACES_MAX,
+                                      &way_count) != ERR_OK)
             continue;
         for (size_t i = 0; i < way_count && count < cap; i++)
             entries[count++] = (struct entry){

@@ -30,9 +30,9 @@ CHECKED enum err tun_up(struct tun *t, struct fault *f);
 struct tun_look {
     bool gone; /* or in another network namespace; then nothing else is known */
     bool down;
-    bool renamed;                /* since it was opened or looked at: tun_name is the new one */
-    bool address_lost;           /* one of those that were asked for is not there */
-    char was[TUN_NAME_MAX];      /* its name before */
+    bool renamed;           /* since it was opened or looked at: tun_name is the new one */
+    bool address_lost;      /* one of those that were asked for is not there */
+    char was[TUN_NAME_MAX]; /* its name before */
 };
 CHECKED enum err tun_look(struct tun *t, const struct prefix *addresses, size_t count,
                           struct tun_look *ret, struct fault *f);

@@ -177,8 +177,7 @@ static void note_route(const struct nlmsghdr *m, const struct network_ours *ours
     const struct nlattr *table = netlink_attribute(m, sizeof(*rt), RTA_TABLE, 4);
     bool local = rt->rtm_type == RTN_LOCAL || rt->rtm_type == RTN_BROADCAST ||
                  rt->rtm_type == RTN_ANYCAST || rt->rtm_type == RTN_MULTICAST;
-    bool by_ours =
-        ours->interface != 0 && oif != NULL && mnl_attr_get_u32(oif) == ours->interface;
+    bool by_ours = ours->interface != 0 && oif != NULL && mnl_attr_get_u32(oif) == ours->interface;
     bool in_ours = ours->table != 0 && table != NULL && mnl_attr_get_u32(table) == ours->table;
     if (local || (rt->rtm_flags & RTM_F_CLONED) != 0)
         return;

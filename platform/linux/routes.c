@@ -23,7 +23,7 @@
 enum {
     TABLE_FIRST = 52000,
     TABLE_LAST = 52999,
-    OUR_PROTOCOL = 186, /* RTPROT_*, for people who read `ip route` */
+    OUR_PROTOCOL = 186,        /* RTPROT_*, for people who read `ip route` */
     GUARD_METRIC = 0x7fff0000, /* behind whatever leads somewhere */
     DELETIONS_MAX = 4096,
     PLANNED_MAX = 3 * ROUTES_MAX /* a way in and a guard for each prefix, and what is excluded */
@@ -267,7 +267,8 @@ static bool planned_route(const struct routes_plan *plan, size_t i, struct route
         ret->interface = plan->interface;
         ret->source = source_for(plan, p->ip.family);
     }
-    return excluded || ((plan->guarded || !guard) && !listed(plan->exclude, plan->exclude_count, p));
+    return excluded ||
+           ((plan->guarded || !guard) && !listed(plan->exclude, plan->exclude_count, p));
 }
 
 static enum err install_rules(struct netlink *n, struct routes *r, const struct routes_plan *plan,
