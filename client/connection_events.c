@@ -108,6 +108,7 @@ static void come_up(struct connection *c)
 {
     struct session_status status;
     bool first = !c->up;
+    connection_repair_due(c);
     if (c->stopping || c->children.count == 0 || !apply(c))
         return;
     session_status(c->session, &status);

@@ -61,11 +61,12 @@ static void tell(struct connection *c, const struct system_damage *d, const stru
                                                  missing, count, f != NULL ? f->text : NULL}});
 }
 
+static void on_repair(uv_timer_t *timer);
+
 static void schedule(struct connection *c)
 {
     if (!uv_is_active((const uv_handle_t *)&c->repair))
-        uv_timer_start(&c->repair, connection_on_repair,
-                       (uint64_t)pace_wait_ms(&c->pace, clock_now()), 0);
+        uv_timer_start(&c->repair, on_repair, (uint64_t)pace_wait_ms(&c->pace, clock_now()), 0);
 }
 
 void connection_ours_changed(void *ctx)
@@ -88,7 +89,6 @@ static void give_up(struct connection *c, const struct fault *f)
 {
     log_warn("%s is gone", c->tun_name);
     connection_fail(c, EXIT_CODE_PRIVILEGE, f);
-    connection_settle(c);
 }
 
 static bool any(const struct system_damage *d)
@@ -97,9 +97,8 @@ static bool any(const struct system_damage *d)
     return d->tun.renamed || list_damage(d, missing) > 0;
 }
 
-void connection_on_repair(uv_timer_t *timer)
+static void repair(struct connection *c)
 {
-    struct connection *c = timer->data;
     struct system_damage d;
     struct fault f = {0};
     if (c->stopping || c->ended)
@@ -126,4 +125,18 @@ void connection_on_repair(uv_timer_t *timer)
     tell(c, &d, e != ERR_OK ? &f : NULL);
     if (e != ERR_OK)
         schedule(c);
+}
+
+static void on_repair(uv_timer_t *timer)
+{
+    repair(timer->data);
+    connection_settle(timer->data);
+}
+
+void connection_repair_due(struct connection *c)
+{
+    if (!uv_is_active((const uv_handle_t *)&c->repair))
+        return;
+    uv_timer_stop(&c->repair);
+    repair(c);
 }

@@ -78,7 +78,8 @@ void connection_event(struct connection *c, const struct session_event *e);
 void connection_carry(struct connection *c);
 void connection_ours_changed(void *ctx); /* perhaps */
 void connection_tun_lost(void *ctx);
-void connection_on_repair(uv_timer_t *timer);
+/* A repair that waits for its time is done now: the system is about to be changed. */
+void connection_repair_due(struct connection *c);
 
 /* --- connection_news.c --- */
 struct timespec connection_wall_now(void);

@@ -368,7 +368,9 @@ enum err routes_renew(struct routes *r, const struct routes_plan *plan, const st
 struct comparison {
     const struct routes_plan *plan;
     bool ruled[2];
+    struct route planned[PLANNED_MAX];
     bool found[PLANNED_MAX];
+    size_t count;
     struct table_dump strange; /* in our table, and not of the plan */
 };
 
@@ -427,9 +429,8 @@ static void compare_route(const struct nlmsghdr *m, void *ctx)
         (rt->rtm_flags & RTM_F_CLONED) != 0 ||
         !attribute_is(m, sizeof(*rt), RTA_TABLE, c->plan->table))
         return;
-    for (size_t i = 0; i < planned_count(c->plan); i++) {
-        struct route route;
-        if (planned_route(c->plan, i, &route) && is_route(m, &route))
+    for (size_t i = 0; i < c->count; i++) {
+        if (is_route(m, &c->planned[i]))
             known = c->found[i] = true;
     }
     if (!known)
@@ -443,7 +444,9 @@ static enum err compare(struct netlink *n, struct comparison *c, struct fault *f
         struct nlmsghdr *m = netlink_begin(&r, RTM_GETRULE, NLM_F_DUMP);
         struct fib_rule_hdr *h = mnl_nlmsg_put_extra_header(m, sizeof(*h));
         h->family = netlink_family(families[i]);
-        if (uses_family(c->plan, families[i]) && netlink_call(n, m, compare_rule, c) != 0)
+        if (!uses_family(c->plan, families[i]))
+            continue;
+        if (netlink_call(n, m, compare_rule, c) != 0)
             return refused(n, "cannot read the routing rules", f);
         int number = dump_routes(n, families[i], c->plan->table, compare_route, c);
         if (number != 0 && number != ENOENT)
@@ -465,12 +468,11 @@ static enum err put_back(struct netlink *n, struct routes *r, struct comparison 
     e = install_rules(n, r, c->plan, f);
     ret->routes = c->strange.count > 0;
     delete_entries(n, &c->strange);
-    for (size_t i = 0; i < planned_count(c->plan); i++) {
-        struct route route;
-        if (c->found[i] || !planned_route(c->plan, i, &route))
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->found[i])
             continue;
         ret->routes = true;
-        enum err one = route_add(n, &route, e == ERR_OK ? f : NULL);
+        enum err one = route_add(n, &c->planned[i], e == ERR_OK ? f : NULL);
         e = e == ERR_OK ? one : e;
     }
     return e;
@@ -486,6 +488,8 @@ enum err routes_restore(struct routes *r, const struct routes_plan *plan, struct
     if (c == NULL)
         return fault_set(f, ERR_MEMORY, "no memory to compare routes");
     c->plan = plan;
+    for (size_t i = 0; i < planned_count(plan); i++)
+        c->count += planned_route(plan, i, &c->planned[c->count]) ? 1 : 0;
     c->strange.table = plan->table;
     enum err e = netlink_open(&n, f);
     if (e == ERR_OK) {

@@ -232,11 +232,11 @@ def test_its_name_is_taken_meanwhile(lab, tern, tern_gateway):
 
 # --- who follows ---
 
-def test_it_is_told(connection):
-    monitor = connection.client.spawn(*connection.tern.command("monitor", "--json"),
-                                      env=connection.tern.env, stdout=subprocess.PIPE)
+def test_it_is_told(full):
+    monitor = full.client.spawn(*full.tern.command("monitor", "--json"),
+                                env=full.tern.env, stdout=subprocess.PIPE)
     json.loads(monitor.stdout.readline())  # it follows from here on
-    name = connection.name
+    name = full.name
 
     def told():
         for line in monitor.stdout:
@@ -244,11 +244,11 @@ def test_it_is_told(connection):
             if event["event"] == "repair":
                 return {key: event[key] for key in ("interface", "was", "missing", "fault")}
 
-    connection.ip(f"addr flush dev {name}")
+    full.ip(f"addr flush dev {name}")
     event = told()
     assert (event["interface"], event["was"], event["fault"]) == (name, None, None)
     assert "addresses" in event["missing"]
-    connection.ip(f"link set {name} name wan8")
+    full.ip(f"link set {name} name wan8")
     assert told() == {"interface": "wan8", "was": name, "missing": [], "fault": None}
     monitor.terminate()
     monitor.wait(10)
@@ -257,40 +257,40 @@ def test_it_is_told(connection):
 # --- somebody who does not give up ---
 
 @pytest.mark.slow
-def test_the_rate_is_bounded(connection):
+def test_the_rate_is_bounded(full):
     """Once a second at most, and ever more seldom; in the end it is as it should be."""
     start = time.monotonic()
-    remover = connection.client.spawn(
+    remover = full.client.spawn(
         "sh", "-c", "while :; do ip rule del pref 5200 2>/dev/null || sleep 0.01; done")
-    connection.wait_for("some repairs", lambda: connection.repairs() >= 4)
+    full.wait_for("some repairs", lambda: full.repairs() >= 4)
     remover.kill()
     remover.wait()
-    repairs, seconds = connection.repairs(), time.monotonic() - start
+    repairs, seconds = full.repairs(), time.monotonic() - start
     assert repairs <= 1 + seconds
     # The pauses are 1, 2, 4 seconds.
     assert seconds >= 6
-    connection.wait_mended(repairs)
-    connection.assert_carries()
-    connection.down()
+    full.wait_mended(repairs)
+    full.assert_carries()
+    full.down()
 
 
-def test_nothing_is_looked_at_without_a_reason(connection):
-    """No wake-up of a connection that is idle: what others do to the rest of the system is none."""
-    (pid,) = connection.tern.pids()
+def test_nothing_is_looked_at_without_a_reason(full):
+    """A connection that is idle is not woken to look."""
+    (pid,) = full.tern.pids()
 
     def wakeups():
         with open(f"/proc/{pid}/status", encoding="ascii") as status:
             return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read(), re.M)[1])
 
-    connection.tern.status()
+    full.tern.status()
     last = [wakeups()]
 
     def still():
         time.sleep(1)
         last.append(wakeups())
         return last[-1] == last[-2]
-    connection.wait_for("a second without a wake-up", still)
-    assert connection.repairs() == 0
+    full.wait_for("a second without a wake-up", still)
+    assert full.repairs() == 0
 
 
 # --- killed ---
@@ -307,7 +307,16 @@ def test_killed_after_a_repair(full):
     full.tern.up(full.profile)
     full.assert_carries()
     full.down()
-    full.tern.up(full.profile)
+
+
+@pytest.mark.parametrize("how", ["down", "down-by-name", "another-connection"])
+def test_what_a_killed_one_holds_back_is_let_go(full, how):
     full.tern.kill()
-    full.tern.down(full.profile, code=None)
+    if how == "another-connection":
+        other = full.tern.profile("other", tunnel={"Routes": "10.9.0.0/24"})
+        full.tern.up(other)
+        assert full.client.ping(full.lab.INTRANET[0], 5) == 5
+        full.tern.down(other)
+    else:
+        full.tern.down(*([full.profile] if how == "down-by-name" else []))
     assert full.client.state() == full.pristine

@@ -347,6 +347,7 @@ int main(void)
 {
     Suite *suite = suite_create("platform routes");
     TCase *t = tcase_create("routes");
+    tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, installed_and_removed_without_a_trace);
     tcase_add_test(t, marked_packets_go_beside_the_tunnel);
