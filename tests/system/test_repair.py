@@ -88,7 +88,7 @@ class Connection:
         """Echoes are asked for all the time, and some are answered in the end; on the wire there is
         the tunnel and what neighbours need to find each other."""
         with self.client.capture("up0") as wire, contextlib.ExitStack() as stack:
-            pings = [stack.enter_context(Pings(self.client, a)) for a in self.inside]
+            pings = [stack.enter_context(Pings(self.client, a, 0.003)) for a in self.inside]
             self.wait_for("answers", lambda: all(p.seen() > 5 for p in pings))
             yield
             seen = [p.seen() for p in pings]
