@@ -124,8 +124,8 @@ HARMS = {
     "addresses-deleted": ("ip addr flush dev {name}", {"addresses", "routes"}),
     "ways-deleted": ("ip -4 route flush table {table} dev {name}; "
                      "ip -6 route flush table {table} dev {name}", {"routes"}),
-    "to-another-namespace": ("unshare --net sleep 1 & until ip link set {name} netns $!; do "
-                             "sleep 0.01; done; wait", {"interface", "routes"}),
+    "to-another-namespace": ("unshare --net sh -c 'echo $$; exec sleep 1' | "
+                             "(read pid; ip link set {name} netns $pid)", {"interface", "routes"}),
 }
 
 
