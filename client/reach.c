@@ -10,7 +10,18 @@
 #include "common/base/log.h"
 #include "platform/routes.h"
 
-enum { INTERFACES_MAX = 8, TARGETS_MAX = 1 + LOOKUP_FOUND_MAX + SESSION_ADDRESSES_MAX };
+enum {
+    INTERFACES_MAX = 8,
+    TARGETS_MAX = 1 + LOOKUP_FOUND_MAX + SESSION_ADDRESSES_MAX,
+    ENTRIES_MAX = INTERFACES_MAX * TARGETS_MAX
+};
+
+/* Addresses of the gateway. */
+struct targets {
+    struct ip items[TARGETS_MAX];
+    size_t count;
+    size_t certain; /* so many of them; what follows is the gateway's word alone */
+};
 
 /* One way and its place in the order. */
 struct entry {
@@ -21,16 +32,25 @@ struct entry {
     size_t target;
 };
 
+/* What a name has led to, when it last led anywhere. */
+struct found {
+    struct ip items[LOOKUP_FOUND_MAX];
+    size_t count;
+};
+
 struct reach {
     struct reach_options options;
     struct lookup lookup;
-    struct network_watch *watch;
+    struct network_watch *watch; /* NULL: closed */
     uv_poll_t poll;
-    bool looked; /* once at least */
+    bool looked;     /* for the names, once at least */
+    bool look_again; /* the network is another one than that in which they are looked for */
+    struct found names[LOOKUP_NAMES_MAX];
     struct ip found[LOOKUP_FOUND_MAX];
     size_t found_count;
     struct ip additional[SESSION_ADDRESSES_MAX];
     size_t additional_count;
+    bool local;        /* the gateway that told them is on this machine */
     struct ip current; /* in use; family none: none */
     struct network_ours ours;
     struct entry entries[SESSION_PATHS_MAX];
@@ -77,56 +97,102 @@ static void settle_places(struct entry *entries, size_t count)
     }
 }
 
-static size_t list(const struct reach *r, const struct ip *to, size_t to_count,
-                   struct entry *entries, size_t cap)
+/* Back to this machine: there is no gateway but one that is here itself. */
+static bool leads_back(const struct network_way *way, const struct ip *to)
+{
+    return ip_equal(&way->source, to) || ip_is_loopback(&way->source);
+}
+
+static enum err list(const struct reach *r, const struct targets *to,
+                     struct entry entries[ENTRIES_MAX], size_t *ret_count)
 {
     size_t count = 0;
-    for (size_t t = 0; t < to_count; t++) {
+    for (size_t t = 0; t < to->count; t++) {
+        const struct ip *ip = &to->items[t];
         struct network_way ways[INTERFACES_MAX];
         size_t way_count;
-        uint16_t port = to[t].family == IP_V4 ? r->options.port_v4 : r->options.port_v6;
-        if (port == 0 || network_ways(&to[t], ROUTES_MARK, r->ours.interface, ways, INTERFACES_MAX,
-                                      &way_count) != ERR_OK)
+        uint16_t port = ip->family == IP_V4 ? r->options.port_v4 : r->options.port_v6;
+        if (port == 0)
             continue;
-        for (size_t i = 0; i < way_count && count < cap; i++)
+        enum err e =
+            network_ways(ip, ROUTES_MARK, r->ours.interface, ways, INTERFACES_MAX, &way_count);
+        if (e != ERR_OK)
+            return e;
+        for (size_t i = 0; i < way_count; i++) {
+            if (t >= to->certain && !r->local && leads_back(&ways[i], ip))
+                continue;
             entries[count++] = (struct entry){
                 .path = {.local = {ways[i].source, port},
-                         .remote = {to[t], r->options.profile->port},
+                         .remote = {*ip, r->options.profile->port},
                          .interface = ways[i].interface},
                 .way = ways[i],
                 .liked = liking(r->options.profile, ways[i].interface_name),
                 .place = i,
                 .target = t,
             };
+        }
     }
     settle_places(entries, count);
     qsort(entries, count, sizeof(*entries), compare);
+    *ret_count = count;
+    return ERR_OK;
+}
+
+static size_t ways_by(const struct entry *entries, size_t count, uint32_t interface)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        n += entries[i].way.interface == interface ? 1 : 0;
+    return n;
+}
+
+/* Where there is no room for all, the interface with the most ways gives its last one, so that a
+ * name with many addresses crowds no network out; nor is the address in use given away. */
+static size_t trim(const struct reach *r, struct entry *entries, size_t count)
+{
+    while (count > SESSION_PATHS_MAX) {
+        size_t last = count - 1, most = 0;
+        for (size_t i = count; i-- > 0;) {
+            size_t n = ways_by(entries, count, entries[i].way.interface);
+            if (n > most && !ip_equal(&entries[i].path.remote.ip, &r->current)) {
+                most = n;
+                last = i;
+            }
+        }
+        count--;
+        memmove(&entries[last], &entries[last + 1], (count - last) * sizeof(*entries));
+    }
     return count;
+}
+
+static void add_target(struct ip *to, size_t *count, size_t cap, const struct ip *ip)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (ip_equal(&to[i], ip))
+            return;
+    }
+    if (*count < cap)
+        to[(*count)++] = *ip;
 }
 
 size_t reach_ways(const struct reach *r, const struct ip *to, size_t count,
                   struct path paths[SESSION_PATHS_MAX])
 {
-    struct entry entries[INTERFACES_MAX * TARGETS_MAX];
-    size_t n = list(r, to, count < TARGETS_MAX ? count : TARGETS_MAX, entries,
-                    INTERFACES_MAX * TARGETS_MAX);
-    n = n < SESSION_PATHS_MAX ? n : SESSION_PATHS_MAX;
+    struct entry entries[ENTRIES_MAX];
+    struct targets targets = {.count = 0};
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        add_target(targets.items, &targets.count, TARGETS_MAX, &to[i]);
+    targets.certain = targets.count;
+    if (list(r, &targets, entries, &n) != ERR_OK)
+        return 0;
+    n = trim(r, entries, n);
     for (size_t i = 0; i < n; i++)
         paths[i] = entries[i].path;
     return n;
 }
 
 /* --- what is told --- */
-
-static bool add_target(struct ip *to, size_t *count, const struct ip *ip)
-{
-    for (size_t i = 0; i < *count; i++) {
-        if (ip_equal(&to[i], ip))
-            return false;
-    }
-    to[(*count)++] = *ip;
-    return true;
-}
 
 static bool same_list(const struct reach *r, const struct entry *entries, size_t count)
 {
@@ -136,20 +202,26 @@ static bool same_list(const struct reach *r, const struct entry *entries, size_t
     return same;
 }
 
-/* True where the ways are others than before. */
+/* True where the ways are others than before. Where the kernel could not be asked they are what
+ * they were: that takes nothing away. */
 static bool look(struct reach *r)
 {
-    struct entry entries[INTERFACES_MAX * TARGETS_MAX];
-    struct ip to[TARGETS_MAX];
-    size_t to_count = 0;
+    struct entry entries[ENTRIES_MAX];
+    struct targets to = {.count = 0};
+    size_t count;
     if (r->current.family != IP_NONE)
-        (void)add_target(to, &to_count, &r->current);
+        add_target(to.items, &to.count, TARGETS_MAX, &r->current);
     for (size_t i = 0; i < r->found_count; i++)
-        (void)add_target(to, &to_count, &r->found[i]);
+        add_target(to.items, &to.count, TARGETS_MAX, &r->found[i]);
+    to.certain = to.count;
     for (size_t i = 0; i < r->additional_count; i++)
-        (void)add_target(to, &to_count, &r->additional[i]);
-    size_t count = list(r, to, to_count, entries, INTERFACES_MAX * TARGETS_MAX);
-    count = count < SESSION_PATHS_MAX ? count : SESSION_PATHS_MAX;
+        add_target(to.items, &to.count, TARGETS_MAX, &r->additional[i]);
+    enum err e = list(r, &to, entries, &count);
+    if (e != ERR_OK) {
+        log_warn("the ways to the gateway cannot be listed: %s", err_text(e));
+        return false;
+    }
+    count = trim(r, entries, count);
     bool changed = !same_list(r, entries, count);
     memcpy(r->entries, entries, count * sizeof(entries[0]));
     r->count = count;
@@ -194,18 +266,28 @@ static bool lies_in(const struct selector_list *l, const struct ip *ip)
     return false;
 }
 
+static bool holds_all(const struct selector_list *l, enum ip_family family)
+{
+    struct ip first = {.family = family}, last = {.family = family};
+    memset(last.bytes, 0xff, ip_len(family));
+    return lies_in(l, &first) && lies_in(l, &last);
+}
+
 /* A gateway tells all its addresses, those of the networks behind it among them. Where everything
  * is behind it, a private one of a gateway with a public one is taken for such. */
 static bool outside(const struct ip *ip, const struct ip *at, const struct selector_list *inside)
 {
     if (!lies_in(inside, ip))
         return true;
-    return lies_in(inside, at) && (!ip_is_private(ip) || ip_is_private(at));
+    bool everything =
+        at->family == ip->family ? lies_in(inside, at) : holds_all(inside, ip->family);
+    return everything && (!ip_is_private(ip) || ip_is_private(at));
 }
 
 void reach_set_additional(struct reach *r, const struct ip *addresses, size_t count,
                           const struct ip *at, const struct selector_list *inside)
 {
+    r->local = ip_is_loopback(at);
     r->additional_count = 0;
     for (size_t i = 0; i < count && r->additional_count < SESSION_ADDRESSES_MAX; i++) {
         if (outside(&addresses[i], at, inside))
@@ -225,17 +307,38 @@ void reach_set_ours(struct reach *r, const struct network_ours *ours)
     r->ours = *ours;
 }
 
+/* A name that led nowhere takes nothing away: perhaps its resolver is out of reach. */
+static void keep_found(struct reach *r)
+{
+    r->found_count = 0;
+    for (size_t i = 0; i < r->lookup.name_count; i++) {
+        const struct lookup_name *n = &r->lookup.names[i];
+        struct found *known = &r->names[i];
+        if (n->count > 0) {
+            memcpy(known->items, n->found, n->count * sizeof(n->found[0]));
+            known->count = n->count;
+        }
+        for (size_t j = 0; j < known->count; j++)
+            add_target(r->found, &r->found_count, LOOKUP_FOUND_MAX, &known->items[j]);
+    }
+}
+
 static void on_found(void *ctx, const struct ip *found, size_t count)
 {
     struct reach *r = ctx;
-    bool first = !r->looked;
-    if (count > 0 || first) { /* a resolver that is out of reach takes nothing away */
-        memcpy(r->found, found, count * sizeof(*found));
-        r->found_count = count;
+    bool first = !r->looked, again = r->look_again;
+    (void)found; /* name by name they are in r->lookup */
+    r->look_again = false;
+    if (first && again && count == 0) { /* there is nothing to tell before the second answer */
+        reach_resolve(r);
+        return;
     }
+    keep_found(r);
     r->looked = true;
     if (look(r) || first)
         tell(r);
+    if (again && r->watch != NULL)
+        reach_resolve(r);
 }
 
 void reach_resolve(struct reach *r)
@@ -251,20 +354,31 @@ static void on_network(uv_poll_t *poll, int status, int events)
 {
     struct reach *r = poll->data;
     struct network_change change;
-    (void)status; /* what is wrong with the socket is found by reading it */
     (void)events;
     if (network_watch_read(r->watch, &r->ours, &change) != ERR_OK) {
         log_warn("the network is not watched any more");
         uv_poll_stop(&r->poll);
         return;
     }
+    /* libuv lets go of a descriptor with an error. An overrun is one, and is over once it is read.
+     */
+    if (status != 0)
+        uv_poll_start(&r->poll, UV_READABLE, on_network);
     if (change.ours && r->options.ours_changed != NULL)
         r->options.ours_changed(r->options.ctx);
-    if (!change.ways || !r->looked || !look(r))
+    if (!change.ways || !(r->looked || reach_looking(r)))
         return;
-    tell(r);
-    if (r->count > 0)
-        reach_resolve(r); /* another network may know other addresses */
+    bool moved = r->looked && look(r);
+    if (moved)
+        tell(r);
+    if (r->watch == NULL || (!moved && r->count > 0))
+        return;
+    /* Another network may know other addresses; also one in which those that we know lead nowhere
+     * (RFC 6147: made up from an IPv4 address, for IPv6 alone). */
+    if (reach_looking(r))
+        r->look_again = true;
+    else
+        reach_resolve(r);
 }
 
 /* --- opening and closing --- */

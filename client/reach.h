@@ -11,7 +11,7 @@
 
 struct reach;
 
-/* The ways now, best first; count 0: none. Not called where nothing has changed. */
+/* The ways now, best first; count 0: none. Not called where nothing has changed. May close. */
 typedef void reach_changed(void *ctx, const struct path *paths, size_t count);
 
 struct reach_options {
@@ -35,7 +35,7 @@ bool reach_looking(const struct reach *r);
 /* Look for the names once more. */
 void reach_resolve(struct reach *r);
 /* The gateway says it has these addresses too (RFC 4555 3.6); it has been reached at `at`. What
- * lies behind it (`inside`) is no way to it. */
+ * lies behind it (`inside`) is no way to it, nor is what is this machine's own. */
 void reach_set_additional(struct reach *r, const struct ip *addresses, size_t count,
                           const struct ip *at, const struct selector_list *inside);
 /* The gateway is there, whatever its names lead to elsewhere: ways to that address stay listed. */

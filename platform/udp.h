@@ -28,7 +28,7 @@ enum ip_family udp_family(const struct udp *u);
 
 struct udp_message {
     struct path path; /* received: all of it known. Sent: remote required, local and interface
-                       * honoured where set */
+                       * honoured where set, whatever the routes prefer */
     uint8_t *data;    /* caller's buffer */
     size_t cap;       /* its size (receive) */
     size_t len;       /* octets received or to send */

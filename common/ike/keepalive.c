@@ -1,8 +1,9 @@
 /* Keepalives (RFC 3948 4), and how long the translator in front of us remembers: asked of it, not
  * assumed. Where nothing has gone either way for somewhat longer than it is known to remember, the
  * keepalive is a question (its answer tells how the gateway sees us): seen as before, that long is
- * good, and the next silence may be longer; seen elsewhere, it stays at what was good before. Each
- * network has its own memory of that.
+ * good, and the next silence may be longer; seen elsewhere, it stays at what was good before. Seen
+ * elsewhere without such a question, what was learned is not true any more, and is learned anew.
+ * Each network has its own memory of that.
  *
  * Only while nothing else is sent: a connection in use needs none of it. */
 #include "common/ike/session_state.h"
@@ -108,6 +109,10 @@ void keepalive_judge(struct session *s, bool changed)
     struct nat_memory *m = memory_of(s);
     uint32_t tried_ms = s->nat_tried_ms;
     s->nat_tried_ms = 0;
+    if (tried_ms == 0 && changed) { /* within what it stood before: it is another one by now */
+        m->good_ms = s->config.keepalive_ms;
+        m->bounded = false;
+    }
     if (tried_ms == 0)
         return;
     if (changed)

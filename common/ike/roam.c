@@ -135,6 +135,19 @@ static void ask_again(struct session *s, mono_ms now)
     }
 }
 
+/* The interface that is being left, where that is why. */
+static void blame(struct session *s, mono_ms now, enum session_move reason)
+{
+    struct roam *r = &s->roam;
+    const struct path *left = &s->current->path;
+    bool went = reason == SESSION_MOVE_ADDRESS_GONE && !ways_have_source(s, left);
+    if (!went && reason != SESSION_MOVE_DEAD_PATH)
+        return;
+    if (r->path_since != MONO_NEVER && now - r->path_since > FORGIVE_MS)
+        ways_forgive(r, left->interface);
+    ways_failed(r, now, left->interface, went ? WAYS_WENT : WAYS_DEAD);
+}
+
 /* resend: what is outstanding has no answer yet, and goes by the new path. */
 static void move(struct session *s, mono_ms now, const struct path *way, enum session_move reason,
                  bool resend)
@@ -145,11 +158,7 @@ static void move(struct session *s, mono_ms now, const struct path *way, enum se
     char from_text[ENDPOINT_TEXT_MAX], to_text[ENDPOINT_TEXT_MAX];
     log_info("moving from %s to %s: %s", endpoint_format(&sa->path.local, from_text),
              endpoint_format(&to.local, to_text), move_texts[reason]);
-    if (reason == SESSION_MOVE_ADDRESS_GONE || reason == SESSION_MOVE_DEAD_PATH) {
-        if (r->path_since != MONO_NEVER && now - r->path_since > FORGIVE_MS)
-            ways_forgive(r, sa->path.interface);
-        ways_failed(r, now, sa->path.interface, reason == SESSION_MOVE_DEAD_PATH);
-    }
+    blame(s, now, reason);
     begin_move(s, now, reason);
     steady(r);
     r->seen_known = false;
@@ -511,7 +520,7 @@ void roam_answered(struct ike_sa *sa, const struct sa_input *in)
     if (probed)
         told_of_probe(s, by_target);
     if (probed && !by_target)
-        ways_failed(r, in->now, r->target.interface, true);
+        ways_failed(r, in->now, r->target.interface, WAYS_UNHEARD);
     r->target = (struct path){.interface = 0};
     bool elsewhere = way != NULL && !ways_same_ends(in->path, &sa->path);
     if (elsewhere && by_target)
@@ -574,7 +583,7 @@ void roam_refused(struct ike_sa *sa, mono_ms now)
     if (r->update_wanted || r->stranded) /* asked again from wherever we are by then */
         return;
     log_warn("the gateway does not accept our address %s", endpoint_format(&sa->path.local, text));
-    ways_failed(r, now, sa->path.interface, true);
+    ways_failed(r, now, sa->path.interface, WAYS_DEAD);
     const struct way *other = ways_best(s, now, &sa->path);
     if (!ways_same_ends(&other->path, &sa->path) &&
         ways_trusted_at(s, other->path.interface) <= now)
@@ -645,7 +654,7 @@ void roam_not_better(struct session *s, mono_ms now)
     const struct way *way = ways_better(s, &at);
     s->candidate_limit = 0;
     if (way != NULL)
-        ways_failed(&s->roam, now, way->path.interface, true);
+        ways_failed(&s->roam, now, way->path.interface, WAYS_UNHEARD);
 }
 
 /* --- the responder --- */

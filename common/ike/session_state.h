@@ -216,8 +216,10 @@ struct way *ways_find(struct session *s, const struct path *path);
 bool ways_lists(const struct session *s, const struct path *path);
 /* Is its local end? */
 bool ways_have_source(const struct session *s, const struct path *path);
-/* An interface went away under us; dead: it was there, and did not carry. */
-void ways_failed(struct roam *r, mono_ms now, uint32_t interface, bool dead);
+/* Of an interface: it went away under us; it was asked while another carried, and did not answer
+ * (its first packets may just have been late); it was in use, and did not carry. */
+enum ways_failure { WAYS_WENT, WAYS_UNHEARD, WAYS_DEAD };
+void ways_failed(struct roam *r, mono_ms now, uint32_t interface, enum ways_failure how);
 void ways_forgive(struct roam *r, uint32_t interface);
 /* When it may be moved to of our own accord. */
 mono_ms ways_trusted_at(const struct session *s, uint32_t interface);

@@ -1,8 +1,9 @@
 /* The ways to the gateway that the driver lists, how they and their interfaces have behaved, and
  * which of them is to be preferred. What follows from that is roam.c's.
  *
- * An interface that went away twice is as good as before; one that goes on doing so, or was there
- * and did not carry, has to wait before it is moved to again of our own accord, each time longer.
+ * An interface that went away twice, or did not answer once, is as good as before; one that goes on
+ * doing so, or was in use and did not carry, has to wait before it is moved to again of our own
+ * accord, each time longer.
  */
 #include "common/ike/session_state.h"
 
@@ -95,9 +96,11 @@ void ways_forgive(struct roam *r, uint32_t interface)
         t->failures = 0;
 }
 
-void ways_failed(struct roam *r, mono_ms now, uint32_t interface, bool dead)
+void ways_failed(struct roam *r, mono_ms now, uint32_t interface, enum ways_failure how)
 {
-    uint32_t least = dead ? FAILURES_FREE + 1 : 1;
+    static const uint32_t counts_as[] = {
+        [WAYS_WENT] = 1, [WAYS_UNHEARD] = FAILURES_FREE, [WAYS_DEAD] = FAILURES_FREE + 1};
+    uint32_t least = counts_as[how];
     struct trust *t = find_trust(r, interface);
     if (t == NULL) {
         t = &r->trusts[0];

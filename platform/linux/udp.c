@@ -1,7 +1,13 @@
 /* UDP sockets for IKE and ESP. Unconnected and bound to any address, so that one socket serves
  * every path; the path of each datagram travels in control data (IP_PKTINFO, IPV6_PKTINFO), and so
  * does its TOS octet (IP_TOS, IPV6_TCLASS). DF is set on all but what is sent as fragmentable: path
- * MTU is the caller's business. */
+ * MTU is the caller's business.
+ *
+ * Where an IPv6 datagram names its source address, Linux takes the interface of IPV6_PKTINFO for a
+ * wish: the route of the best metric wins, and what should go by the second network goes by the
+ * first. Only a socket that is bound to a device is routed strictly. So what names an interface is
+ * sent by a socket of that interface's own, with our port (SO_REUSEPORT). It hears nothing: it is
+ * connected to a port that nobody sends from, and all that arrives is the first socket's. */
 #include "platform/udp.h"
 
 #include <errno.h>
@@ -11,13 +17,24 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { SENDERS = 4 };
+
+/* Bound to an interface, to send by it; interface 0: none. */
+struct sender {
+    uint32_t interface;
+    int fd;
+};
+
 struct udp {
     int fd;
+    uint32_t mark;
+    struct sender senders[SENDERS];
+    size_t next_sender; /* which is the oldest */
     enum ip_family family;
     uint16_t port;
 };
 
-enum { BUFFER_BYTES = 7 * 1024 * 1024 };
+enum { BUFFER_BYTES = 7 * 1024 * 1024, DISCARD_PORT = 9 };
 
 /* Room for both messages, of either family. */
 union control {
@@ -63,12 +80,12 @@ static bool set(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
 }
 
-static bool discover(const struct udp *u, bool dont_fragment)
+static bool discover(int fd, enum ip_family family, bool dont_fragment)
 {
-    if (u->family == IP_V4)
-        return set(u->fd, IPPROTO_IP, IP_MTU_DISCOVER,
+    if (family == IP_V4)
+        return set(fd, IPPROTO_IP, IP_MTU_DISCOVER,
                    dont_fragment ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT);
-    return set(u->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+    return set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
                dont_fragment ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_DONT);
 }
 
@@ -81,19 +98,25 @@ static void enlarge(int fd)
         (void)set(fd, SOL_SOCKET, SO_SNDBUF, BUFFER_BYTES);
 }
 
-static bool configure(const struct udp *u, const struct udp_options *o)
+static bool configure(const struct udp *u, int fd)
 {
-    bool ok = discover(u, true);
+    bool ok = discover(fd, u->family, true);
     if (u->family == IP_V4)
-        ok = ok && set(u->fd, IPPROTO_IP, IP_PKTINFO, 1) && set(u->fd, IPPROTO_IP, IP_RECVTOS, 1);
+        ok = ok && set(fd, IPPROTO_IP, IP_PKTINFO, 1) && set(fd, IPPROTO_IP, IP_RECVTOS, 1);
     else
-        ok = ok && set(u->fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
-             set(u->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
-             set(u->fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
-    if (ok && o->mark != 0)
-        ok = set(u->fd, SOL_SOCKET, SO_MARK, (int)o->mark);
-    enlarge(u->fd);
+        ok = ok && set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
+             set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+             set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+    if (ok && u->mark != 0)
+        ok = set(fd, SOL_SOCKET, SO_MARK, (int)u->mark);
+    enlarge(fd);
     return ok;
+}
+
+static int open_socket(const struct udp *u)
+{
+    return socket(u->family == IP_V4 ? AF_INET : AF_INET6,
+                  SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
 static bool bind_to(struct udp *u, const struct udp_options *o)
@@ -107,7 +130,8 @@ static bool bind_to(struct udp *u, const struct udp_options *o)
     if (getsockname(u->fd, (struct sockaddr *)&address, &len) != 0)
         return false;
     u->port = from_sockaddr(&address).port;
-    return true;
+    /* Only now: the port is not to be shared with another program of ours. */
+    return u->family == IP_V4 || set(u->fd, SOL_SOCKET, SO_REUSEPORT, 1);
 }
 
 enum err udp_open(const struct udp_options *o, struct udp **ret, struct fault *f)
@@ -118,9 +142,9 @@ enum err udp_open(const struct udp_options *o, struct udp **ret, struct fault *f
     if (u == NULL)
         return fault_set(f, ERR_MEMORY, "no memory for a UDP socket");
     u->family = o->address.family;
-    int domain = u->family == IP_V4 ? AF_INET : AF_INET6;
-    u->fd = socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (u->fd < 0 || !configure(u, o) || !bind_to(u, o)) {
+    u->mark = o->mark;
+    u->fd = open_socket(u);
+    if (u->fd < 0 || !configure(u, u->fd) || !bind_to(u, o)) {
         struct endpoint e = {o->address, o->port};
         char text[ENDPOINT_TEXT_MAX];
         enum err err = fault_set(f, ERR_SYSTEM, "cannot open UDP %s: %s", endpoint_format(&e, text),
@@ -136,6 +160,10 @@ void udp_close(struct udp *u)
 {
     if (u == NULL)
         return;
+    for (size_t i = 0; i < SENDERS; i++) {
+        if (u->senders[i].interface != 0)
+            close(u->senders[i].fd);
+    }
     if (u->fd >= 0)
         close(u->fd);
     free(u);
@@ -300,7 +328,63 @@ static enum err send_error(int error)
     }
 }
 
-static enum err send_batch(struct udp *u, const struct udp_message *m, size_t count,
+/* A socket that sends by that path's interface; -1 with errno. */
+static int open_sender(const struct udp *u, const struct path *path)
+{
+    const struct endpoint ours = {(struct ip){.family = u->family}, u->port};
+    const struct endpoint nobody = {path->remote.ip, DISCARD_PORT};
+    struct sockaddr_storage address;
+    int fd = open_socket(u);
+    if (fd < 0)
+        return -1;
+    socklen_t len = to_sockaddr(&ours, u->family, &address);
+    bool ok = configure(u, fd) && set(fd, SOL_SOCKET, SO_REUSEPORT, 1) &&
+              set(fd, SOL_SOCKET, SO_BINDTOIFINDEX, (int)path->interface) &&
+              bind(fd, (struct sockaddr *)&address, len) == 0;
+    len = to_sockaddr(&nobody, u->family, &address);
+    if (ok && connect(fd, (struct sockaddr *)&address, len) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+/* The socket for a path. Where there can be none of its own, the kernel's choice has to do. */
+static int socket_for(struct udp *u, const struct path *path, int *ret_error)
+{
+    *ret_error = 0;
+    if (u->family == IP_V4 || path->interface == 0 || path->local.ip.family != u->family)
+        return u->fd;
+    for (size_t i = 0; i < SENDERS; i++) {
+        if (u->senders[i].interface == path->interface)
+            return u->senders[i].fd;
+    }
+    int fd = open_sender(u, path);
+    if (fd < 0) {
+        *ret_error = errno == EPERM || errno == ENOPROTOOPT ? 0 : errno;
+        return u->fd;
+    }
+    struct sender *oldest = &u->senders[u->next_sender];
+    u->next_sender = (u->next_sender + 1) % SENDERS;
+    if (oldest->interface != 0)
+        close(oldest->fd);
+    *oldest = (struct sender){path->interface, fd};
+    return fd;
+}
+
+/* How many messages, from the first on, leave by the same socket. */
+static size_t run_length(const struct udp *u, const struct udp_message *m, size_t count)
+{
+    size_t n = 1;
+    while (n < count &&
+           (u->family == IP_V4 || (m[n].path.interface == m[0].path.interface &&
+                                   m[n].path.local.ip.family == m[0].path.local.ip.family)))
+        n++;
+    return n;
+}
+
+static enum err send_batch(const struct udp *u, int fd, const struct udp_message *m, size_t count,
                            size_t *ret_count)
 {
     struct mmsghdr headers[UDP_BATCH_MAX];
@@ -318,7 +402,7 @@ static enum err send_batch(struct udp *u, const struct udp_message *m, size_t co
     *ret_count = 0;
     unsigned hints = 0;
     while (*ret_count < count) {
-        int n = sendmmsg(u->fd, headers + *ret_count, (unsigned)(count - *ret_count), 0);
+        int n = sendmmsg(fd, headers + *ret_count, (unsigned)(count - *ret_count), 0);
         if (n > 0)
             *ret_count += (size_t)n;
         else if (errno != ECONNREFUSED || ++hints > UDP_BATCH_MAX)
@@ -333,7 +417,11 @@ enum err udp_send(struct udp *u, const struct udp_message *m, size_t count, size
     while (*ret_count < count) {
         size_t n = count - *ret_count < UDP_BATCH_MAX ? count - *ret_count : UDP_BATCH_MAX;
         size_t sent;
-        enum err e = send_batch(u, m + *ret_count, n, &sent);
+        int error, fd = socket_for(u, &m[*ret_count].path, &error);
+        if (error != 0)
+            return send_error(error);
+        n = run_length(u, m + *ret_count, n);
+        enum err e = send_batch(u, fd, m + *ret_count, n, &sent);
         *ret_count += sent;
         if (e != ERR_OK)
             return e;
@@ -344,10 +432,13 @@ enum err udp_send(struct udp *u, const struct udp_message *m, size_t count, size
 enum err udp_send_fragmentable(struct udp *u, const struct udp_message *m)
 {
     size_t sent;
-    if (!discover(u, false))
+    int error, fd = socket_for(u, &m->path, &error);
+    if (error != 0)
+        return send_error(error);
+    if (!discover(fd, u->family, false))
         return ERR_SYSTEM;
-    enum err e = udp_send(u, m, 1, &sent);
-    if (!discover(u, true))
+    enum err e = send_batch(u, fd, m, 1, &sent);
+    if (!discover(fd, u->family, true))
         return ERR_SYSTEM;
     return e;
 }

@@ -23,7 +23,7 @@ struct options {
 struct worker {
     pid_t pid;
     uint64_t next; /* seed that it is at, or comes next */
-    uint64_t done, failed, virtual_ms, steps;
+    uint64_t done, failed, virtual_ms, steps, changes, moves;
     uint64_t kinds[KINDS_MAX]; /* failures by invariant */
 };
 
@@ -105,8 +105,9 @@ static int run_one(const struct options *o)
         report(o->first, &result.violation);
         return 1;
     }
-    printf("seed %" PRIu64 ": all holds; %.1f virtual seconds, %" PRIu64 " steps\n", o->first,
-           (double)result.virtual_ms / 1000, result.steps);
+    printf("seed %" PRIu64 ": all holds; %.1f virtual seconds, %" PRIu64 " steps, %" PRIu64
+           " changes of network, %" PRIu64 " moves\n",
+           o->first, (double)result.virtual_ms / 1000, result.steps, result.changes, result.moves);
     return 0;
 }
 
@@ -138,6 +139,8 @@ static _Noreturn void work(struct worker *me, uint64_t end, unsigned stride)
         }
         me->virtual_ms += (uint64_t)result.virtual_ms;
         me->steps += result.steps;
+        me->changes += result.changes;
+        me->moves += result.moves;
         me->done++;
         me->next += stride;
     }
@@ -188,6 +191,7 @@ static int run_many(const struct options *o)
                                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     struct timespec start, now;
     uint64_t end = o->first + o->count, done = 0, failed = 0, virtual_ms = 0, steps = 0;
+    uint64_t changes = 0, moves = 0;
     int status;
     pid_t pid;
     if (workers == MAP_FAILED) {
@@ -212,6 +216,8 @@ static int run_many(const struct options *o)
         failed += workers[i].failed;
         virtual_ms += workers[i].virtual_ms;
         steps += workers[i].steps;
+        changes += workers[i].changes;
+        moves += workers[i].moves;
     }
     for (int kind = 0; check_name(kind) != NULL; kind++) {
         uint64_t of_kind = 0;
@@ -223,10 +229,10 @@ static int run_many(const struct options *o)
     double seconds =
         (double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) / 1e9 + 1e-9;
     printf("%" PRIu64 " seeds, %" PRIu64 " failed, in %.1f s: %.0f seeds/s, %.2f simulated years "
-           "per hour, %.0f steps each\n",
+           "per hour, %.0f steps each; %" PRIu64 " changes of network, %" PRIu64 " moves\n",
            done, failed, seconds, (double)done / seconds,
            (double)virtual_ms / 1000 / (365.25 * 86400) / (seconds / 3600),
-           done > 0 ? (double)steps / (double)done : 0);
+           done > 0 ? (double)steps / (double)done : 0, changes, moves);
     return failed > 0 || done != o->count ? 1 : 0;
 }
 

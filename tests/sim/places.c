@@ -294,6 +294,7 @@ void places_strike(struct world *w)
 {
     struct rng *r = &w->places_random;
     size_t i = rng_below(r, w->plan.clients), k = rng_below(r, w->plan.interfaces);
+    w->changes++;
     switch (rng_below(r, 16)) {
     case 0:
     case 1:

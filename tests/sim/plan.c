@@ -240,6 +240,8 @@ void plan_draw(struct plan *p, uint64_t seed, const struct secret *psk)
     draw_places(p, &r);
     configure(p, &r, psk);
     draw_moving_times(p, &r);
+    if (p->walk > 0 && rng_chance(&r, 20))
+        p->walk = (unsigned)rng_between(&r, 200, 1000);
     uint32_t round_trip_ms = (uint32_t)(2 * p->delay_min); /* else no question has time enough */
     if (p->client.retransmit.first_ms < round_trip_ms)
         p->client.retransmit.first_ms = round_trip_ms;

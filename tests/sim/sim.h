@@ -319,6 +319,7 @@ struct world {
     size_t ledger_count, ledger_cap;
     uint64_t serial;
     uint64_t steps;
+    uint64_t changes; /* of networks */
     struct violation violation;
     FILE *transcript; /* NULL: none */
     struct secret psk;
@@ -347,6 +348,8 @@ struct result {
     struct violation violation;
     mono_ms virtual_ms;
     uint64_t steps;
+    uint64_t changes; /* of networks */
+    uint64_t moves;   /* told as done, of clients that did not end before */
 };
 void world_run(uint64_t seed, FILE *transcript, struct result *ret);
 void world_at(struct world *w, mono_ms delay, enum due_kind kind, unsigned arg,

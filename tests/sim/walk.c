@@ -256,6 +256,7 @@ mono_ms walk_step(struct world *w)
     };
     size_t k = s.path.interface - FIRST_INTERFACE;
     mono_ms within = 0;
+    w->changes++;
     while (within == 0)
         within = walks[rng_below(r, sizeof(walks) / sizeof(walks[0]))](w, i, k);
     transcript_note(w, "walk", "client%zu: %s; %" PRId64 " ms at most", i + 1, w->step.text,

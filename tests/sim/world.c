@@ -500,7 +500,10 @@ void world_run(uint64_t seed, FILE *transcript, struct result *ret)
             await(w, STOP_MS, check_stopped);
     }
     end_all(w);
-    *ret = (struct result){.violation = w->violation, .virtual_ms = w->now, .steps = w->steps};
+    *ret = (struct result){
+        .violation = w->violation, .virtual_ms = w->now, .steps = w->steps, .changes = w->changes};
+    for (size_t i = 0; i < w->plan.clients; i++)
+        ret->moves += w->clients[i].handovers;
     memory_begin(NULL);
     wipe(w, sizeof(*w));
     sim_free(w);

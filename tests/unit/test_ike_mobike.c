@@ -356,7 +356,7 @@ END_TEST
 /* RFC 4555 3.7: where the gateway could be elsewhere, its answer proves that it is there. */
 START_TEST(what_does_not_return_cookie2_is_not_believed)
 {
-    struct span cookie;
+    struct span cookie = SPAN_EMPTY;
     uint8_t wrong[65] = {0};
     come_up();
     two_ways();
@@ -392,7 +392,7 @@ END_TEST
 
 START_TEST(cookie2_is_never_the_same)
 {
-    struct span cookie;
+    struct span cookie = SPAN_EMPTY;
     uint8_t before[64];
     come_up();
     two_ways();

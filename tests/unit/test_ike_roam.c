@@ -162,6 +162,23 @@ static bool keep_requests(struct pair *p, bool from_client, uint8_t *bytes, size
     return !ip_equal(&p->wire_path.local.ip, &dead_local);
 }
 
+/* That the gateway has another address is no fault of the interface. */
+START_TEST(a_gateway_that_changes_its_address_is_followed_on_the_same_interface)
+{
+    struct path other = wifi;
+    other.remote.ip = ip_v4(203, 0, 113, 66);
+    come_up(&wifi, &cell);
+    for (int i = 0; i < 4; i++) {
+        networks(&other, &cell);
+        pair_pump(&pair);
+        ck_on(&other);
+        networks(&wifi, &cell);
+        pair_pump(&pair);
+        ck_on(&wifi);
+    }
+}
+END_TEST
+
 START_TEST(a_request_in_flight_goes_along)
 {
     come_up(&wifi, &cell);
@@ -355,6 +372,21 @@ START_TEST(a_new_way_is_tried_at_once_where_an_answer_is_missed)
 }
 END_TEST
 
+/* A fresh interface may hold its first packets back until it knows its router. */
+START_TEST(a_better_path_whose_first_packets_are_late_is_asked_again_at_once)
+{
+    come_up(&cell, NULL);
+    pair.delay = delay;
+    dead_local = slow_local = wifi.local.ip;
+    networks(&wifi, &cell);
+    pair_run(&pair, pair.now + 999);
+    dead_local = (struct ip){.family = IP_NONE};
+    pair_run(&pair, pair.now + 2 * FAST_MS + 2 * 2 * SLOW_MS + 2);
+    ck_on(&wifi);
+    ck_handover(SESSION_MOVE_BETTER_PATH);
+}
+END_TEST
+
 /* What failed is asked again, after longer and longer pauses, and only while it is of use. */
 START_TEST(what_failed_has_to_earn_trust)
 {
@@ -363,7 +395,7 @@ START_TEST(what_failed_has_to_earn_trust)
     networks(&wifi, &cell);
     pair_run(&pair, 20000);
     size_t idle = pair_count_events(&pair, true, SESSION_EVENT_PATH_PROBE);
-    ck_assert_uint_eq(idle, 1);
+    ck_assert_uint_eq(idle, 2);
     ck_assert(session_next_timeout(pair.client) == MONO_NEVER);
     for (mono_ms at = 20000; at < 60000; at += 100) {
         pair_run(&pair, at);
@@ -977,6 +1009,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_hard_handover_takes_one_exchange);
     tcase_add_test(t, the_gateways_other_address_will_do);
+    tcase_add_test(t, a_gateway_that_changes_its_address_is_followed_on_the_same_interface);
     tcase_add_test(t, a_request_in_flight_goes_along);
     tcase_add_test(t, a_move_during_a_move);
     tcase_add_test(t, a_successor_tells_for_itself);
@@ -990,6 +1023,7 @@ int main(void)
     tcase_add_test(t, a_better_path_is_asked_first);
     tcase_add_test(t, and_moved_to_once_it_has_answered);
     tcase_add_test(t, a_better_path_may_show_its_ways_one_by_one);
+    tcase_add_test(t, a_better_path_whose_first_packets_are_late_is_asked_again_at_once);
     tcase_add_test(t, a_new_way_is_tried_at_once_where_an_answer_is_missed);
     tcase_add_test(t, what_failed_has_to_earn_trust);
     tcase_add_test(t, a_path_that_flaps_does_not_cause_a_hundred_moves);

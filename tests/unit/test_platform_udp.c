@@ -1,10 +1,15 @@
 /* UDP sockets over the loopback of a namespace: batches, DF, and what the errors become. */
 #include "platform/udp.h"
 
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/if_ether.h>
+#include <netpacket/packet.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "tests/support/namespace.h"
 #include "tests/support/support.h"
@@ -218,6 +223,118 @@ START_TEST(what_errors_become)
 }
 END_TEST
 
+/* Two interfaces lead to the same place, `best` by the better metric. */
+static void two_networks(void)
+{
+    static const char *const commands[] = {
+        "ip link add best type veth peer name beyond",
+        "ip link add other type veth peer name yonder",
+        "for i in best other beyond yonder; do ip link set $i up; done",
+        "ip address add 192.0.2.1/24 dev best; ip address add 198.51.100.1/24 dev other",
+        "ip address add 2001:db8:1::1/64 dev best nodad",
+        "ip address add 2001:db8:2::1/64 dev other nodad",
+        "for i in best other; do for to in 192.0.2.9 fe80::9; do"
+        " ip neigh add $to lladdr 02:0:0:0:0:1 dev $i; done; done",
+        "ip route add default via 192.0.2.9 dev best metric 600 onlink",
+        "ip route add default via 192.0.2.9 dev other metric 700 onlink",
+        "ip -6 route add default via fe80::9 dev best metric 600",
+        "ip -6 route add default via fe80::9 dev other metric 700",
+    };
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        ck_assert_int_eq(system(commands[i]), 0);
+}
+
+/* Sees what leaves by an interface. */
+static int watch(const char *interface)
+{
+    const struct sockaddr_ll at = {.sll_family = AF_PACKET,
+                                   .sll_protocol = htons(ETH_P_ALL),
+                                   .sll_ifindex = (int)if_nametoindex(interface)};
+    int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+    return fd;
+}
+
+/* How many UDP datagrams that end in this octet? */
+static unsigned seen(int fd, uint8_t octet)
+{
+    uint8_t bytes[2048];
+    unsigned count = 0;
+    ssize_t len;
+    while ((len = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+        count += bytes[family == IP_V4 ? 9 : 6] == IPPROTO_UDP && bytes[len - 1] == octet;
+    return count;
+}
+
+/* A path is an interface as well: the routing table's opinion of which is the better one does not
+ * count. Linux holds to that by itself for IPv4 alone. */
+START_TEST(each_leaves_by_its_own_interface)
+{
+    static const char *const names[] = {"best", "other"};
+    static const char *const locals[][2] = {{"192.0.2.1", "198.51.100.1"},
+                                            {"2001:db8:1::1", "2001:db8:2::1"}};
+    uint8_t out[2 * UDP_BATCH_MAX], in[8];
+    struct udp_message m[2 * UDP_BATCH_MAX], got = {.data = in, .cap = sizeof(in)};
+    int fds[2];
+    size_t count;
+    two_networks();
+    setup_family(_i);
+    for (int i = 0; i < 2; i++)
+        fds[i] = watch(names[i]);
+    for (unsigned i = 0; i < sizeof(out); i++) {
+        unsigned which = i % 3 == 0;
+        out[i] = (uint8_t)which;
+        m[i] = to(b, &out[i], 1);
+        m[i].path.interface = if_nametoindex(names[which]);
+        ck_ok(ip_parse(locals[_i][which], &m[i].path.local.ip));
+        ck_ok(ip_parse(_i == 0 ? "203.0.113.1" : "2001:db8:3::1", &m[i].path.remote.ip));
+    }
+    ck_ok(udp_send(a, m, sizeof(out), &count));
+    ck_ok(udp_send_fragmentable(a, &m[0]));
+    unsigned others = (sizeof(out) + 2) / 3;
+    ck_assert_uint_eq(seen(fds[0], 0), sizeof(out) - others);
+    ck_assert_uint_eq(seen(fds[1], 1), others + 1);
+    /* and what comes in goes on being heard: from the interface that was sent by, and from others
+     */
+    m[1].path.interface = if_nametoindex("lo");
+    m[1].path.local.ip = m[1].path.remote.ip = here;
+    ck_ok(udp_send(a, &m[1], 1, &count));
+    struct udp_message back = to(a, out, 1);
+    ck_ok(udp_send(b, &back, 1, &count));
+    wait_readable(a);
+    ck_ok(udp_receive(a, &got, 1, &count));
+    ck_assert_uint_eq(got.path.remote.port, udp_port(b));
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+/* More networks than are remembered, each gone afterwards. */
+START_TEST(interfaces_come_and_go)
+{
+    uint8_t out = 7;
+    size_t count;
+    setup_family(_i);
+    for (int i = 0; i < 6; i++) {
+        two_networks();
+        int fd = watch("other");
+        struct udp_message m = to(b, &out, 1);
+        m.path.interface = if_nametoindex("other");
+        ck_ok(ip_parse(_i == 0 ? "198.51.100.1" : "2001:db8:2::1", &m.path.local.ip));
+        ck_ok(ip_parse(_i == 0 ? "203.0.113.1" : "2001:db8:3::1", &m.path.remote.ip));
+        ck_ok(udp_send(a, &m, 1, &count));
+        ck_assert_uint_eq(seen(fd, 7), 1);
+        close(fd);
+        ck_assert_int_eq(system("ip link del best; ip link del other"), 0);
+        ck_err(udp_send(a, &m, 1, &count), ERR_NOT_FOUND);
+    }
+    int next = dup(0);
+    ck_assert_int_lt(next, 20); /* descriptors are not piled up */
+    close(next);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("platform udp");
@@ -230,6 +347,13 @@ int main(void)
     tcase_add_loop_test(t, too_long_for_the_buffer, 0, 2);
     tcase_add_loop_test(t, df_but_for_what_may_be_fragmented, 0, 2);
     tcase_add_loop_test(t, what_errors_become, 0, 2);
+    suite_add_tcase(suite, t);
+
+    t = tcase_create("interfaces");
+    tcase_set_timeout(t, 120);
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_loop_test(t, each_leaves_by_its_own_interface, 0, 2);
+    tcase_add_loop_test(t, interfaces_come_and_go, 0, 2);
     suite_add_tcase(suite, t);
     return support_run(suite);
 }
