@@ -373,6 +373,64 @@ START_TEST(more_flows_than_are_kept)
 }
 END_TEST
 
+struct trace {
+    uint32_t hash, number;
+};
+
+static int by_hash(const void *a, const void *b)
+{
+    const struct trace *x = a, *y = b;
+    return (x->hash > y->hash) - (x->hash < y->hash);
+}
+
+static struct packet_recipe numbered(uint32_t number)
+{
+    struct packet_recipe r = flow(false, true);
+    r.source_port = (uint16_t)number;
+    r.destination_port = (uint16_t)(number >> 16);
+    r.payload.len = 1;
+    return r;
+}
+
+/* Two flows that the table takes for the same at first sight. */
+START_TEST(flows_that_look_alike)
+{
+    enum { MANY = 200000 };
+    struct trace *traces = calloc(MANY, sizeof(*traces));
+    size_t found = 0;
+    ck_assert_ptr_nonnull(traces);
+    struct packet_recipe any = numbered(0);
+    size_t len = packets_make(&any, scratch);
+    for (uint32_t i = 0; i < MANY; i++) {
+        memcpy(scratch + 20, (uint8_t[]){(uint8_t)(i >> 8), (uint8_t)i, 0, (uint8_t)(i >> 16)}, 4);
+        gro_begin(&gro, &all);
+        ck_ok(gro_add(&gro, scratch, len));
+        traces[i] = (struct trace){gro.flows[0].hash, i};
+    }
+    qsort(traces, MANY, sizeof(*traces), by_hash);
+    for (size_t i = 1; i < MANY; i++) {
+        if (traces[i].hash != traces[i - 1].hash)
+            continue;
+        struct packet_recipe a = numbered(traces[i].number), b = numbered(traces[i - 1].number);
+        struct packet_recipe first = a, second = b;
+        begin(&all);
+        for (int n = 0; n < 3; n++) {
+            add(&a);
+            add(&b);
+            advance(&a, 1);
+            advance(&b, 1);
+        }
+        take();
+        ck_assert_uint_eq(written_count, 2);
+        check_joined(0, &first, 3, 3);
+        check_joined(1, &second, 3, 3);
+        found++;
+    }
+    ck_assert_uint_gt(found, 0);
+    free(traces);
+}
+END_TEST
+
 /* --- apart --- */
 
 /* The second of two that would go together has one thing that differs. */
@@ -463,7 +521,15 @@ START_TEST(flags_that_belong_to_one_packet)
         }
         check_all_alone();
     }
-    /* the reserved bits, of which one is AE (RFC 9768) */
+    /* the reserved one of IPv4 */
+    struct packet_recipe evil = flow(false, false);
+    begin(&all);
+    evil.flags = 0xc000;
+    add(&evil);
+    advance(&evil, SIZE);
+    add(&evil);
+    check_all_alone();
+    /* the reserved bits of TCP, of which one is AE (RFC 9768) */
     for (uint8_t bit = 1; bit < 0x10; bit = (uint8_t)(bit << 1)) {
         struct packet_recipe r = flow(false, false);
         begin(&all);
@@ -544,10 +610,19 @@ static size_t obscure(int kind, uint8_t *out)
         out[2] = 0;
         out[3] = 22;
         return 22;
-    case 4:
+    case 4: /* any extension header */
+    case 13:
+    case 14:
+    case 15:
         r.options = SPAN_OF(extension);
-        r.first_extension = 60;
+        r.first_extension = (uint8_t[]){60, 0, 43, 44}[kind == 4 ? 0 : kind - 12];
         return packets_make(&r, out);
+    case 16: /* UDP without all of its header */
+        r.udp = true;
+        packets_make(&r, out);
+        out[4] = 0;
+        out[5] = 7;
+        return 47;
     case 5:
         len = packets_make(&r, out);
         out[5]++;
@@ -579,7 +654,7 @@ static size_t obscure(int kind, uint8_t *out)
 
 START_TEST(of_a_flow_that_cannot_be_told)
 {
-    for (int kind = 0; kind <= 12; kind++) {
+    for (int kind = 0; kind <= 16; kind++) {
         struct packet_recipe r = flow(false, false), other = flow(true, true);
         begin(&all);
         add(&r);
@@ -786,6 +861,7 @@ static Suite *suite(void)
     tcase_add_test(c, as_long_as_a_packet_can_be);
     tcase_add_test(c, flows_in_turns);
     tcase_add_test(c, more_flows_than_are_kept);
+    tcase_add_test(c, flows_that_look_alike);
     suite_add_tcase(s, c);
     c = tcase_create("apart");
     tcase_add_checked_fixture(c, setup, forget);
