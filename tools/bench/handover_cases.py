@@ -10,7 +10,7 @@ from lab import wait_until
 
 RTT_MS = 50
 NETWORKS = ("wifi", "cell")
-RSS_GROWTH_KB = 512
+RSS_GROWTH_KB = 1024  # the ring of packets that came before their keys, 512, fills once
 
 
 class Options:
@@ -186,9 +186,10 @@ def messages(options, client, gateway):
     with travel(options, client, gateway) as trip:
         echoes = trip.echoes()
         with trip.lab.capture() as capture:
+            begun = time.time()  # the first may be gone before the change is seen
             at = trip.down("wifi", echoes)
             back = echoes.steady(at, options.patience_s, count=200)
-        packets = ike_packets(capture, at)
+        packets = ike_packets(capture, begun)
         return figures(echoes, at, back, trip) | {
             "messages": len(packets), "octets": sum(octets for _, octets in packets)}
 
@@ -270,7 +271,10 @@ CASES = [
          wanted=lambda f: f["back"] and f["same_ike"], note=lost_note),
     Case(family, "IPv4 network, IPv6 network, and back", RTT_MS + 250,
          wanted=lambda f: f["back"] and f["same_ike"], note=lost_note),
-    Case(rekey, "move while a rekey is in flight", REKEYING,
+    # What is being asked comes first, then the move, then what the gateway asks for it: with a window
+    # of one message each of these is a round trip.
+    Case(rekey, "move while a rekey is in flight",
+         {"tern": REKEYING, "strongswan": REKEYING + RTT_MS}, gateways=("tern", "strongswan"),
          wanted=lambda f: f["back"] and f["rekeyed"],
          note=lambda rounds: "rekeyed" if all(r["rekeyed"] for r in rounds) else "not rekeyed"),
     Case(gone, "all networks gone, then back", RTT_MS + 250,
@@ -278,8 +282,10 @@ CASES = [
          note=lambda rounds: "same SPIs" if all(r["same_ike"] for r in rounds) else "other SPIs"),
     Case(toggles, "random toggles of two interfaces", 0, measure="leaks", unit="leaks",
          wanted=lambda f: f["same_ike"] and f["socket"], note=toggles_note),
-    Case(messages, "messages per hard handover", 2, measure="messages", unit="packets",
-         wanted=lambda f: f["back"] and f["octets"] < 400,
+    # Two of ours; a gateway that rekeys has four of its own.
+    Case(messages, "messages per hard handover", {"tern": 2, "strongswan": 6}, measure="messages",
+         unit="packets", gateways=("tern", "strongswan"),
+         wanted=lambda f: f["back"] and f["octets"] < (400 if f["messages"] <= 2 else 1600),
          note=lambda rounds: f"{worst(rounds, 'octets')} bytes"),
     Case(idle, "idle behind a NAT", 0, measure="extra", unit="wake-ups",
          wanted=lambda f: f["same_ike"] and f["keepalives"] > 0,
