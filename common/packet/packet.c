@@ -1,4 +1,4 @@
-/* IP header views, the Internet checksum, the MSS clamp, and the ECN field.
+/* IP header views, the MSS clamp, and the ECN field.
  *
  * The views run for every packet of the tunnel, so the fixed headers are read by index behind one
  * length check; whatever is variable (extension headers) goes through the wire reader. What is read
@@ -9,28 +9,15 @@
 #include <string.h>
 
 #include "common/base/wire.h"
+#include "common/packet/packet_internal.h"
 #include "common/packet/protocol.h"
 
 enum {
     IPV6_EXTENSIONS_MAX = 16, /* more than any sane packet has (RFC 8504 5.3 allows such a limit) */
-    IPV4_CHECKSUM_AT = 10,
-    TCP_CHECKSUM_AT = 16,
-    TCP_FLAG_SYN = 0x02,
     TCP_OPTION_END = 0,
     TCP_OPTION_NOP = 1,
     TCP_OPTION_MSS = 2
 };
-
-static uint16_t read_u16(const uint8_t *at)
-{
-    return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static void write_u16(uint8_t *at, uint16_t v)
-{
-    at[0] = (uint8_t)(v >> 8);
-    at[1] = (uint8_t)v;
-}
 
 static struct ip read_ip(enum ip_family family, const uint8_t *at)
 {
@@ -152,48 +139,6 @@ enum err ip_header_parse(struct span packet, struct ip_header *ret)
     if (e == ERR_OK)
         *ret = h;
     return e;
-}
-
-/* One's complement sums commute with swapping the bytes of every word (RFC 1071 2B), so the words
- * are added as the machine loads them, and the result is put into network order once. Data of odd
- * length is padded with a zero octet: only the last part of a sum may be odd. */
-uint32_t checksum_add(uint32_t sum, struct span data)
-{
-    uint64_t low = 0, high = 0;
-    const uint8_t *at = data.data;
-    size_t left = data.len;
-    for (; left >= 8; at += 8, left -= 8) {
-        uint32_t words[2];
-        memcpy(words, at, 8);
-        low += words[0];
-        high += words[1];
-    }
-    if (left > 0) {
-        uint32_t words[2] = {0, 0};
-        memcpy(words, at, left);
-        low += words[0];
-        high += words[1];
-    }
-    low = (low & 0xffffffff) + (low >> 32) + (high & 0xffffffff) + (high >> 32);
-    while (low > 0xffff)
-        low = (low & 0xffff) + (low >> 16);
-    uint16_t folded = (uint16_t)low;
-    uint8_t octets[2];
-    memcpy(octets, &folded, 2);
-    /* Folded before the addition, so that chained sums never overflow. */
-    return (sum & 0xffff) + (sum >> 16) + read_u16(octets);
-}
-
-uint16_t checksum_finish(uint32_t sum)
-{
-    while (sum > 0xffff)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)~sum;
-}
-
-uint16_t checksum_replace(uint16_t checksum, uint16_t gone, uint16_t came)
-{
-    return checksum_finish((uint32_t)(uint16_t)~checksum + (uint16_t)~gone + came);
 }
 
 static uint16_t swap_u16(uint16_t v)

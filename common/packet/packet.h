@@ -4,6 +4,7 @@
 #define TERN_PACKET_PACKET_H
 
 #include "common/base/addr.h"
+#include "common/packet/checksum.h"
 
 /* The ECN field: the two low bits of an IPv4 header's TOS octet and of an IPv6 header's traffic
  * class, whose upper six are the DSCP (RFC 3168 5). */
@@ -49,12 +50,6 @@ struct ip_header {
  * packet, extension headers without end, a protocol with ports cut off before them. A packet longer
  * than its length field is accepted; use total_len (link padding, ESP TFC). */
 CHECKED enum err ip_header_parse(struct span packet, struct ip_header *ret);
-
-/* RFC 1071, over data, starting from a partial sum. */
-uint32_t checksum_add(uint32_t sum, struct span data);
-uint16_t checksum_finish(uint32_t sum);
-/* The checksum after one 16-bit word of what it covers was replaced (RFC 1624). */
-uint16_t checksum_replace(uint16_t checksum, uint16_t gone, uint16_t came);
 
 /* Lower the MSS option of a TCP SYN to `mss` where it is larger, mending the checksum. Does nothing
  * to any other packet. */

@@ -422,6 +422,7 @@ int main(int argc, char **argv)
     session_seeds();
     seeds_of_texts();
     seeds_of_packets();
+    seeds_of_offloads();
     record_clear();
     return EXIT_SUCCESS;
 }

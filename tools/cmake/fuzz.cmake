@@ -5,14 +5,15 @@ if(TERN_FUZZ)
     message(FATAL_ERROR "TERN_FUZZ needs clang")
   endif()
 endif()
-add_library(tern_fuzz STATIC tests/fuzz/fuzz.c tests/fuzz/ends.c)
+add_library(tern_fuzz STATIC tests/fuzz/fuzz.c tests/fuzz/ends.c tests/support/packets.c)
 target_compile_definitions(tern_fuzz PRIVATE _GNU_SOURCE)
 target_link_libraries(tern_fuzz PUBLIC tern_ike tern_esp)
 
 # NAME:ROOM, the room that the target reaches into
 foreach(target message:ike payload:ike proposal:ike fragment:ike decrypted:ike session:ike
-               datagram:ike text:ike esp_open:esp packet:packet certificate:crypto
-               profile:client control:client gateway_config:gateway netlink:platform)
+               datagram:ike text:ike esp_open:esp packet:packet segment:packet coalesce:packet
+               certificate:crypto profile:client control:client gateway_config:gateway
+               netlink:platform)
   string(REPLACE ":" ";" target ${target})
   list(GET target 0 name)
   list(GET target 1 room)
@@ -32,7 +33,8 @@ foreach(target message:ike payload:ike proposal:ike fragment:ike decrypted:ike s
 endforeach()
 
 # Writes the seeds: fuzz_seeds DIRECTORY
-add_executable(fuzz_seeds tests/fuzz/seeds.c tests/fuzz/seeds_text.c tests/fuzz/seeds_packet.c)
+add_executable(fuzz_seeds tests/fuzz/seeds.c tests/fuzz/seeds_text.c tests/fuzz/seeds_packet.c
+                          tests/fuzz/seeds_offload.c)
 target_compile_definitions(fuzz_seeds PRIVATE _GNU_SOURCE
                            TERN_FUZZ_DIR="${PROJECT_SOURCE_DIR}/tests/fuzz")
 target_link_libraries(fuzz_seeds PRIVATE tern_fuzz)

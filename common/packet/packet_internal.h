@@ -1,0 +1,68 @@
+/* Fields of headers by their offset, behind a length check of the caller's. */
+#ifndef TERN_PACKET_INTERNAL_H
+#define TERN_PACKET_INTERNAL_H
+
+#include <stdint.h>
+
+enum {
+    IPV4_TOTAL_LEN_AT = 2,
+    IPV4_ID_AT = 4,
+    IPV4_FLAGS_AT = 6,
+    IPV4_PROTOCOL_AT = 9,
+    IPV4_CHECKSUM_AT = 10,
+    IPV4_ADDRESSES_AT = 12, /* source, then destination */
+    IPV4_ADDRESSES_LEN = 8,
+    IPV6_PAYLOAD_LEN_AT = 4,
+    IPV6_NEXT_HEADER_AT = 6,
+    IPV6_ADDRESSES_AT = 8,
+    IPV6_ADDRESSES_LEN = 32
+};
+
+/* In the TCP and UDP headers. */
+enum {
+    TCP_SEQUENCE_AT = 4,
+    TCP_DATA_OFFSET_AT = 12, /* in words, the upper half of the octet */
+    TCP_FLAGS_AT = 13,
+    TCP_CHECKSUM_AT = 16,
+    UDP_LEN_AT = 4,
+    UDP_CHECKSUM_AT = 6
+};
+
+enum {
+    TCP_FLAG_FIN = 0x01,
+    TCP_FLAG_SYN = 0x02,
+    TCP_FLAG_RST = 0x04,
+    TCP_FLAG_PSH = 0x08,
+    TCP_FLAG_ACK = 0x10,
+    TCP_FLAG_ECE = 0x40,
+    TCP_FLAG_CWR = 0x80
+};
+
+enum {
+    IPV4_FLAG_DF = 0x4000,
+    IPV4_FRAGMENT_MASK = 0x3fff /* more fragments, and the offset */
+};
+
+static inline uint16_t read_u16(const uint8_t *at)
+{
+    return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+static inline uint32_t read_u32(const uint8_t *at)
+{
+    return (uint32_t)read_u16(at) << 16 | read_u16(at + 2);
+}
+
+static inline void write_u16(uint8_t *at, uint16_t v)
+{
+    at[0] = (uint8_t)(v >> 8);
+    at[1] = (uint8_t)v;
+}
+
+static inline void write_u32(uint8_t *at, uint32_t v)
+{
+    write_u16(at, (uint16_t)(v >> 16));
+    write_u16(at + 2, (uint16_t)v);
+}
+
+#endif
