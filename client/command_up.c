@@ -148,10 +148,13 @@ static enum exit_code lock_and_run(const struct command_options *o, const struct
     if (runtime_open(true, &r, &f) != ERR_OK)
         return report(EXIT_CODE_PRIVILEGE, &f);
     enum exit_code code;
+    size_t killed = 0;
     enum err e = runtime_lock(&r, p->name, &lock, &stale, &f);
     if (e != ERR_OK) {
         code = report(e == ERR_STATE ? EXIT_CODE_RUNNING_STATE : EXIT_CODE_INTERNAL, &f);
-    } else if (stale.pid != 0 && runtime_clean(&stale, &f) != ERR_OK) {
+    } else if ((stale.pid != 0 && runtime_clean(&stale, &f) != ERR_OK) ||
+               /* Another's remains may hold back what is ours to carry. */
+               runtime_clean_all_killed(&r, &killed, &f) != ERR_OK) {
         code = report(EXIT_CODE_ROUTES_DNS, &f);
         runtime_unlock(&r, &lock);
     } else {

@@ -44,22 +44,19 @@ static enum exit_code report_ask(enum err e, const struct fault *f)
     return report(e == ERR_NOT_FOUND ? EXIT_CODE_RUNNING_STATE : EXIT_CODE_INTERNAL, f);
 }
 
-/* What a killed process left is undone. False where there is nothing of it. */
+/* What a killed process left is undone; name NULL: whichever it was. False where there is nothing
+ * of it. */
 static bool clean_after_killed(const struct runtime *r, const char *name, enum exit_code *ret_code)
 {
-    struct runtime_lock lock;
-    struct runtime_state stale = {0};
     struct fault f = {0};
-    if (r->fd < 0 || runtime_lock(r, name, &lock, &stale, &f) != ERR_OK)
-        return false;
-    if (stale.pid != 0) {
-        *ret_code = EXIT_CODE_DONE;
-        if (runtime_clean(&stale, &f) != ERR_OK)
-            *ret_code = report(EXIT_CODE_ROUTES_DNS, &f);
-        runtime_remove_socket(r, name);
-    }
-    runtime_unlock(r, &lock);
-    return stale.pid != 0;
+    size_t count = 0;
+    enum err e = ERR_OK;
+    if (r->fd >= 0)
+        e = name != NULL ? runtime_clean_killed(r, name, &count, &f)
+                         : runtime_clean_all_killed(r, &count, &f);
+    if (count > 0)
+        *ret_code = e == ERR_OK ? EXIT_CODE_DONE : report(EXIT_CODE_ROUTES_DNS, &f);
+    return count > 0;
 }
 
 static enum exit_code down(const struct runtime *r, const char *name)
@@ -80,6 +77,12 @@ static enum exit_code down(const struct runtime *r, const char *name)
     return report(EXIT_CODE_TIMEOUT, &f);
 }
 
+static bool any_runs(const struct runtime *r)
+{
+    char names[1][PROFILE_NAME_MAX];
+    return runtime_names(r, names, 1) > 0;
+}
+
 enum exit_code command_down(const struct command_options *o)
 {
     struct runtime r;
@@ -87,8 +90,11 @@ enum exit_code command_down(const struct command_options *o)
     enum exit_code code = EXIT_CODE_DONE;
     running_open(&r);
     bool named = o->profile != NULL && profile_name(o->profile, name) == ERR_OK;
-    bool killed =
-        named && r.fd >= 0 && !runtime_running(&r, name) && clean_after_killed(&r, name, &code);
+    bool killed = false;
+    if (r.fd >= 0 && named)
+        killed = !runtime_running(&r, name) && clean_after_killed(&r, name, &code);
+    else if (r.fd >= 0 && o->profile == NULL)
+        killed = !any_runs(&r) && clean_after_killed(&r, NULL, &code);
     if (!killed)
         code = running_which(o, &r, name);
     if (!killed && code == EXIT_CODE_DONE)

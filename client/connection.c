@@ -124,16 +124,6 @@ static void on_traffic(void *ctx, mono_ms now, const struct session_traffic *t)
         connection_settle(c); /* later deadlines are found when the earlier one fires */
 }
 
-static void on_tun_lost(void *ctx)
-{
-    struct connection *c = ctx;
-    struct fault f = {0};
-    (void)fault_set(&f, ERR_SYSTEM, "the interface %s is gone", c->system->state.interface);
-    datapath_stop(c->datapath);
-    connection_fail(c, EXIT_CODE_PRIVILEGE, &f);
-    connection_settle(c);
-}
-
 /* --- stopping --- */
 
 static void on_stop_patience(uv_timer_t *timer)
@@ -262,6 +252,7 @@ static enum err open_reach(struct connection *c, struct fault *f)
                                     .port_v4 = datapath_port(c->datapath, IP_V4),
                                     .port_v6 = datapath_port(c->datapath, IP_V6),
                                     .changed = on_reach,
+                                    .ours_changed = connection_ours_changed,
                                     .ctx = c};
     return reach_new(&c->loop, &o, &c->reach, f);
 }
@@ -269,7 +260,7 @@ static enum err open_reach(struct connection *c, struct fault *f)
 static enum err open_parts(struct connection *c, struct fault *f)
 {
     const struct connection_options *o = c->options;
-    const struct datapath_callbacks callbacks = {c, on_ike, on_traffic, on_tun_lost};
+    const struct datapath_callbacks callbacks = {c, on_ike, on_traffic, connection_tun_lost};
     struct session_config *config = calloc(1, sizeof(*config));
     if (config == NULL)
         return fault_set(f, ERR_MEMORY, "no memory for the session");
@@ -300,7 +291,8 @@ static void start_handles(struct connection *c)
 {
     uv_timer_init(&c->loop, &c->patience);
     uv_timer_init(&c->loop, &c->hold);
-    c->hold.data = c;
+    uv_timer_init(&c->loop, &c->repair);
+    c->hold.data = c->repair.data = c;
     uv_signal_init(&c->loop, &c->on_int);
     uv_signal_init(&c->loop, &c->on_term);
     c->patience.data = c->on_int.data = c->on_term.data = c;
@@ -359,6 +351,7 @@ static void close_all(struct connection *c)
     wakeup_close(c->wakeup);
     uv_close((uv_handle_t *)&c->patience, NULL);
     uv_close((uv_handle_t *)&c->hold, NULL);
+    uv_close((uv_handle_t *)&c->repair, NULL);
     uv_close((uv_handle_t *)&c->on_int, NULL);
     uv_close((uv_handle_t *)&c->on_term, NULL);
     close_loop(c);

@@ -108,11 +108,11 @@ static void come_up(struct connection *c)
 {
     struct session_status status;
     bool first = !c->up;
+    connection_repair_due(c);
     if (c->stopping || c->children.count == 0 || !apply(c))
         return;
     session_status(c->session, &status);
-    datapath_carry(c->datapath, c->system->tun, c->tunnel, &status.path);
-    reach_set_tunnel(c->reach, tun_index(c->system->tun));
+    connection_carry(c);
     fit_mtu(c, &status.path);
     c->up = true;
     c->searching = false;
@@ -123,8 +123,7 @@ static void come_up(struct connection *c)
         return;
     }
     uv_timer_stop(&c->patience);
-    snprintf(c->tun_name, sizeof(c->tun_name), "%s", tun_name(c->system->tun));
-    news_phase(c, "tunnel", tun_name(c->system->tun));
+    news_phase(c, "tunnel", c->tun_name);
     news_hook(c, PROFILE_HOOK_UP);
     if (c->options->on_up != NULL)
         c->options->on_up(c->options->on_up_ctx);

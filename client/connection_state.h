@@ -1,6 +1,7 @@
-/* A connection's own state, shared by its three files: connection.c (opening, driving the session,
- * stopping), connection_events.c (what the session's events lead to) and connection_news.c (who is
- * told what: progress, followers, hooks, the control socket). */
+/* A connection's own state, shared by its four files: connection.c (opening, driving the session,
+ * stopping), connection_events.c (what the session's events lead to), connection_repair.c (what
+ * others did to our part of the system) and connection_news.c (who is told what: progress,
+ * followers, hooks, the control socket). */
 #ifndef TERN_CLIENT_CONNECTION_STATE_H
 #define TERN_CLIENT_CONNECTION_STATE_H
 
@@ -10,6 +11,7 @@
 #include "client/dns_keeper.h"
 #include "client/hooks.h"
 #include "client/lookup.h"
+#include "client/pace.h"
 #include "client/reach.h"
 #include "client/wakeup.h"
 #include "common/base/log.h"
@@ -20,6 +22,8 @@ struct connection {
     struct wakeup *wakeup; /* at the session's deadline, and when the machine has slept */
     uv_timer_t patience;   /* --timeout, then the bound on stopping */
     uv_timer_t hold;       /* how long packets wait for a Child SA */
+    uv_timer_t repair;     /* when our part of the system is looked at */
+    struct pace pace;      /* of its repairs */
     uv_signal_t on_int, on_term;
     struct reach *reach;
     struct lookup redirect; /* RFC 5685 */
@@ -41,6 +45,7 @@ struct connection {
     bool stopping; /* down was asked for */
     bool started;  /* the session has been */
     bool holding;  /* no Child SA to leave by: packets wait in the TUN */
+    bool tun_lost; /* it cannot be read, and is read no more */
     const char *host;
     const char *state_told;             /* to those who follow */
     struct timespec since, established; /* the latter as told last, of: */
@@ -67,6 +72,14 @@ void connection_redirect(struct connection *c, const struct redirect_target *to)
 
 /* --- connection_events.c --- */
 void connection_event(struct connection *c, const struct session_event *e);
+
+/* --- connection_repair.c --- */
+/* Packets go through the system's interface, whatever its name and number now. */
+void connection_carry(struct connection *c);
+void connection_ours_changed(void *ctx); /* perhaps */
+void connection_tun_lost(void *ctx);
+/* A repair that waits for its time is done now: the system is about to be changed. */
+void connection_repair_due(struct connection *c);
 
 /* --- connection_news.c --- */
 struct timespec connection_wall_now(void);

@@ -23,10 +23,13 @@ enum client_event_type {
     CLIENT_EVENT_REKEY,
     CLIENT_EVENT_CHILD,
     CLIENT_EVENT_CONFIG,
+    CLIENT_EVENT_REPAIR,
     CLIENT_EVENT_ERROR,
     CLIENT_EVENT_LOG,
     CLIENT_EVENTS
 };
+
+enum { REPAIR_WORDS_MAX = 5 };
 
 /* Text is borrowed for the call; NULL, a family of none and a number below 0 mean: not known. */
 struct client_event {
@@ -78,6 +81,12 @@ struct client_event {
             const struct session_child *child; /* may be NULL */
         } child;
         const struct configuration *config;
+        struct {
+            const char *interface, *was; /* was: its name, where others have changed it */
+            const char *const *missing;  /* interface, link, addresses, rules, routes */
+            size_t count;
+            const char *fault; /* why it is missing still */
+        } repair;
         struct {
             const struct fault *fault;
             int exit_code; /* below 0: the connection goes on */

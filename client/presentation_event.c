@@ -15,7 +15,8 @@ static const char *const names[CLIENT_EVENTS] = {
     [CLIENT_EVENT_HANDOVER] = "handover", [CLIENT_EVENT_NAT_CHANGED] = "nat-changed",
     [CLIENT_EVENT_DPD] = "dpd",           [CLIENT_EVENT_REKEY] = "rekey",
     [CLIENT_EVENT_CHILD] = "child",       [CLIENT_EVENT_CONFIG] = "config",
-    [CLIENT_EVENT_ERROR] = "error",       [CLIENT_EVENT_LOG] = "log",
+    [CLIENT_EVENT_REPAIR] = "repair",     [CLIENT_EVENT_ERROR] = "error",
+    [CLIENT_EVENT_LOG] = "log",
 };
 
 /* --- JSON --- */
@@ -138,6 +139,17 @@ static void add_handover(json_t *o, const struct client_event *e)
     set_ms(o, "gap_ms", e->handover.gap_ms);
 }
 
+static void add_repair(json_t *o, const struct client_event *e)
+{
+    json_t *missing = json_array();
+    for (size_t i = 0; i < e->repair.count; i++)
+        (void)json_array_append_new(missing, json_string(e->repair.missing[i]));
+    set_text(o, "interface", e->repair.interface);
+    set_text(o, "was", e->repair.was);
+    set(o, "missing", missing);
+    set_text(o, "fault", e->repair.fault);
+}
+
 static void add_fields(json_t *o, const struct client_event *e)
 {
     static const char *const levels[] = {"error", "warn", "info", "debug"};
@@ -182,6 +194,9 @@ static void add_fields(json_t *o, const struct client_event *e)
         break;
     case CLIENT_EVENT_CONFIG:
         add_config(o, e->config);
+        break;
+    case CLIENT_EVENT_REPAIR:
+        add_repair(o, e);
         break;
     case CLIENT_EVENT_ERROR:
         set_text(o, "text", e->error.fault->text);
@@ -349,6 +364,17 @@ static void put_config(FILE *out, const json_t *o)
     put_list(out, o, "domains");
 }
 
+static void put_repair(FILE *out, const json_t *o)
+{
+    presentation_put(out, "%s", or_dash(o, "interface"));
+    put_text(out, o, "was", ", named ", " before");
+    if (json_array_size(json_object_get(o, "missing")) > 0) {
+        presentation_put(out, ", was missing: ");
+        put_list(out, o, "missing");
+    }
+    put_text(out, o, "fault", "; not mended: ", "");
+}
+
 static void put_error(FILE *out, const json_t *o)
 {
     presentation_put(out, "%s", or_dash(o, "text"));
@@ -368,7 +394,8 @@ void presentation_print_event(const json_t *event, FILE *out)
         [CLIENT_EVENT_HANDOVER] = put_handover, [CLIENT_EVENT_NAT_CHANGED] = put_nat,
         [CLIENT_EVENT_DPD] = put_dpd,           [CLIENT_EVENT_REKEY] = put_rekey,
         [CLIENT_EVENT_CHILD] = put_child,       [CLIENT_EVENT_CONFIG] = put_config,
-        [CLIENT_EVENT_ERROR] = put_error,       [CLIENT_EVENT_LOG] = put_log,
+        [CLIENT_EVENT_REPAIR] = put_repair,     [CLIENT_EVENT_ERROR] = put_error,
+        [CLIENT_EVENT_LOG] = put_log,
     };
     const char *name = text_of(event, "event");
     presentation_put(out, "%s  %-11s  ", or_dash(event, "at"), name != NULL ? name : "-");

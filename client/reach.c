@@ -52,7 +52,7 @@ struct reach {
     size_t additional_count;
     bool local;        /* the gateway that told them is on this machine */
     struct ip current; /* in use; family none: none */
-    uint32_t tunnel;
+    struct network_ours ours;
     struct entry entries[SESSION_PATHS_MAX];
     size_t count;
 };
@@ -114,7 +114,8 @@ static enum err list(const struct reach *r, const struct targets *to,
         uint16_t port = ip->family == IP_V4 ? r->options.port_v4 : r->options.port_v6;
         if (port == 0)
             continue;
-        enum err e = network_ways(ip, ROUTES_MARK, r->tunnel, ways, INTERFACES_MAX, &way_count);
+        enum err e =
+            network_ways(ip, ROUTES_MARK, r->ours.interface, ways, INTERFACES_MAX, &way_count);
         if (e != ERR_OK)
             return e;
         for (size_t i = 0; i < way_count; i++) {
@@ -301,9 +302,9 @@ void reach_set_current(struct reach *r, const struct ip *address)
     r->current = *address; /* it is listed, or has just been: nothing to tell */
 }
 
-void reach_set_tunnel(struct reach *r, uint32_t interface)
+void reach_set_ours(struct reach *r, const struct network_ours *ours)
 {
-    r->tunnel = interface;
+    r->ours = *ours;
 }
 
 /* A name that led nowhere takes nothing away: perhaps its resolver is out of reach. */
@@ -352,9 +353,9 @@ void reach_resolve(struct reach *r)
 static void on_network(uv_poll_t *poll, int status, int events)
 {
     struct reach *r = poll->data;
-    bool changed;
+    struct network_change change;
     (void)events;
-    if (network_watch_read(r->watch, r->tunnel, &changed) != ERR_OK) {
+    if (network_watch_read(r->watch, &r->ours, &change) != ERR_OK) {
         log_warn("the network is not watched any more");
         uv_poll_stop(&r->poll);
         return;
@@ -363,7 +364,9 @@ static void on_network(uv_poll_t *poll, int status, int events)
      */
     if (status != 0)
         uv_poll_start(&r->poll, UV_READABLE, on_network);
-    if (!changed || !(r->looked || reach_looking(r)))
+    if (change.ours && r->options.ours_changed != NULL)
+        r->options.ours_changed(r->options.ctx);
+    if (!change.ways || !(r->looked || reach_looking(r)))
         return;
     bool moved = r->looked && look(r);
     if (moved)

@@ -18,6 +18,7 @@ struct reach_options {
     const struct profile *profile; /* borrowed */
     uint16_t port_v4, port_v6;     /* of our sockets; 0: that family cannot be used */
     reach_changed *changed;
+    void (*ours_changed)(void *ctx); /* perhaps: what reach_set_ours named. May be NULL */
     void *ctx;
 };
 
@@ -39,8 +40,8 @@ void reach_set_additional(struct reach *r, const struct ip *addresses, size_t co
                           const struct ip *at, const struct selector_list *inside);
 /* The gateway is there, whatever its names lead to elsewhere: ways to that address stay listed. */
 void reach_set_current(struct reach *r, const struct ip *address);
-/* Our own interface is no way out. */
-void reach_set_tunnel(struct reach *r, uint32_t interface);
+/* Our own interface is no way out; what happens to it and to our table is told apart. */
+void reach_set_ours(struct reach *r, const struct network_ours *ours);
 /* How many addresses the names have led to. */
 size_t reach_found(const struct reach *r, const struct ip **ret);
 /* Ways to other addresses, as many as there is room for. */

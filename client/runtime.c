@@ -231,7 +231,26 @@ enum err runtime_clean(const struct runtime_state *stale, struct fault *f)
     return stale->table != 0 ? routes_clean(stale->table, f) : ERR_OK;
 }
 
-size_t runtime_names(const struct runtime *r, char names[][PROFILE_NAME_MAX], size_t max)
+enum err runtime_clean_killed(const struct runtime *r, const char *name, size_t *ret_count,
+                              struct fault *f)
+{
+    struct runtime_lock lock;
+    struct runtime_state stale = {0};
+    enum err e = ERR_OK;
+    if (runtime_lock(r, name, &lock, &stale, NULL) != ERR_OK)
+        return ERR_OK; /* somebody is at it */
+    if (stale.pid != 0) {
+        e = runtime_clean(&stale, f);
+        runtime_remove_socket(r, name);
+        (*ret_count)++;
+    }
+    runtime_unlock(r, &lock);
+    return e;
+}
+
+/* Names of the connections that run, or of those that do not and left something. */
+static size_t list_names(const struct runtime *r, bool running, char names[][PROFILE_NAME_MAX],
+                         size_t max)
 {
     int fd = openat(r->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -248,11 +267,28 @@ size_t runtime_names(const struct runtime *r, char names[][PROFILE_NAME_MAX], si
             continue;
         memcpy(name, entry->d_name, len - 6);
         name[len - 6] = '\0';
-        if (runtime_running(r, name))
+        if (runtime_running(r, name) == running)
             memcpy(names[count++], name, sizeof(name));
     }
     closedir(dir);
     return count;
+}
+
+enum err runtime_clean_all_killed(const struct runtime *r, size_t *ret_count, struct fault *f)
+{
+    char names[RUNTIME_NAMES_MAX][PROFILE_NAME_MAX];
+    size_t count = list_names(r, false, names, RUNTIME_NAMES_MAX);
+    enum err e = ERR_OK;
+    for (size_t i = 0; i < count; i++) {
+        enum err one = runtime_clean_killed(r, names[i], ret_count, f);
+        e = one != ERR_OK ? one : e;
+    }
+    return e;
+}
+
+size_t runtime_names(const struct runtime *r, char names[][PROFILE_NAME_MAX], size_t max)
+{
+    return list_names(r, true, names, max);
 }
 
 enum err runtime_socket_path(const struct runtime *r, const char *name,

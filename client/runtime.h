@@ -57,6 +57,12 @@ void runtime_lock_forget(struct runtime_lock *l);
 bool runtime_running(const struct runtime *r, const char *name);
 /* Undo what a killed process left. */
 CHECKED enum err runtime_clean(const struct runtime_state *stale, struct fault *f);
+/* The same for one connection, or for all; how many were left (a fault: of the last that could not
+ * be undone). */
+CHECKED enum err runtime_clean_killed(const struct runtime *r, const char *name, size_t *ret_count,
+                                      struct fault *f);
+CHECKED enum err runtime_clean_all_killed(const struct runtime *r, size_t *ret_count,
+                                          struct fault *f);
 
 /* The connections that run, in the directory's order; returns how many. */
 size_t runtime_names(const struct runtime *r, char names[][PROFILE_NAME_MAX], size_t max);

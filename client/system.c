@@ -69,6 +69,12 @@ static enum err collect_routes(const struct system_plan *plan, struct system *s,
 
 /* --- the parts --- */
 
+static void note_interface(struct system *s)
+{
+    snprintf(s->state.interface, sizeof(s->state.interface), "%s", tun_name(s->tun));
+    s->state.interface_index = tun_index(s->tun);
+}
+
 /* Made, not yet up. */
 static enum err make_interface(const struct system_plan *plan, struct system *s, struct fault *f)
 {
@@ -77,8 +83,7 @@ static enum err make_interface(const struct system_plan *plan, struct system *s,
     if (e != ERR_OK)
         return e;
     s->mtu = plan->profile->mtu != PROFILE_MTU_AUTO ? plan->profile->mtu : MTU_DEFAULT;
-    snprintf(s->state.interface, sizeof(s->state.interface), "%s", tun_name(s->tun));
-    s->state.interface_index = tun_index(s->tun);
+    note_interface(s);
     return tun_set_mtu(s->tun, s->mtu, f);
 }
 
@@ -91,7 +96,7 @@ static enum err raise_interface(struct system *s, struct fault *f)
 }
 
 /* Borrows everything; sources: CP_ADDRESSES_MAX places. */
-static struct routes_plan plan_routes(const struct system_plan *plan, const struct system *s,
+static struct routes_plan plan_routes(const struct profile *profile, const struct system *s,
                                       struct ip *sources)
 {
     for (size_t i = 0; i < s->address_count; i++)
@@ -101,10 +106,11 @@ static struct routes_plan plan_routes(const struct system_plan *plan, const stru
         .table = s->state.table,
         .into = s->into,
         .into_count = s->into_count,
-        .exclude = plan->profile->excludes,
-        .exclude_count = plan->profile->exclude_count,
+        .exclude = profile->excludes,
+        .exclude_count = profile->exclude_count,
         .sources = sources,
         .sources_count = s->address_count,
+        .guarded = true,
     };
 }
 
@@ -112,7 +118,7 @@ static enum err set_up_routes(const struct system_plan *plan, struct runtime_loc
                               struct system *s, struct fault *f)
 {
     struct ip sources[CP_ADDRESSES_MAX];
-    struct routes_plan routes = plan_routes(plan, s, sources);
+    struct routes_plan routes = plan_routes(plan->profile, s, sources);
     enum err e = routes_free_table(&routes.table, f);
     if (e != ERR_OK)
         return e;
@@ -148,7 +154,7 @@ static enum err set_up_dns(const struct system_plan *plan, struct runtime_lock *
         return fault_set(f, ERR_MEMORY, "no memory for DNS");
     free(s->dns_plan);
     s->dns_plan = dns;
-    dns->interface_name = tun_name(s->tun);
+    dns->interface_name = s->state.interface;
     dns->interface = tun_index(s->tun);
     for (size_t i = 0; i < c->dns_count && dns->server_count < DNS_SERVERS_MAX; i++)
         dns->servers[dns->server_count++] = c->dns[i];
@@ -166,7 +172,10 @@ static enum err set_up_dns(const struct system_plan *plan, struct runtime_lock *
 
 enum err system_repeat_dns(struct system *s, struct fault *f)
 {
-    return dns_apply(s->dns_plan, &s->dns_backend, f);
+    s->dns_plan->interface = s->state.interface_index;
+    enum err e = dns_apply(s->dns_plan, &s->dns_backend, f);
+    s->dns_due = e != ERR_OK;
+    return e;
 }
 
 enum err system_apply(const struct system_plan *plan, struct runtime_lock *lock,
@@ -231,7 +240,7 @@ static enum err renew(struct system *s, const struct system_plan *plan, struct r
     for (size_t i = 0; e == ERR_OK && i < s->address_count; i++)
         e = tun_add_address(s->tun, &s->addresses[i], f);
     if (e == ERR_OK) {
-        struct routes_plan routes = plan_routes(plan, s, sources);
+        struct routes_plan routes = plan_routes(plan->profile, s, sources);
         e = routes_renew(s->routes, &routes, before->into, before->into_count, f);
     }
     for (size_t i = 0; e == ERR_OK && i < before->address_count; i++) {
@@ -258,6 +267,73 @@ enum err system_renew(struct system *s, const struct system_plan *plan, struct r
     enum err e = renew(s, plan, lock, before, f);
     free(before);
     return e;
+}
+
+/* --- what others did to it --- */
+
+enum err system_look(struct system *s, struct system_damage *ret, struct fault *f)
+{
+    *ret = (struct system_damage){0};
+    return tun_look(s->tun, s->addresses, s->address_count, &ret->tun, f);
+}
+
+/* Under the name that it had last, down. */
+static enum err make_interface_anew(struct system *s, struct fault *f)
+{
+    struct tun *fresh;
+    enum err e = tun_open(s->state.interface, &fresh, f);
+    if (e != ERR_OK) {
+        if (f != NULL)
+            f->code = ERR_REFUSED;
+        return ERR_REFUSED;
+    }
+    tun_close(s->tun);
+    s->tun = fresh;
+    s->dns_due = s->dns_plan != NULL;
+    note_interface(s);
+    return ERR_OK;
+}
+
+/* resolved knows interfaces by their numbers, resolvconf by their names. */
+static void follow_name(struct system *s)
+{
+    if (s->dns_backend == DNS_RESOLVCONF) {
+        dns_revert(s->dns_backend, s->state.interface, s->state.interface_index);
+        s->dns_due = true;
+    }
+    note_interface(s);
+}
+
+/* As when it was made: servers before the link is up. */
+static enum err repair_interface(struct system *s, const struct tun_look *seen,
+                                 struct runtime_lock *lock, struct fault *f)
+{
+    enum err e = ERR_OK;
+    if (seen->gone)
+        e = make_interface_anew(s, f);
+    else if (seen->renamed)
+        follow_name(s);
+    if (e == ERR_OK && (seen->gone || seen->renamed))
+        e = runtime_write(lock, &s->state, f);
+    if (e == ERR_OK && (seen->gone || seen->down))
+        e = tun_set_mtu(s->tun, s->mtu, f);
+    if (e == ERR_OK && s->dns_due)
+        e = system_repeat_dns(s, f);
+    if (e == ERR_OK && (seen->gone || seen->down || seen->address_lost))
+        e = raise_interface(s, f);
+    return e;
+}
+
+/* Whatever went wrong with the interface: the rules lead to the guards at least. */
+enum err system_repair(struct system *s, const struct profile *p, struct runtime_lock *lock,
+                       struct system_damage *damage, struct fault *f)
+{
+    struct ip sources[CP_ADDRESSES_MAX];
+    enum err e = repair_interface(s, &damage->tun, lock, f);
+    const struct routes_plan routes = plan_routes(p, s, sources);
+    enum err of_routes =
+        routes_restore(s->routes, &routes, &damage->routes, e == ERR_OK ? f : NULL);
+    return e == ERR_OK ? of_routes : e;
 }
 
 /* IPv6, UDP, ESP with the longest IV, padding and ICV that we offer: 96 octets. An interface under

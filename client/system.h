@@ -9,12 +9,14 @@
 #include "client/runtime.h"
 #include "common/ike/payload.h"
 #include "platform/routes.h"
+#include "platform/tun.h"
 
 struct system {
-    struct tun *tun;
+    struct tun *tun; /* its name and number are the state's as well */
     struct routes *routes;
     enum dns_backend dns_backend;
     struct dns_plan *dns_plan; /* NULL: none */
+    bool dns_due;              /* it was lost, and is to be told again */
     struct runtime_state state;
     uint16_t mtu;
     struct prefix addresses[CP_ADDRESSES_MAX];
@@ -48,6 +50,18 @@ CHECKED enum err system_apply(const struct system_plan *plan, struct runtime_loc
  * system is neither as before nor as planned: undo it. */
 CHECKED enum err system_renew(struct system *s, const struct system_plan *plan,
                               struct runtime_lock *lock, enum exit_code *ret_code, struct fault *f);
+/* What others have done to it since it was made or repaired. */
+struct system_damage {
+    struct tun_look tun;
+    struct routes_damage routes;
+};
+/* Looks at the interface; of the routes nothing is known yet. */
+CHECKED enum err system_look(struct system *s, struct system_damage *ret, struct fault *f);
+/* Puts back what is missing, and compares the routes on the way. An interface that is gone is made
+ * anew: nobody may use the old one any more. ERR_REFUSED where that cannot be; other errors may be
+ * over the next time. */
+CHECKED enum err system_repair(struct system *s, const struct profile *p, struct runtime_lock *lock,
+                               struct system_damage *damage, struct fault *f);
 /* MTU = auto: as much as fits into a path with that MTU once it is enciphered. */
 CHECKED enum err system_fit_mtu(struct system *s, const struct profile *p, uint32_t path_mtu,
                                 struct fault *f);

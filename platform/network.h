@@ -37,9 +37,18 @@ struct network_watch;
 CHECKED enum err network_watch_open(struct network_watch **ret, struct fault *f);
 void network_watch_close(struct network_watch *w);
 int network_watch_fd(const struct network_watch *w);
-/* Drain; *ret_changed tells whether anything that may change a way was among it (overruns count;
- * what concerns except_interface alone does not, nor a repetition of what was told before). */
-CHECKED enum err network_watch_read(struct network_watch *w, uint32_t except_interface,
-                                    bool *ret_changed);
+/* What we have put there ourselves; 0: none. */
+struct network_ours {
+    uint32_t interface, table;
+};
+struct network_change {
+    bool ways; /* something that may change a way: not what concerns our interface alone */
+    bool ours; /* our interface (gone, up or down, its name), an address taken from it, our rules or
+                * routes; what we do ourselves may be among it */
+};
+/* Drain, and tell what was among it. Overruns count as both, a repetition of what was told before
+ * as neither. */
+CHECKED enum err network_watch_read(struct network_watch *w, const struct network_ours *ours,
+                                    struct network_change *ret);
 
 #endif

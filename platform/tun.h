@@ -26,6 +26,17 @@ CHECKED enum err tun_remove_address(struct tun *t, const struct prefix *address,
  * through it. */
 CHECKED enum err tun_up(struct tun *t, struct fault *f);
 
+/* What others have made of it. */
+struct tun_look {
+    bool gone; /* or in another network namespace; then nothing else is known */
+    bool down;
+    bool renamed;           /* since it was opened or looked at: tun_name is the new one */
+    bool address_lost;      /* one of those that were asked for is not there */
+    char was[TUN_NAME_MAX]; /* its name before */
+};
+CHECKED enum err tun_look(struct tun *t, const struct prefix *addresses, size_t count,
+                          struct tun_look *ret, struct fault *f);
+
 /* One inner packet into buf. ERR_AGAIN where there is none; ERR_SYSTEM where the device is gone. */
 CHECKED enum err tun_read(struct tun *t, uint8_t *buf, size_t cap, size_t *ret_len);
 /* ERR_AGAIN (queue full), ERR_REFUSED (the kernel does not like this packet: drop it), ERR_SYSTEM.

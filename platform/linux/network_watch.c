@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/fib_rules.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -120,13 +121,20 @@ static bool is_news(struct network_watch *w, const struct told *t, bool gone)
 
 /* --- messages --- */
 
-static bool link_matters(struct network_watch *w, const struct nlmsghdr *m, uint32_t except)
+/* One of the two, whose it is. */
+static void note(struct network_change *c, bool ours, bool news)
+{
+    *(ours ? &c->ours : &c->ways) |= news;
+}
+
+static void note_link(struct network_watch *w, const struct nlmsghdr *m,
+                      const struct network_ours *ours, struct network_change *ret)
 {
     const struct ifinfomsg *i = mnl_nlmsg_get_payload(m);
     struct told t = {.interface = (uint32_t)i->ifi_index, .flags = i->ifi_flags & LINK_FLAGS};
-    if (t.interface == except || i->ifi_family != AF_UNSPEC || /* a bridge speaks of its ports */
+    if (i->ifi_family != AF_UNSPEC || /* a bridge speaks of its ports */
         netlink_attribute(m, sizeof(*i), IFLA_WIRELESS, 0) != NULL)
-        return false;
+        return;
     const struct nlattr *mtu = netlink_attribute(m, sizeof(*i), IFLA_MTU, 4);
     const struct nlattr *state = netlink_attribute(m, sizeof(*i), IFLA_OPERSTATE, 1);
     const struct nlattr *name = netlink_attribute(m, sizeof(*i), IFLA_IFNAME, 1);
@@ -135,75 +143,107 @@ static bool link_matters(struct network_watch *w, const struct nlmsghdr *m, uint
     if (name != NULL && mnl_attr_get_payload_len(name) <= sizeof(t.name) &&
         mnl_attr_validate(name, MNL_TYPE_NUL_STRING) >= 0)
         memcpy(t.name, mnl_attr_get_str(name), strlen(mnl_attr_get_str(name)) + 1);
-    return is_news(w, &t, m->nlmsg_type == RTM_DELLINK);
+    bool is_ours = t.interface == ours->interface;
+    if (is_ours) /* these are ours to set */
+        t.mtu = t.state = 0;
+    note(ret, is_ours, is_news(w, &t, m->nlmsg_type == RTM_DELLINK));
 }
 
-static bool address_matters(struct network_watch *w, const struct nlmsghdr *m, uint32_t except)
+static void note_address(struct network_watch *w, const struct nlmsghdr *m,
+                         const struct network_ours *ours, struct network_change *ret)
 {
     const struct ifaddrmsg *a = mnl_nlmsg_get_payload(m);
     struct told t = {.interface = a->ifa_index, .flags = a->ifa_flags & ADDRESS_FLAGS};
     const struct nlattr *own = netlink_attribute(m, sizeof(*a), IFA_LOCAL, 4);
     if (own == NULL)
         own = netlink_attribute(m, sizeof(*a), IFA_ADDRESS, 4);
-    if (t.interface == except || own == NULL)
-        return false;
+    bool gone = m->nlmsg_type == RTM_DELADDR;
+    if (own == NULL)
+        return;
+    if (t.interface == ours->interface) {
+        note(ret, true, gone);
+        return;
+    }
     t.address = ip_from_span(span_make(mnl_attr_get_payload(own), mnl_attr_get_payload_len(own)));
-    return is_news(w, &t, m->nlmsg_type == RTM_DELADDR);
+    note(ret, false, is_news(w, &t, gone));
 }
 
 /* What follows from an address was told with it. */
-static bool route_matters(const struct nlmsghdr *m, uint32_t except)
+static void note_route(const struct nlmsghdr *m, const struct network_ours *ours,
+                       struct network_change *ret)
 {
     const struct rtmsg *rt = mnl_nlmsg_get_payload(m);
     const struct nlattr *oif = netlink_attribute(m, sizeof(*rt), RTA_OIF, 4);
+    const struct nlattr *table = netlink_attribute(m, sizeof(*rt), RTA_TABLE, 4);
     bool local = rt->rtm_type == RTN_LOCAL || rt->rtm_type == RTN_BROADCAST ||
                  rt->rtm_type == RTN_ANYCAST || rt->rtm_type == RTN_MULTICAST;
-    bool ours = except != 0 && oif != NULL && mnl_attr_get_u32(oif) == except;
-    return !local && !ours && (rt->rtm_flags & RTM_F_CLONED) == 0;
+    bool by_ours = ours->interface != 0 && oif != NULL && mnl_attr_get_u32(oif) == ours->interface;
+    bool in_ours = ours->table != 0 && table != NULL && mnl_attr_get_u32(table) == ours->table;
+    if (local || (rt->rtm_flags & RTM_F_CLONED) != 0)
+        return;
+    ret->ours |= in_ours;
+    ret->ways |= !in_ours && !by_ours;
 }
 
-static bool matters(struct network_watch *w, const struct nlmsghdr *m, uint32_t except)
+static void note_rule(const struct nlmsghdr *m, const struct network_ours *ours,
+                      struct network_change *ret)
+{
+    const struct nlattr *table = netlink_attribute(m, sizeof(struct fib_rule_hdr), FRA_TABLE, 4);
+    ret->ways = true;
+    ret->ours |= m->nlmsg_type == RTM_DELRULE && ours->table != 0 && table != NULL &&
+                 mnl_attr_get_u32(table) == ours->table;
+}
+
+static void note_message(struct network_watch *w, const struct nlmsghdr *m,
+                         const struct network_ours *ours, struct network_change *ret)
 {
     size_t len = mnl_nlmsg_get_payload_len(m);
     switch (m->nlmsg_type) {
     case RTM_NEWLINK:
     case RTM_DELLINK:
-        return len >= sizeof(struct ifinfomsg) && link_matters(w, m, except);
+        if (len >= sizeof(struct ifinfomsg))
+            note_link(w, m, ours, ret);
+        break;
     case RTM_NEWADDR:
     case RTM_DELADDR:
-        return len >= sizeof(struct ifaddrmsg) && address_matters(w, m, except);
+        if (len >= sizeof(struct ifaddrmsg))
+            note_address(w, m, ours, ret);
+        break;
     case RTM_NEWROUTE:
     case RTM_DELROUTE:
-        return len >= sizeof(struct rtmsg) && route_matters(m, except);
+        if (len >= sizeof(struct rtmsg))
+            note_route(m, ours, ret);
+        break;
     case RTM_NEWRULE:
     case RTM_DELRULE:
-        return true;
+        note_rule(m, ours, ret);
+        break;
     default:
-        return false;
+        break;
     }
 }
 
-enum err network_watch_read(struct network_watch *w, uint32_t except_interface, bool *ret_changed)
+enum err network_watch_read(struct network_watch *w, const struct network_ours *ours,
+                            struct network_change *ret)
 {
     _Alignas(struct nlmsghdr) char buf[16384];
-    bool changed = false;
+    *ret = (struct network_change){0};
     for (;;) {
         ssize_t got = mnl_socket_recvfrom(w->socket, buf, sizeof(buf));
         if (got > 0) {
             int left = (int)got;
             for (const struct nlmsghdr *m = (const void *)buf; netlink_holds_message(m, left);
                  m = mnl_nlmsg_next(m, &left))
-                changed = matters(w, m, except_interface) || changed;
+                note_message(w, m, ours, ret);
             continue;
         }
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0 && (errno == ENOBUFS || errno == ENOSPC)) {
             forget_all(w); /* an overrun, or a message beyond the buffer: something was missed */
-            changed = true;
+            *ret = (struct network_change){true, true};
             continue;
         }
-        *ret_changed = changed;
         return got < 0 && errno != EAGAIN ? ERR_SYSTEM : ERR_OK;
     }
 }

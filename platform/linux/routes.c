@@ -3,7 +3,10 @@
  * Per family one rule, `not fwmark MARK/MASK lookup TABLE`, before main: everything but our own
  * outer packets asks our table first, and goes on to main where the table has no answer or a throw
  * route. Removal works from the table number alone, so that what a killed process left is found
- * again. */
+ * again.
+ *
+ * The kernel takes routes away with the interface, its address or its being up. Behind each one a
+ * guard waits, an unreachable route that needs none of these. */
 #include "platform/routes.h"
 
 #include <errno.h>
@@ -20,8 +23,10 @@
 enum {
     TABLE_FIRST = 52000,
     TABLE_LAST = 52999,
-    OUR_PROTOCOL = 186, /* RTPROT_*, for people who read `ip route` */
-    DELETIONS_MAX = 4096
+    OUR_PROTOCOL = 186,        /* RTPROT_*, for people who read `ip route` */
+    GUARD_METRIC = 0x7fff0000, /* behind whatever leads somewhere */
+    DELETIONS_MAX = 4096,
+    PLANNED_MAX = 3 * ROUTES_MAX /* a way in and a guard for each prefix, and what is excluded */
 };
 
 struct routes {
@@ -77,7 +82,8 @@ static void rules_remove(struct netlink *n, enum ip_family family, uint32_t tabl
 
 struct route {
     struct prefix destination;
-    uint32_t table, interface; /* interface 0: a throw route */
+    uint8_t type;              /* RTN_UNICAST, RTN_UNREACHABLE (a guard), RTN_THROW */
+    uint32_t table, interface; /* interface 0: none */
     const struct ip *source;   /* NULL: none preferred */
 };
 
@@ -90,8 +96,8 @@ static struct nlmsghdr *route_request(struct netlink_request *r, uint16_t type, 
     rt->rtm_dst_len = route->destination.bits;
     rt->rtm_table = RT_TABLE_UNSPEC;
     rt->rtm_protocol = OUR_PROTOCOL;
-    rt->rtm_type = route->interface != 0 ? RTN_UNICAST : RTN_THROW;
-    bool v4_link = route->destination.ip.family == IP_V4 && route->interface != 0;
+    rt->rtm_type = route->type;
+    bool v4_link = route->destination.ip.family == IP_V4 && route->type == RTN_UNICAST;
     rt->rtm_scope = v4_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
     mnl_attr_put_u32(m, RTA_TABLE, route->table);
     if (route->destination.bits > 0)
@@ -100,6 +106,8 @@ static struct nlmsghdr *route_request(struct netlink_request *r, uint16_t type, 
         mnl_attr_put_u32(m, RTA_OIF, route->interface);
     if (route->source != NULL)
         netlink_put_ip(m, RTA_PREFSRC, route->source);
+    if (route->type == RTN_UNREACHABLE)
+        mnl_attr_put_u32(m, RTA_PRIORITY, GUARD_METRIC);
     return m;
 }
 
@@ -135,22 +143,33 @@ static void collect_route(const struct nlmsghdr *m, void *ctx)
     d->entries[d->count++] = copy;
 }
 
-static int dump_routes(struct netlink *n, enum ip_family family, struct table_dump *d)
+static int dump_routes(struct netlink *n, enum ip_family family, uint32_t table,
+                       netlink_visit *visit, void *ctx)
 {
     struct netlink_request r;
     struct nlmsghdr *m = netlink_begin(&r, RTM_GETROUTE, NLM_F_DUMP);
     struct rtmsg *rt = mnl_nlmsg_put_extra_header(m, sizeof(*rt));
     rt->rtm_family = netlink_family(family);
     rt->rtm_table = RT_TABLE_UNSPEC;
-    mnl_attr_put_u32(m, RTA_TABLE, d->table);
-    return netlink_call(n, m, collect_route, d);
+    mnl_attr_put_u32(m, RTA_TABLE, table);
+    return netlink_call(n, m, visit, ctx);
 }
 
-static void dump_free(struct table_dump *d)
+static void dump_clear(struct table_dump *d)
 {
     for (size_t i = 0; i < d->count; i++)
         free(d->entries[i]);
-    free(d);
+    d->count = 0;
+}
+
+static void delete_entries(struct netlink *n, const struct table_dump *d)
+{
+    for (size_t i = 0; i < d->count; i++) {
+        struct nlmsghdr *m = d->entries[i];
+        m->nlmsg_type = RTM_DELROUTE;
+        m->nlmsg_flags = 0;
+        (void)!netlink_call(n, m, NULL, NULL); /* gone already: as good */
+    }
 }
 
 static enum err routes_flush(struct netlink *n, enum ip_family family, uint32_t table)
@@ -159,14 +178,10 @@ static enum err routes_flush(struct netlink *n, enum ip_family family, uint32_t 
     if (d == NULL)
         return ERR_MEMORY;
     d->table = table;
-    int number = dump_routes(n, family, d);
-    for (size_t i = 0; i < d->count; i++) {
-        struct nlmsghdr *m = d->entries[i];
-        m->nlmsg_type = RTM_DELROUTE;
-        m->nlmsg_flags = 0;
-        (void)!netlink_call(n, m, NULL, NULL); /* gone already: as good */
-    }
-    dump_free(d);
+    int number = dump_routes(n, family, table, collect_route, d);
+    delete_entries(n, d);
+    dump_clear(d);
+    free(d);
     /* ENOENT: the kernel has never made this table */
     return number == 0 || number == ENOENT ? ERR_OK : ERR_SYSTEM;
 }
@@ -225,24 +240,41 @@ static const struct ip *source_for(const struct routes_plan *plan, enum ip_famil
     return NULL;
 }
 
-static enum err install_all(struct netlink *n, struct routes *r, const struct routes_plan *plan,
-                            struct fault *f)
+static bool listed(const struct prefix *list, size_t count, const struct prefix *p)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (prefix_equal(&list[i], p))
+            return true;
+    }
+    return false;
+}
+
+/* The i-th route of a plan, up to planned_count; false: none. Of what is both for the tunnel and
+ * excluded the latter counts. */
+static size_t planned_count(const struct routes_plan *plan)
+{
+    return 2 * plan->into_count + plan->exclude_count;
+}
+
+static bool planned_route(const struct routes_plan *plan, size_t i, struct route *ret)
+{
+    bool excluded = i >= 2 * plan->into_count, guard = !excluded && i % 2 == 0;
+    const struct prefix *p =
+        excluded ? &plan->exclude[i - 2 * plan->into_count] : &plan->into[i / 2];
+    *ret = (struct route){.destination = prefix_network(p), .table = plan->table};
+    ret->type = excluded ? RTN_THROW : guard ? RTN_UNREACHABLE : RTN_UNICAST;
+    if (ret->type == RTN_UNICAST) {
+        ret->interface = plan->interface;
+        ret->source = source_for(plan, p->ip.family);
+    }
+    return excluded ||
+           ((plan->guarded || !guard) && !listed(plan->exclude, plan->exclude_count, p));
+}
+
+static enum err install_rules(struct netlink *n, struct routes *r, const struct routes_plan *plan,
+                              struct fault *f)
 {
     enum err e = ERR_OK;
-    for (size_t i = 0; e == ERR_OK && i < plan->into_count; i++) {
-        const struct route route = {
-            .destination = prefix_network(&plan->into[i]),
-            .table = plan->table,
-            .interface = plan->interface,
-            .source = source_for(plan, plan->into[i].ip.family),
-        };
-        e = route_add(n, &route, f);
-    }
-    for (size_t i = 0; e == ERR_OK && i < plan->exclude_count; i++) {
-        const struct route route = {.destination = prefix_network(&plan->exclude[i]),
-                                    .table = plan->table};
-        e = route_add(n, &route, f);
-    }
     for (size_t i = 0; e == ERR_OK && i < 2; i++) {
         if (!uses_family(plan, families[i]) || r->ruled[i])
             continue;
@@ -250,6 +282,18 @@ static enum err install_all(struct netlink *n, struct routes *r, const struct ro
         r->ruled[i] = e == ERR_OK;
     }
     return e;
+}
+
+static enum err install_all(struct netlink *n, struct routes *r, const struct routes_plan *plan,
+                            struct fault *f)
+{
+    enum err e = ERR_OK;
+    for (size_t i = 0; e == ERR_OK && i < planned_count(plan); i++) {
+        struct route route;
+        if (planned_route(plan, i, &route))
+            e = route_add(n, &route, f);
+    }
+    return e == ERR_OK ? install_rules(n, r, plan, f) : e;
 }
 
 static enum err clean(struct netlink *n, uint32_t table)
@@ -291,15 +335,6 @@ enum err routes_install(const struct routes_plan *plan, struct routes **ret, str
     return e;
 }
 
-static bool planned(const struct routes_plan *plan, const struct prefix *p)
-{
-    for (size_t i = 0; i < plan->into_count; i++) {
-        if (prefix_equal(&plan->into[i], p))
-            return true;
-    }
-    return false;
-}
-
 enum err routes_renew(struct routes *r, const struct routes_plan *plan, const struct prefix *before,
                       size_t before_count, struct fault *f)
 {
@@ -311,15 +346,160 @@ enum err routes_renew(struct routes *r, const struct routes_plan *plan, const st
     if (e != ERR_OK)
         return e;
     e = install_all(&n, r, plan, f);
-    for (size_t i = 0; e == ERR_OK && i < before_count; i++) {
-        const struct route route = {.destination = prefix_network(&before[i]),
-                                    .table = r->table,
-                                    .interface = plan->interface};
+    const struct routes_plan old = {.interface = plan->interface,
+                                    .table = plan->table,
+                                    .into = before,
+                                    .into_count = before_count,
+                                    .guarded = plan->guarded};
+    for (size_t i = 0; e == ERR_OK && i < planned_count(&old); i++) {
         struct netlink_request request;
-        if (!planned(plan, &before[i])) /* where it is gone already: as good */
+        struct route route;
+        if (planned_route(&old, i, &route) &&
+            !listed(plan->into, plan->into_count, &before[i / 2])) /* gone already: as good */
             (void)!netlink_call(&n, route_request(&request, RTM_DELROUTE, 0, &route), NULL, NULL);
     }
     netlink_close(&n);
+    return e;
+}
+
+/* --- what others have changed --- */
+
+/* What the kernel has, beside what was planned. */
+struct comparison {
+    const struct routes_plan *plan;
+    bool ruled[2];
+    struct route planned[PLANNED_MAX];
+    bool found[PLANNED_MAX];
+    size_t count;
+    struct table_dump strange; /* in our table, and not of the plan */
+};
+
+static bool attribute_is(const struct nlmsghdr *m, size_t header, uint16_t type, uint32_t value)
+{
+    const struct nlattr *a = netlink_attribute(m, header, type, 4);
+    return (a != NULL ? mnl_attr_get_u32(a) : 0) == value;
+}
+
+static void compare_rule(const struct nlmsghdr *m, void *ctx)
+{
+    struct comparison *c = ctx;
+    const struct fib_rule_hdr *h = mnl_nlmsg_get_payload(m);
+    if (m->nlmsg_type != RTM_NEWRULE || mnl_nlmsg_get_payload_len(m) < sizeof(*h))
+        return;
+    if (attribute_is(m, sizeof(*h), FRA_TABLE, c->plan->table) &&
+        attribute_is(m, sizeof(*h), FRA_PRIORITY, ROUTES_PRIORITY) &&
+        attribute_is(m, sizeof(*h), FRA_FWMARK, ROUTES_MARK) &&
+        attribute_is(m, sizeof(*h), FRA_FWMASK, ROUTES_MARK_MASK) &&
+        (h->flags & FIB_RULE_INVERT) != 0 && h->action == FR_ACT_TO_TBL)
+        c->ruled[h->family == AF_INET6 ? 1 : 0] = true;
+}
+
+/* Absent is the same as none, or as a prefix of no bits. */
+static bool address_is(const struct nlmsghdr *m, uint16_t type, const struct ip *expected)
+{
+    const struct nlattr *a = netlink_attribute(m, sizeof(struct rtmsg), type, 4);
+    struct ip ip = {0};
+    if (a != NULL)
+        ip = ip_from_span(span_make(mnl_attr_get_payload(a), mnl_attr_get_payload_len(a)));
+    if (expected == NULL || a == NULL)
+        return a == NULL && (expected == NULL || ip_is_unspecified(expected));
+    return ip_equal(&ip, expected);
+}
+
+static bool is_route(const struct nlmsghdr *m, const struct route *route)
+{
+    const struct rtmsg *rt = mnl_nlmsg_get_payload(m);
+    return rt->rtm_family == netlink_family(route->destination.ip.family) &&
+           rt->rtm_dst_len == route->destination.bits && rt->rtm_type == route->type &&
+           address_is(m, RTA_DST, &route->destination.ip) &&
+           address_is(m, RTA_PREFSRC, route->source) &&
+           (route->type != RTN_UNICAST ||
+            (attribute_is(m, sizeof(*rt), RTA_OIF, route->interface) &&
+             netlink_attribute(m, sizeof(*rt), RTA_GATEWAY, 0) == NULL)) &&
+           (route->type != RTN_UNREACHABLE ||
+            attribute_is(m, sizeof(*rt), RTA_PRIORITY, GUARD_METRIC));
+}
+
+static void compare_route(const struct nlmsghdr *m, void *ctx)
+{
+    struct comparison *c = ctx;
+    const struct rtmsg *rt = mnl_nlmsg_get_payload(m);
+    bool known = false;
+    if (m->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(m) < sizeof(*rt) ||
+        (rt->rtm_flags & RTM_F_CLONED) != 0 ||
+        !attribute_is(m, sizeof(*rt), RTA_TABLE, c->plan->table))
+        return;
+    for (size_t i = 0; i < c->count; i++) {
+        if (is_route(m, &c->planned[i]))
+            known = c->found[i] = true;
+    }
+    if (!known)
+        collect_route(m, &c->strange);
+}
+
+static enum err compare(struct netlink *n, struct comparison *c, struct fault *f)
+{
+    for (size_t i = 0; i < 2; i++) {
+        struct netlink_request r;
+        struct nlmsghdr *m = netlink_begin(&r, RTM_GETRULE, NLM_F_DUMP);
+        struct fib_rule_hdr *h = mnl_nlmsg_put_extra_header(m, sizeof(*h));
+        h->family = netlink_family(families[i]);
+        if (!uses_family(c->plan, families[i]))
+            continue;
+        if (netlink_call(n, m, compare_rule, c) != 0)
+            return refused(n, "cannot read the routing rules", f);
+        int number = dump_routes(n, families[i], c->plan->table, compare_route, c);
+        if (number != 0 && number != ENOENT)
+            return refused(n, "cannot read our routing table", f);
+    }
+    return ERR_OK;
+}
+
+/* The rules first: without them packets pass by the guards. */
+static enum err put_back(struct netlink *n, struct routes *r, struct comparison *c,
+                         struct routes_damage *ret, struct fault *f)
+{
+    enum err e = ERR_OK;
+    for (size_t i = 0; i < 2; i++) {
+        bool lost = r->ruled[i] && uses_family(c->plan, families[i]) && !c->ruled[i];
+        ret->rules |= lost;
+        r->ruled[i] = r->ruled[i] && !lost;
+    }
+    e = install_rules(n, r, c->plan, f);
+    ret->routes = c->strange.count > 0;
+    delete_entries(n, &c->strange);
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->found[i])
+            continue;
+        ret->routes = true;
+        enum err one = route_add(n, &c->planned[i], e == ERR_OK ? f : NULL);
+        e = e == ERR_OK ? one : e;
+    }
+    return e;
+}
+
+enum err routes_restore(struct routes *r, const struct routes_plan *plan, struct routes_damage *ret,
+                        struct fault *f)
+{
+    struct netlink n;
+    *ret = (struct routes_damage){0};
+    ASSERT(plan->table == r->table);
+    struct comparison *c = calloc(1, sizeof(*c));
+    if (c == NULL)
+        return fault_set(f, ERR_MEMORY, "no memory to compare routes");
+    c->plan = plan;
+    for (size_t i = 0; i < planned_count(plan); i++)
+        c->count += planned_route(plan, i, &c->planned[c->count]) ? 1 : 0;
+    c->strange.table = plan->table;
+    enum err e = netlink_open(&n, f);
+    if (e == ERR_OK) {
+        e = compare(&n, c, f);
+        if (e == ERR_OK)
+            e = put_back(&n, r, c, ret, f);
+        netlink_close(&n);
+    }
+    dump_clear(&c->strange);
+    free(c);
     return e;
 }
 

@@ -236,6 +236,94 @@ enum err tun_up(struct tun *t, struct fault *f)
     return apply(m, 0, what, f);
 }
 
+/* --- what others have made of it --- */
+
+struct sight {
+    const struct tun *t;
+    const struct prefix *addresses;
+    size_t count;
+    uint64_t found; /* a bit for each address */
+    unsigned flags;
+    char name[TUN_NAME_MAX];
+};
+
+static void see_link(const struct nlmsghdr *m, void *ctx)
+{
+    struct sight *s = ctx;
+    const struct ifinfomsg *i = mnl_nlmsg_get_payload(m);
+    const struct nlattr *name = netlink_attribute(m, sizeof *i, IFLA_IFNAME, 1);
+    if (m->nlmsg_type != RTM_NEWLINK || name == NULL ||
+        mnl_attr_validate(name, MNL_TYPE_NUL_STRING) < 0 ||
+        mnl_attr_get_payload_len(name) > sizeof s->name)
+        return;
+    s->flags = i->ifi_flags;
+    memcpy(s->name, mnl_attr_get_str(name), strlen(mnl_attr_get_str(name)) + 1);
+}
+
+static void see_address(const struct nlmsghdr *m, void *ctx)
+{
+    struct sight *s = ctx;
+    const struct ifaddrmsg *a = mnl_nlmsg_get_payload(m);
+    const struct nlattr *own = netlink_attribute(m, sizeof *a, IFA_LOCAL, 4);
+    if (own == NULL)
+        own = netlink_attribute(m, sizeof *a, IFA_ADDRESS, 4);
+    if (m->nlmsg_type != RTM_NEWADDR || own == NULL || a->ifa_index != s->t->index)
+        return;
+    struct ip ip =
+        ip_from_span(span_make(mnl_attr_get_payload(own), mnl_attr_get_payload_len(own)));
+    for (size_t i = 0; i < s->count; i++) {
+        if (ip_equal(&s->addresses[i].ip, &ip))
+            s->found |= UINT64_C(1) << i;
+    }
+}
+
+static enum err see(struct netlink *n, struct sight *s, struct tun_look *ret, struct fault *f)
+{
+    struct netlink_request r;
+    struct nlmsghdr *m = netlink_begin(&r, RTM_GETLINK, 0);
+    struct ifinfomsg *info = mnl_nlmsg_put_extra_header(m, sizeof *info);
+    info->ifi_index = (int)s->t->index;
+    int number = netlink_call(n, m, see_link, s);
+    ret->gone = number == ENODEV;
+    if (number == 0) {
+        m = netlink_begin(&r, RTM_GETADDR, NLM_F_DUMP);
+        struct ifaddrmsg *a = mnl_nlmsg_put_extra_header(m, sizeof *a);
+        a->ifa_index = s->t->index;
+        number = netlink_call(n, m, see_address, s);
+    }
+    if (number != 0 && number != ENODEV)
+        return fault_set(f, ERR_SYSTEM, "cannot look at %s: %s", s->t->name, n->reason);
+    return ERR_OK;
+}
+
+enum err tun_look(struct tun *t, const struct prefix *addresses, size_t count, struct tun_look *ret,
+                  struct fault *f)
+{
+    struct sight s = {.t = t, .addresses = addresses, .count = count};
+    struct ifreq mine = {0};
+    struct netlink n;
+    *ret = (struct tun_look){0};
+    ASSERT(count < 64);
+    /* The index may be somebody else's by now; our descriptor knows. */
+    ret->gone = ioctl(t->fd, TUNGETIFF, &mine) != 0;
+    if (ret->gone)
+        return ERR_OK;
+    enum err e = netlink_open(&n, f);
+    if (e != ERR_OK)
+        return e;
+    e = see(&n, &s, ret, f);
+    netlink_close(&n);
+    if (e != ERR_OK || ret->gone)
+        return e;
+    ret->down = (s.flags & IFF_UP) == 0;
+    ret->address_lost = s.found != (UINT64_C(1) << count) - 1;
+    ret->renamed = s.name[0] != '\0' && strcmp(s.name, t->name) != 0;
+    memcpy(ret->was, t->name, sizeof ret->was);
+    if (ret->renamed)
+        memcpy(t->name, s.name, sizeof t->name);
+    return ERR_OK;
+}
+
 enum err tun_read(struct tun *t, uint8_t *buf, size_t cap, size_t *ret_len)
 {
     ssize_t got;

@@ -116,10 +116,11 @@ static void watch(void)
 {
     struct network_watch *w;
     struct fault f = {0};
-    bool changed;
+    const struct network_ours ours = {7, 52000}, none = {0};
+    struct network_change change;
     CHECK(network_watch_open(&w, &f) == ERR_OK);
-    (void)!network_watch_read(w, 7, &changed);
-    (void)!network_watch_read(w, 0, &changed);
+    (void)!network_watch_read(w, &ours, &change);
+    (void)!network_watch_read(w, &none, &change);
     network_watch_close(w);
 }
 

@@ -208,11 +208,31 @@ START_TEST(whatever_comes_is_one_harmless_line)
 }
 END_TEST
 
+START_TEST(repairs)
+{
+    static const char *const missing[] = {"interface", "routes"};
+    expect((struct client_event){.type = CLIENT_EVENT_REPAIR,
+                                 .repair = {"tern0", NULL, missing, 2, NULL}},
+           "\"repair\",\"interface\":\"tern0\",\"was\":null,"
+           "\"missing\":[\"interface\",\"routes\"],\"fault\":null",
+           "repair       tern0, was missing: interface, routes");
+    expect((struct client_event){.type = CLIENT_EVENT_REPAIR, .repair = {"wan7", "tern0"}},
+           "\"repair\",\"interface\":\"wan7\",\"was\":\"tern0\",\"missing\":[],\"fault\":null",
+           "repair       wan7, named tern0 before");
+    expect((struct client_event){.type = CLIENT_EVENT_REPAIR,
+                                 .repair = {"tern0", NULL, missing, 1, "no memory"}},
+           "\"repair\",\"interface\":\"tern0\",\"was\":null,\"missing\":[\"interface\"],"
+           "\"fault\":\"no memory\"",
+           "repair       tern0, was missing: interface; not mended: no memory");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("client presentation event");
     TCase *t = tcase_create("events");
     tcase_add_test(t, state_phase_error_log);
+    tcase_add_test(t, repairs);
     tcase_add_test(t, networks_and_paths);
     tcase_add_test(t, associations);
     tcase_add_test(t, configuration);

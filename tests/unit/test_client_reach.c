@@ -1018,7 +1018,8 @@ START_TEST(our_own_interface_is_no_way)
     begin(GW, NULL);
     expect(ALL);
     ck_assert_msg(tun_open("tern0", &tun, &f) == ERR_OK, "%s", f.text);
-    reach_set_tunnel(reach, tun_index(tun));
+    const struct network_ours ours = {.interface = tun_index(tun)};
+    reach_set_ours(reach, &ours);
     ck_ok(tun_up(tun, &f));
     run("ip addr add 10.9.7.1/32 dev tern0; ip route add default dev tern0 metric 1;"
         "ip route add " GW "/32 dev tern0");

@@ -261,6 +261,31 @@ START_TEST(what_a_killed_process_left)
 }
 END_TEST
 
+/* Those that run, and what has no state in it, are let alone. */
+START_TEST(what_all_killed_processes_left)
+{
+    size_t count = 0;
+    struct runtime_state stale;
+    kill_holder(start_holder("attic"));
+    kill_holder(start_holder("cellar"));
+    pid_t alive = start_holder("office");
+    fixture_write("run/home.state", span_text(""));
+    ck_err(runtime_clean_all_killed(&runtime, &count, &fault),
+           ERR_REFUSED); /* the table's number */
+    ck_assert_uint_eq(count, 2);
+    ck_assert_int_ne(access("run/attic.state", F_OK), 0);
+    ck_assert_int_ne(access("run/cellar.state", F_OK), 0);
+    ck_assert_int_eq(access("run/office.state", F_OK), 0);
+    ck_assert(runtime_running(&runtime, "office"));
+    ck_ok(runtime_clean_all_killed(&runtime, &count, &fault)); /* once */
+    ck_assert_uint_eq(count, 2);
+    kill_holder(alive);
+    struct runtime_lock lock = lock_name("office", &stale);
+    expect_example(&stale);
+    runtime_unlock(&runtime, &lock);
+}
+END_TEST
+
 /* The lock goes from the process that was started to the one that stays. */
 START_TEST(handed_to_a_child)
 {
@@ -471,6 +496,7 @@ static Suite *suite(void)
     tcase_add_test(t, a_file_that_was_replaced);
     tcase_add_test(t, a_link_decides_nothing);
     tcase_add_test(t, what_a_killed_process_left);
+    tcase_add_test(t, what_all_killed_processes_left);
     tcase_add_test(t, handed_to_a_child);
     tcase_add_test(t, asking_stands_in_nobodys_way);
     tcase_add_test(t, written_over_and_over);

@@ -13,6 +13,7 @@
 
 static struct fault f;
 static struct network_watch *watch;
+static struct network_change change; /* as it was read last */
 
 /* A way out without a cable: what is sent there goes nowhere. */
 static void setup(void)
@@ -34,9 +35,9 @@ static void teardown(void)
 
 static bool changed_but(uint32_t except)
 {
-    bool yes;
-    ck_ok(network_watch_read(watch, except, &yes));
-    return yes;
+    const struct network_ours ours = {.interface = except};
+    ck_ok(network_watch_read(watch, &ours, &change));
+    return change.ways;
 }
 
 static bool changed(void)
@@ -127,6 +128,50 @@ START_TEST(a_repetition_is_no_change)
 }
 END_TEST
 
+/* What was ours, and was taken or changed. */
+START_TEST(ours_is_told_apart)
+{
+    static const struct {
+        const char *command;
+        bool ours, ways;
+    } changes[] = {
+        {"ip link set up0 mtu 1400", true, false}, /* nothing was known of it */
+        {"ip link set up0 mtu 1380", false, false},
+        {"ip addr add 192.0.2.11/24 dev up0", false, false},
+        {"ip addr del 192.0.2.11/24 dev up0", true, false},
+        {"ip -6 addr del 2001:db8:1::10/64 dev up0", true, false},
+        {"ip route add default dev up0 table 52000", true, false},
+        {"ip route replace default dev up1 table 52000", true, false},
+        {"ip route del default table 52000", true, false},
+        {"ip -6 route add unreachable default table 52000", true, false},
+        {"ip -6 route del default table 52000", true, false},
+        {"ip route add default dev up0", false, false},
+        {"ip route add 10.1.0.0/16 dev up1", false, true},
+        {"ip rule add pref 5200 table 52000", false, true},
+        {"ip rule del pref 5200", true, true},
+        {"ip rule add pref 5200 table 52001", false, true},
+        {"ip rule del pref 5200", false, true},
+        {"ip link set up0 name up2", true, false},
+        {"ip link set up2 down", true, false},
+        {"ip link set up2 up", true, false},
+        {"ip link set up1 mtu 1400", false, true},
+        {"ip link del up2", true, false},
+    };
+    ck_assert_int_eq(system("ip tuntap add up1 mode tun && ip link set up1 up"), 0);
+    const struct network_ours ours = {if_nametoindex("up0"), 52000};
+    (void)changed_but(ours.interface);
+    memset(&change, 0, sizeof(change));
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        struct pollfd ready = {.fd = network_watch_fd(watch), .events = POLLIN};
+        ck_assert_int_eq(system(changes[i].command), 0);
+        ck_assert_msg(poll(&ready, 1, 5000) == 1, "%s", changes[i].command);
+        ck_ok(network_watch_read(watch, &ours, &change));
+        ck_assert_msg(change.ours == changes[i].ours, "%s", changes[i].command);
+        ck_assert_msg(change.ways == changes[i].ways, "%s", changes[i].command);
+    }
+}
+END_TEST
+
 /* More addresses than are kept. */
 START_TEST(nothing_is_missed_where_there_is_much)
 {
@@ -153,6 +198,7 @@ START_TEST(an_overrun_is_a_change)
                      0);
     ck_assert_int_eq(poll(&ready, 1, 5000), 1);
     ck_assert(changed());
+    ck_assert(change.ours);
     ck_assert_int_eq(system("ip link set up0 down"), 0); /* and it goes on after that */
     ck_assert_int_eq(poll(&ready, 1, 5000), 1);
     ck_assert(changed());
@@ -168,6 +214,7 @@ int main(void)
     tcase_add_test(t, every_change_is_told);
     tcase_add_test(t, the_exception_is_passed_over);
     tcase_add_test(t, a_repetition_is_no_change);
+    tcase_add_test(t, ours_is_told_apart);
     tcase_add_test(t, nothing_is_missed_where_there_is_much);
     tcase_add_test(t, an_overrun_is_a_change);
     suite_add_tcase(suite, t);

@@ -89,9 +89,10 @@ static void expect_but(const char *remote, uint32_t mark, uint32_t except, const
 {
     struct pollfd told = {.fd = network_watch_fd(watch), .events = POLLIN};
     char text[TEXT_MAX];
-    bool changed;
+    const struct network_ours none = {0};
+    struct network_change change;
     do {
-        ck_ok(network_watch_read(watch, 0, &changed));
+        ck_ok(network_watch_read(watch, &none, &change));
         ways_text(remote, mark, except, text);
     } while (strcmp(text, expected) != 0 && poll(&told, 1, PATIENCE_MS) == 1);
     ck_assert_str_eq(text, expected);
@@ -106,9 +107,10 @@ static void expect(const char *remote, const char *expected)
 static void await(const char *command)
 {
     struct pollfd told = {.fd = network_watch_fd(watch), .events = POLLIN};
-    bool changed;
+    const struct network_ours none = {0};
+    struct network_change change;
     do
-        ck_ok(network_watch_read(watch, 0, &changed));
+        ck_ok(network_watch_read(watch, &none, &change));
     while (system(command) != 0 && poll(&told, 1, PATIENCE_MS) == 1);
     ck_assert_msg(system(command) == 0, "%s", command);
 }

@@ -132,6 +132,7 @@ START_TEST(another_plan_takes_the_place)
     old[1] = narrow;
     p.into = old;
     p.into_count = 2;
+    p.guarded = true;
     ck_assert_msg(routes_install(&p, &r, &f) == ERR_OK, "%s", f.text);
     ck_ok(first_way(&other, 0, &route));
 
@@ -189,6 +190,121 @@ START_TEST(what_a_killed_process_left_is_cleaned)
 }
 END_TEST
 
+/* --- what others do --- */
+
+static struct routes_damage restore(struct routes *r)
+{
+    struct fault f = {0};
+    struct routes_damage d;
+    ck_assert_msg(routes_restore(r, &plan, &d, &f) == ERR_OK, "%s", f.text);
+    return d;
+}
+
+START_TEST(what_others_took_is_put_back)
+{
+    static const struct {
+        const char *command;
+        bool rules, routes;
+    } harms[] = {
+        {"true", false, false},
+        {"ip rule del pref 5200", true, false},
+        {"ip -6 rule del pref 5200", true, false},
+        {"ip route flush table $TABLE", false, true},
+        {"ip route del default dev tern0 table $TABLE; ip -6 route del default dev tern0 table "
+         "$TABLE",
+         false, true},
+        {"ip route del unreachable default table $TABLE", false, true},
+        {"ip -6 route del unreachable default table $TABLE", false, true},
+        {"ip route del throw 192.168.0.0/16 table $TABLE", false, true},
+        {"ip route replace default dev up0 table $TABLE", false, true},
+        {"ip -6 route replace default dev up0 table $TABLE", false, true},
+        {"ip route prepend default dev up0 table $TABLE", false, true},
+        {"ip route change default dev tern0 src 192.0.2.1 table $TABLE", false, true},
+        {"ip route add 10.1.0.0/16 dev up0 table $TABLE", false, true}, /* would win over ours */
+        {"ip -6 route add 2001:db8::/32 dev up0 table $TABLE", false, true},
+        {"ip -6 rule del pref 5200; ip -6 route flush table $TABLE", true, true},
+    };
+    struct fault f = {0};
+    struct routes *r;
+    char table[16];
+    snprintf(table, sizeof(table), "%u", plan.table);
+    setenv("TABLE", table, 1);
+    ck_assert_int_eq(system("ip tuntap add up0 mode tun && ip link set up0 up && "
+                            "ip addr add 192.0.2.1/24 dev up0"),
+                     0);
+    plan.guarded = true;
+    char *before = tables();
+    ck_assert_msg(routes_install(&plan, &r, &f) == ERR_OK, "%s", f.text);
+    char *whole = tables();
+    for (size_t i = 0; i < sizeof(harms) / sizeof(harms[0]); i++) {
+        ck_assert_msg(system(harms[i].command) == 0, "%s", harms[i].command);
+        struct routes_damage d = restore(r);
+        ck_assert_msg(d.rules == harms[i].rules && d.routes == harms[i].routes, "%s",
+                      harms[i].command);
+        char *now = tables();
+        ck_assert_str_eq(now, whole);
+        free(now);
+        d = restore(r);
+        ck_assert(!d.rules && !d.routes);
+    }
+    routes_remove(r);
+    char *after = tables();
+    ck_assert_str_eq(before, after);
+    free(before);
+    free(whole);
+    free(after);
+}
+END_TEST
+
+/* There is a way outside, and without the interface nothing of the tunnel's takes it. */
+START_TEST(guards_hold_without_the_interface)
+{
+    struct fault f = {0};
+    struct routes *r;
+    struct network_way way;
+    struct ip far, far6, near;
+    ck_assert_int_eq(system("ip link add up0 type veth peer name up1 && ip link set up1 up && "
+                            "ip link set up0 up && "
+                            "ip addr add 192.0.2.1/24 dev up0 && "
+                            "ip addr add 2001:db8:1::1/64 dev up0 nodad && "
+                            "ip route add default dev up0 && ip -6 route add default dev up0"),
+                     0);
+    ck_ok(ip_parse("198.51.100.1", &far));
+    ck_ok(ip_parse("2001:db8:c::7", &far6));
+    ck_ok(ip_parse("192.168.1.1", &near));
+    plan.guarded = true;
+    ck_ok(routes_install(&plan, &r, &f));
+    for (int i = 0; i < 3; i++) {
+        static const char *const harms[] = {"ip addr del 10.7.0.1/32 dev tern0",
+                                            "ip link set tern0 down", "ip link del tern0"};
+        ck_assert_int_eq(system(harms[i]), 0);
+        ck_err(first_way(&far, 0, &way), ERR_NOT_FOUND);
+        if (i > 0)
+            ck_err(first_way(&far6, 0, &way), ERR_NOT_FOUND);
+    }
+    ck_ok(first_way(&near, 0, &way)); /* what is excluded goes on */
+    ck_assert_str_eq(way.interface_name, "up0");
+    ck_ok(first_way(&far, ROUTES_MARK, &way)); /* and so do we */
+    routes_remove(r);
+    ck_ok(first_way(&far, 0, &way));
+    ck_assert_str_eq(way.interface_name, "up0");
+}
+END_TEST
+
+/* What is both for the tunnel and excluded stays outside, and is nobody's damage. */
+START_TEST(an_excluded_network_that_is_routed_as_well)
+{
+    struct fault f = {0};
+    struct routes *r;
+    ck_ok(prefix_parse("0.0.0.0/0", &excluded[0]));
+    plan.guarded = true;
+    ck_ok(routes_install(&plan, &r, &f));
+    struct routes_damage d = restore(r);
+    ck_assert(!d.rules && !d.routes);
+    routes_remove(r);
+}
+END_TEST
+
 static struct udp *open_udp(enum ip_family family, uint32_t mark)
 {
     struct fault f = {0};
@@ -231,12 +347,16 @@ int main(void)
 {
     Suite *suite = suite_create("platform routes");
     TCase *t = tcase_create("routes");
+    tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, installed_and_removed_without_a_trace);
     tcase_add_test(t, marked_packets_go_beside_the_tunnel);
     tcase_add_test(t, another_plan_takes_the_place);
     tcase_add_test(t, half_a_plan_is_rolled_back);
     tcase_add_test(t, what_a_killed_process_left_is_cleaned);
+    tcase_add_test(t, what_others_took_is_put_back);
+    tcase_add_test(t, guards_hold_without_the_interface);
+    tcase_add_test(t, an_excluded_network_that_is_routed_as_well);
     tcase_add_loop_test(t, datagrams_carry_their_path, 0, 2);
     suite_add_tcase(suite, t);
     return support_run(suite);

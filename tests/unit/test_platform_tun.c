@@ -227,6 +227,68 @@ START_TEST(deleted_by_somebody)
 }
 END_TEST
 
+static struct tun_look look(const struct prefix *ours, size_t count)
+{
+    struct tun_look l;
+    ck_assert_msg(tun_look(tun, ours, count, &l, &f) == ERR_OK, "%s", f.text);
+    return l;
+}
+
+START_TEST(what_others_made_of_it)
+{
+    const struct prefix ours[] = {prefix("10.7.0.1/32"), prefix("fd07::1/128")};
+    struct tun_look l = look(NULL, 0);
+    ck_assert(l.down && !l.gone && !l.renamed && !l.address_lost);
+    ck_ok(tun_up(tun, &f));
+    ck_ok(tun_add_address(tun, &ours[0], &f));
+    l = look(ours, 2);
+    ck_assert(!l.down && !l.gone && !l.renamed && l.address_lost);
+    ck_ok(tun_add_address(tun, &ours[1], &f));
+    ck_assert_int_eq(system("ip addr add 10.7.0.2/32 dev tern0"), 0); /* one more is no harm */
+    l = look(ours, 2);
+    ck_assert(!l.down && !l.gone && !l.renamed && !l.address_lost);
+    ck_assert_int_eq(system("ip link set tern0 name wan7 && ip addr del 10.7.0.1/32 dev wan7"), 0);
+    l = look(ours, 2);
+    ck_assert(l.renamed && l.address_lost);
+    ck_assert_str_eq(l.was, "tern0");
+    ck_assert_str_eq(tun_name(tun), "wan7");
+    ck_assert(!look(ours, 2).renamed); /* told once */
+    ck_assert_int_eq(system("ip link del wan7"), 0);
+    l = look(ours, 2);
+    ck_assert(l.gone && !l.renamed);
+}
+END_TEST
+
+/* Its address is on another interface of the same machine: not ours any more. */
+START_TEST(an_address_elsewhere)
+{
+    const struct prefix ours = prefix("10.7.0.1/32");
+    ck_ok(tun_up(tun, &f));
+    ck_assert_int_eq(system("ip tuntap add up0 mode tun && ip addr add 10.7.0.1/32 dev up0"), 0);
+    ck_assert(look(&ours, 1).address_lost);
+}
+END_TEST
+
+START_TEST(in_another_namespace)
+{
+    ck_assert_int_eq(system("unshare --net sleep 60 & until ip link set tern0 netns $!; do "
+                            "sleep 0.01; done 2>/dev/null; kill $!"),
+                     0);
+    ck_assert(look(NULL, 0).gone);
+}
+END_TEST
+
+/* The number belongs to somebody else by now. */
+START_TEST(deleted_and_its_number_taken)
+{
+    char command[128];
+    snprintf(command, sizeof(command),
+             "ip link del tern0 && ip link add name up7 index %u type veth", tun_index(tun));
+    ck_assert_int_eq(system(command), 0);
+    ck_assert(look(NULL, 0).gone);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("platform tun");
@@ -243,6 +305,10 @@ int main(void)
     tcase_add_test(t, packets_each_way);
     tcase_add_test(t, packets_that_are_none);
     tcase_add_test(t, deleted_by_somebody);
+    tcase_add_test(t, what_others_made_of_it);
+    tcase_add_test(t, an_address_elsewhere);
+    tcase_add_test(t, in_another_namespace);
+    tcase_add_test(t, deleted_and_its_number_taken);
     suite_add_tcase(suite, t);
     return support_run(suite);
 }
