@@ -22,7 +22,7 @@ static struct tun *tun;
 static struct tun *open_tun(const char *name)
 {
     struct tun *t = NULL;
-    ck_assert_msg(tun_open(name, &t, &f) == ERR_OK, "%s", f.text);
+    ck_assert_msg(tun_open(name, true, &t, &f) == ERR_OK, "%s", f.text);
     return t;
 }
 
@@ -86,7 +86,7 @@ START_TEST(names_that_cannot_be)
                                         "tern%d", "a b", "\x7f", "\xc3\xa4", "sixteen-letters-"};
     struct tun *t = NULL;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        ck_err(tun_open(names[i], &t, &f), ERR_REFUSED);
+        ck_err(tun_open(names[i], true, &t, &f), ERR_REFUSED);
         ck_assert_ptr_null(t);
     }
 }
@@ -97,10 +97,10 @@ START_TEST(names_that_are_taken)
 {
     struct tun *t = NULL;
     ck_assert_int_eq(system("ip tuntap add tern7 mode tun"), 0);
-    ck_err(tun_open("tern7", &t, &f), ERR_REFUSED);
+    ck_err(tun_open("tern7", true, &t, &f), ERR_REFUSED);
     ck_assert_ptr_nonnull(strstr(f.text, "tern7 is taken"));
-    ck_err(tun_open("lo", &t, &f), ERR_REFUSED);
-    ck_err(tun_open("tern0", &t, &f), ERR_REFUSED);
+    ck_err(tun_open("lo", true, &t, &f), ERR_REFUSED);
+    ck_err(tun_open("tern0", true, &t, &f), ERR_REFUSED);
     ck_assert_ptr_null(t);
 }
 END_TEST
@@ -109,7 +109,7 @@ START_TEST(without_the_capability)
 {
     struct tun *t = NULL;
     support_capability(CAP_NET_ADMIN, false);
-    enum err e = tun_open(NULL, &t, &f);
+    enum err e = tun_open(NULL, true, &t, &f);
     struct fault mtu = {0};
     enum err change = tun_set_mtu(tun, 1300, &mtu);
     support_capability(CAP_NET_ADMIN, true);
