@@ -169,6 +169,7 @@ static void deliver(struct datapath *d, mono_ms now)
     if (authentic != d->authentic) {
         d->authentic = authentic;
         d->traffic.last_in = now;
+        d->traffic.out_was_last = false;
         d->callbacks.traffic(d->callbacks.ctx, now, &d->traffic);
     }
 }
@@ -217,9 +218,9 @@ static void on_udp(uv_poll_t *handle, int status, int events)
     struct datapath *d = handle->data;
     struct udp *u = handle == &d->udp_poll[0] ? d->udp[0] : d->udp[1];
     (void)events;
-    if (status < 0) {
+    if (status < 0) { /* and libuv has let go of it */
         log_warn("UDP socket: %s", uv_strerror(status));
-        return;
+        uv_poll_start(handle, UV_READABLE, on_udp);
     }
     mono_ms now = clock_now();
     for (size_t batch = 0; batch < BATCHES_PER_WAKE && !d->closing; batch++) {
@@ -321,6 +322,7 @@ static void on_tun(uv_poll_t *handle, int status, int events)
         e = carry_batch(d);
     if (d->sent) {
         d->traffic.last_out = now;
+        d->traffic.out_was_last = true;
         d->callbacks.traffic(d->callbacks.ctx, now, &d->traffic);
     }
     if (e != ERR_OK && e != ERR_AGAIN)
@@ -379,7 +381,7 @@ enum err datapath_new(uv_loop_t *loop, const struct datapath_callbacks *callback
     d->loop = loop;
     d->callbacks = *callbacks;
     d->offload = offload;
-    d->traffic = (struct session_traffic){MONO_NEVER, MONO_NEVER};
+    d->traffic = (struct session_traffic){.last_out = MONO_NEVER, .last_in = MONO_NEVER};
     enum err v4 = open_family(d, 0, f);
     enum err v6 = open_family(d, 1, f);
     if (v4 != ERR_OK && v6 != ERR_OK) {

@@ -1,30 +1,36 @@
 """The parts of tools/test, in the order in which they run.
 
-    build      Release and Sanitize with gcc, Release with clang; warnings are errors
+    build      Release and Sanitize with gcc, Release with clang, the fuzz targets; warnings are
+               errors
     layers     who may include whom; and that the check finds planted violations
     rules      every rule in tests/rules has a test that is there; and that the check finds planted
                faults
     format     clang-format; skipped where another version than Debian 12's disagrees
     unit       unit tests, built with ASan and UBSan
     sim        the simulator: 10,000 seeds, and some under ASan and UBSan
-    fuzz       the fuzz targets for some seconds each (tools/fuzz for longer)
     valgrind   unit tests of parsing and state, under valgrind
     demo       tools/demo
-    system     pytest in namespaces: strongSwan and tern-gateway as the gateway
+    system     pytest in namespaces: strongSwan and tern-gateway as the gateway; two tests a core at
+               a time, for they mostly wait
     sanitize   a selection of these with the ASan and UBSan binaries
+    fuzz       every fuzz target for a minute (tools/fuzz for longer); at the lowest priority, and
+               begun ahead of the two before it, which leave it most of the machine
 
 tools/test              all of them
 tools/test unit demo    some of them, in the order above (what they need is built first)
 tools/test system -k wrong_pre_shared_key      further arguments go to ctest or pytest
+tools/test system -k wrong_pre_shared_key -n 0 --pdb   one at a time, with Python's debugger
 tools/test system -k test_rekey --full         with all repetitions (100 IKE and 1000 Child SA
                                                rekeys): ten times as long, the figures in system.xml
 """
 
+import concurrent.futures
 import os
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree
 
@@ -90,6 +96,7 @@ def build(name, tally=None):
 def part_build(tally, _):
     for name in BUILDS:
         build(name, tally)
+    tally.one(run(ROOT / "tools/fuzz", "--build") == 0)
 
 
 def part_layers(tally, _):
@@ -122,22 +129,24 @@ def part_unit(tally, args):
     ctest(tally, BUILD / "sanitize", *args)
 
 
-def part_fuzz(tally, _):
-    """A corpus of their own keeps what earlier runs found, so that time adds up."""
-    tally.one(run(ROOT / "tools/fuzz", "--seconds", 8) == 0)
-
-
 def part_valgrind(tally, _):
     """Each program as it is, without the fork that Check makes for each test."""
     programs = sorted(p for p in (BUILD / "release").iterdir()
                       if re.match(VALGRIND, p.name) and os.access(p, os.X_OK))
     if not programs:
         tally.one(False)
-    for program in programs:
-        print(f"valgrind {program.name}", flush=True)
-        tally.one(run("valgrind", "-q", "--error-exitcode=99", "--leak-check=full",
-                      "--errors-for-leak-kinds=definite,indirect", program,
-                      env={"CK_FORK": "no", "CK_DEFAULT_TIMEOUT": "300"}) == 0)
+
+    def check(program):
+        return subprocess.run(
+            ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full",
+             "--errors-for-leak-kinds=definite,indirect", program], text=True, errors="replace",
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT,
+            env=dict(os.environ, CK_FORK="no", CK_DEFAULT_TIMEOUT="300"))
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for program, result in zip(programs, pool.map(check, programs)):
+            print(f"valgrind {program.name}\n{result.stdout}", end="", flush=True)
+            tally.one(result.returncode == 0)
 
 
 def part_sim(tally, args):
@@ -152,10 +161,14 @@ def part_demo(tally, _):
 
 
 def pytest(tally, directory, *args):
+    """(loadgroup hands out tests one by one: one may take as long as a hundred others.)"""
+    workers = ("-n", 2 * os.cpu_count(), "--dist=loadgroup")
+    if any(str(arg).startswith("-n") for arg in args):
+        workers = ()
     report = directory / "system.xml"
     report.unlink(missing_ok=True)
     code = run("/usr/bin/python3", "-B", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs",
-               "--durations=10", "-o", "junit_family=xunit1", f"--junitxml={report}",
+               "--durations=10", "-o", "junit_family=xunit1", f"--junitxml={report}", *workers,
                "--build", directory, "tests/system", *args)
     tally.junit(report, code)
 
@@ -168,6 +181,33 @@ def part_sanitize(tally, args):
     pytest(tally, BUILD / "sanitize", "--sanitize", "--size", 10, *args)
 
 
+class Fuzzing:
+    """Beside other parts, so that what it has to say is kept until they have ended."""
+
+    COMMAND = ("nice", "-n", "19", str(ROOT / "tools/fuzz"), "--seconds", "60")
+    child = None
+
+    @classmethod
+    def begin(cls):
+        if not cls.child:
+            cls.out = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+            cls.child = subprocess.Popen(cls.COMMAND, cwd=ROOT, stdout=cls.out,
+                                         stderr=subprocess.STDOUT)
+
+    @classmethod
+    def end(cls):
+        """Its exit code, once all of its time is over."""
+        code = cls.child.wait()
+        cls.out.seek(0)
+        print(cls.out.read(), end="", flush=True)
+        return code
+
+
+def part_fuzz(tally, _):
+    """A corpus of their own keeps what earlier runs found, so that time adds up."""
+    tally.one((Fuzzing.end() if Fuzzing.child else run(*Fuzzing.COMMAND)) == 0)
+
+
 # name -> (what runs, which builds it needs)
 PARTS = {
     "build": (part_build, ()),
@@ -176,12 +216,14 @@ PARTS = {
     "format": (part_format, ()),
     "unit": (part_unit, ("sanitize",)),
     "sim": (part_sim, ("release", "sanitize")),
-    "fuzz": (part_fuzz, ()),
     "valgrind": (part_valgrind, ("release",)),
     "demo": (part_demo, ("release",)),
     "system": (part_system, ("release",)),
     "sanitize": (part_sanitize, ("sanitize",)),
+    "fuzz": (part_fuzz, ()),
 }
+# Parts that mostly wait.
+FUZZED_BESIDE = ("system", "sanitize")
 
 
 def main(argv):
@@ -205,6 +247,8 @@ def main(argv):
     lines = []
     total = Tally()
     for part in (p for p in PARTS if p in chosen):
+        if part in FUZZED_BESIDE and "fuzz" in chosen:
+            Fuzzing.begin()
         print(f"\n=== {part}", flush=True)
         tally, start = Tally(), time.monotonic()
         PARTS[part][0](tally, argv)

@@ -54,6 +54,17 @@ bool session_heard_lately(const struct session *s, mono_ms now, mono_ms since)
     return in != MONO_NEVER && in > since && now - in < IN_USE_MS;
 }
 
+/* The last word was ours. A download that breaks off ends with what we acknowledged, often in the
+ * same millisecond. */
+static bool awaits_answer(const struct session *s, mono_ms in)
+{
+    const struct session_traffic *t = &s->traffic;
+    if (t->last_out == MONO_NEVER)
+        return false;
+    return in == MONO_NEVER || t->last_out > in ||
+           (t->last_out == in && t->last_in == in && t->out_was_last);
+}
+
 void session_traffic(struct session *s, mono_ms now, const struct session_traffic *report)
 {
     bool heard = report->last_in != MONO_NEVER && report->last_in != s->traffic.last_in;
@@ -63,8 +74,7 @@ void session_traffic(struct session *s, mono_ms now, const struct session_traffi
     mono_ms in = liveness_last_in(s);
     if (s->unanswered_since != MONO_NEVER && in != MONO_NEVER && in >= s->unanswered_since)
         s->unanswered_since = MONO_NEVER;
-    if (s->unanswered_since == MONO_NEVER && report->last_out != MONO_NEVER &&
-        (in == MONO_NEVER || report->last_out > in))
+    if (s->unanswered_since == MONO_NEVER && awaits_answer(s, in))
         s->unanswered_since = report->last_out;
 }
 

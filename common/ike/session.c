@@ -62,7 +62,7 @@ enum err session_new(const struct session_config *c, struct session **ret)
     s->config = *c;
     s->out_last = &s->out_first;
     s->event_last = &s->event_first;
-    s->traffic = (struct session_traffic){MONO_NEVER, MONO_NEVER};
+    s->traffic = (struct session_traffic){.last_out = MONO_NEVER, .last_in = MONO_NEVER};
     s->unanswered_since = MONO_NEVER;
     s->last_sent = MONO_NEVER;
     s->stop_by = s->attempt_at = MONO_NEVER;

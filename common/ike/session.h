@@ -178,6 +178,7 @@ CHECKED enum err session_set_additional(struct session *s, mono_ms now, const st
  * deadline and when the first packet leaves after a silence. */
 struct session_traffic {
     mono_ms last_out, last_in;
+    bool out_was_last; /* where both are the same: an answer takes less than a millisecond */
 };
 void session_traffic(struct session *s, mono_ms now, const struct session_traffic *report);
 

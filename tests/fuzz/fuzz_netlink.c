@@ -11,7 +11,7 @@
 #include "platform/routes.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { PORT = 77, ANSWERS_MAX = 32 };
+enum { PORT = 77, ANSWERS_MAX = 32, TABLE = 52000 };
 
 static struct wire_reader answers;
 static unsigned answer_count;
@@ -116,7 +116,7 @@ static void watch(void)
 {
     struct network_watch *w;
     struct fault f = {0};
-    const struct network_ours ours = {7, 52000}, none = {0};
+    const struct network_ours ours = {7, TABLE}, none = {0};
     struct network_change change;
     CHECK(network_watch_open(&w, &f) == ERR_OK);
     (void)!network_watch_read(w, &ours, &change);
@@ -135,6 +135,22 @@ static void ways(const struct ip *remote)
         CHECK(found[i].source.family == remote->family && found[i].interface != 0 &&
               found[i].interface != 7 &&
               memchr(found[i].interface_name, '\0', NETWORK_NAME_MAX) != NULL);
+}
+
+/* IPv6 alone: for IPv4 a setting of the machine is looked at, too. */
+static void restore(void)
+{
+    struct fault f = {0};
+    struct routes *r;
+    struct routes_damage damage;
+    const struct prefix into = {ip_from_span(span_make("0123456789abcdef", 16)), 32};
+    const struct routes_plan plan = {
+        .interface = 7, .table = TABLE, .into = &into, .into_count = 1, .guarded = true};
+    if (routes_install(&plan, &r, &f) != ERR_OK)
+        return;
+    if (routes_restore(r, &plan, &damage, &f) != ERR_OK)
+        CHECK(f.text[0] != '\0');
+    routes_remove(r);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -156,7 +172,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             CHECK(f.text[0] != '\0');
         break;
     case 2:
-        if (routes_clean(100, &f) != ERR_OK)
+        if ((what & 0x20) != 0)
+            restore();
+        else if (routes_clean(TABLE, &f) != ERR_OK)
             CHECK(f.text[0] != '\0');
         break;
     default:

@@ -5,11 +5,13 @@
 
 #include <netinet/in.h>
 
+#include <linux/fib_rules.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
 #include "common/ike/payload.h"
 #include "common/ike/proposal.h"
+#include "platform/routes.h"
 #include "tests/fuzz/seeds.h"
 
 enum { SEED_MAX = 4096, IPV4_LEN = 20 };
@@ -294,6 +296,29 @@ static void link_answer(void)
     answer_end(at);
 }
 
+/* Our rule, and the guard of ours that fuzz_netlink installs. */
+static void ours_answer(void)
+{
+    const struct fib_rule_hdr rule = {
+        .family = 10, .action = FR_ACT_TO_TBL, .flags = FIB_RULE_INVERT};
+    const struct rtmsg guard = {.rtm_family = 10, .rtm_dst_len = 32, .rtm_type = RTN_UNREACHABLE};
+    const uint32_t table = 52000, priority = ROUTES_PRIORITY, mark = ROUTES_MARK,
+                   mask = ROUTES_MARK_MASK, metric = 0x7fff0000;
+    size_t at = answer_begin(RTM_NEWRULE, NLM_F_MULTI);
+    put(&rule, sizeof(rule));
+    attribute(FRA_TABLE, &table, sizeof(table));
+    attribute(FRA_PRIORITY, &priority, sizeof(priority));
+    attribute(FRA_FWMARK, &mark, sizeof(mark));
+    attribute(FRA_FWMASK, &mask, sizeof(mask));
+    answer_end(at);
+    at = answer_begin(RTM_NEWROUTE, NLM_F_MULTI);
+    put(&guard, sizeof(guard));
+    attribute(RTA_TABLE, &table, sizeof(table));
+    attribute(RTA_DST, "0123\0\0\0\0\0\0\0\0\0\0\0", 16);
+    attribute(RTA_PRIORITY, &metric, sizeof(metric));
+    answer_end(at);
+}
+
 /* One datagram of the kernel: what `write` puts in. */
 static void datagram(unsigned kind)
 {
@@ -313,6 +338,10 @@ static void datagram(unsigned kind)
     case 2:
         route_answer(RTM_NEWROUTE, 52000);
         route_answer(RTM_NEWRULE, 100);
+        verdict(NLMSG_DONE, 0, NULL);
+        break;
+    case 10:
+        ours_answer();
         verdict(NLMSG_DONE, 0, NULL);
         break;
     case 3:
@@ -363,6 +392,20 @@ static void netlink_seeds(void)
                             : "watch",
                 i);
         }
+    }
+    /* Three of ours are taken; then what the kernel has, and what becomes of that. */
+    static const uint8_t restored[][9] = {{0, 0, 0, 10, 10, 0, 0, 0, 0},
+                                          {0, 0, 0, 2, 2, 0, 0, 3},
+                                          {0, 0, 0, 10, 3},
+                                          {0, 0, 0, 3},
+                                          {0, 0, 0, 10, 4, 4, 4, 4},
+                                          {0, 0, 3}};
+    for (unsigned i = 0; i < sizeof(restored) / sizeof(restored[0]); i++) {
+        begin();
+        wire_write_u8(&w, 0x22);
+        for (size_t j = 0; j < sizeof(restored[i]); j++)
+            datagram(restored[i][j]);
+        end("netlink", "restore", i);
     }
 }
 

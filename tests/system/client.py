@@ -1,5 +1,6 @@
 """The client under test, on a machine of the lab: its profiles, its commands, what it says."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -44,8 +45,7 @@ class Tern:
         return self
 
     def __exit__(self, kind, *_):
-        for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
+        self._kill_all()
         if kind is None:
             self.assert_sane()
 
@@ -127,7 +127,8 @@ class Tern:
         wait_until(lambda: not self.pids(), timeout, "tern to be gone")
 
     def pids(self):
-        """Running processes of this name on this machine."""
+        """Running processes of this name on this machine, among those that this process of pytest
+        sees, which are its own tests' (conftest.py)."""
         found = set()
         namespace = network_namespace(pathlib.Path(f"/proc/{self.machine.pid}"))
         # A process that is ending is out of its namespaces before its sockets are closed, and these
@@ -145,11 +146,16 @@ class Tern:
 
     def kill(self):
         """SIGKILL to the client, as the machine's out-of-memory killer would do it."""
-        pids = self.pids()
-        assert pids
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+        assert self._kill_all()
         self.wait_gone()
+
+    def _kill_all(self):
+        """Those that were there; one that was ending may be gone by now."""
+        pids = self.pids()
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return pids
 
     def resident_kilobytes(self):
         (pid,) = self.pids()

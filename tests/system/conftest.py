@@ -1,9 +1,12 @@
 """The suite moves itself into namespaces: whoever runs pytest needs no root, and the machine's own
-routes, rules, addresses and resolver are compared before and after from outside."""
+routes, rules, addresses and resolver are compared before and after from outside. Where several tests
+run at a time (pytest-xdist, -n), each worker has namespaces of its own, and sees no process and no
+network of the others'."""
 
 import os
 import pathlib
 import pwd
+import shlex
 import sys
 
 import pytest
@@ -32,9 +35,14 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "sanitize: also worth running with the sanitizers")
-    config.addinivalue_line("markers", "slow: takes more than ten seconds")
-    os.environ["TERN_BUILD"] = str(pathlib.Path(config.getoption("--build")).resolve())
+    config.addinivalue_line("markers", "slow: takes more than ten seconds; begun first by workers")
+    directory = pathlib.Path(config.getoption("--build")).resolve()
+    for name in ("tern", "tern-gateway", "tern-link"):
+        if not (directory / name).exists():
+            pytest.exit(f"{directory}/{name} is not built", returncode=2)
+    os.environ["TERN_BUILD"] = str(directory)
     if lab_module.inside():
+        separate_workers(config)
         return
     # Everybody is root inside; pytest names its directory below /tmp after the user, who shall not
     # meet there what belongs to the machine's root or to another user.
@@ -52,7 +60,18 @@ def pytest_configure(config):
     os._exit(code)
 
 
+def separate_workers(config):
+    """-n is a list of workers to be started by now; in a worker itself it is empty."""
+    workers = config.getoption("tx", None)
+    if workers:
+        worker = shlex.join(lab_module.separate([sys.executable, "-B"]))
+        config.option.tx = [f"popen//python={worker}"] * len(workers)
+
+
 def pytest_collection_modifyitems(config, items):
+    # The slow ones first: no worker has to be waited for at the end.
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if not config.getoption("--sanitize"):
         return
     selected = [i for i in items if i.get_closest_marker("sanitize")]
@@ -75,11 +94,7 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(scope="session")
 def build():
-    directory = pathlib.Path(os.environ["TERN_BUILD"])
-    for name in ("tern", "tern-gateway", "tern-link"):
-        if not (directory / name).exists():
-            pytest.exit(f"{directory}/{name} is not built", returncode=2)
-    return directory
+    return pathlib.Path(os.environ["TERN_BUILD"])
 
 
 @pytest.fixture(scope="session")

@@ -22,10 +22,6 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 INSIDE = "TERN_LAB"  # set once we are inside the namespaces
-UNSHARE = [
-    "unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--mount-proc",
-    "--kill-child", "--propagation", "private",
-]
 # Nobody listens there, and says so at once: no look-up of a name takes long.
 RESOLV_CONF = "nameserver 127.0.0.1\n"
 
@@ -34,6 +30,19 @@ RESOLV_CONF = "nameserver 127.0.0.1\n"
 
 def inside():
     return os.environ.get(INSIDE) == "1"
+
+
+def separate(argv, *more):
+    """argv, in a network, mounts and processes of its own. The shell stays as process 1: it reaps
+    what daemons leave behind."""
+    return ["unshare", *more, "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child",
+            "--propagation", "private",
+            "sh", "-c", 'ip link set lo up && "$@"; exit $?', "lab", *argv]
+
+
+def enter_command(argv):
+    """The same, and root there: the way in for everybody."""
+    return separate(argv, "--user", "--map-root-user")
 
 
 def machine_state():
@@ -57,12 +66,10 @@ def enter(argv, cwd=None):
     cannot be had, or where the machine's own network was found changed afterwards."""
     before = machine_state()
     environment = dict(os.environ, **{INSIDE: "1"})
-    # The shell stays as process 1: it reaps what daemons leave behind.
-    command = [*UNSHARE, "sh", "-c", 'ip link set lo up && "$@"; exit $?', "lab", *argv]
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the child as well
     try:
         child = subprocess.Popen(
-            command, env=environment, cwd=cwd,
+            enter_command(argv), env=environment, cwd=cwd,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
         code = child.wait()
     finally:
@@ -82,15 +89,18 @@ class Timeout(AssertionError):
 
 
 def wait_until(probe, timeout, what):
-    """Poll probe() until it returns something true; that is returned. Bounded, and says what."""
+    """Poll probe() until it returns something true; that is returned. Bounded, and says what. What
+    takes long to ask is asked less often: a busy machine is not kept busy by the asking."""
     end = time.monotonic() + timeout
     while True:
+        asked = time.monotonic()
         value = probe()
         if value:
             return value
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             raise Timeout(f"after {timeout} s still waiting for {what}")
-        time.sleep(0.01)
+        time.sleep(min(max(0.01, 2 * (now - asked)), 0.2))
 
 
 # --- machines ---

@@ -9,6 +9,9 @@ from client import assert_failure
 from gateway import certificate_config
 from strongswan import connection
 
+# One worker: the keys take longer to make than the tests take to run.
+pytestmark = pytest.mark.xdist_group("fragments")
+
 SKF = "isakmp.nextpayload == 53 or isakmp.typepayload == 53"
 IP_FRAGMENT = "ip.flags.mf == 1 or ip.frag_offset > 0 or ipv6.fraghdr.nxt"
 
@@ -55,6 +58,7 @@ def assert_in_pieces(lab, capture, family):
     assert capture.tshark("-Y", IP_FRAGMENT) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.sanitize
 @pytest.mark.parametrize("family", [0, 1], ids=["ipv4", "ipv6"])
 @pytest.mark.parametrize("mtu", [1500, 1280])

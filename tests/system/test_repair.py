@@ -15,6 +15,7 @@ import pytest
 from client import assert_failure
 from gateway import psk_config
 from lab import wait_until
+from resolved import Resolved
 from traffic import Pings, Talk
 
 FULL = "0.0.0.0/0, ::/0"
@@ -88,7 +89,7 @@ class Connection:
         """Echoes are asked for all the time, and some are answered in the end; on the wire there is
         the tunnel and what neighbours need to find each other."""
         with self.client.capture("up0") as wire, contextlib.ExitStack() as stack:
-            pings = [stack.enter_context(Pings(self.client, a)) for a in self.inside]
+            pings = [stack.enter_context(Pings(self.client, a, 0.003)) for a in self.inside]
             self.wait_for("answers", lambda: all(p.seen() > 5 for p in pings))
             yield
             seen = [p.seen() for p in pings]
@@ -123,8 +124,8 @@ HARMS = {
     "addresses-deleted": ("ip addr flush dev {name}", {"addresses", "routes"}),
     "ways-deleted": ("ip -4 route flush table {table} dev {name}; "
                      "ip -6 route flush table {table} dev {name}", {"routes"}),
-    "to-another-namespace": ("unshare --net sleep 1 & until ip link set {name} netns $!; do "
-                             "sleep 0.01; done; wait", {"interface", "routes"}),
+    "to-another-namespace": ("unshare --net sh -c 'echo $$; exec sleep 1' | "
+                             "(read pid; ip link set {name} netns $pid)", {"interface", "routes"}),
 }
 
 
@@ -320,3 +321,59 @@ def test_what_a_killed_one_holds_back_is_let_go(full, how):
     else:
         full.tern.down(*([full.profile] if how == "down-by-name" else []))
     assert full.client.state() == full.pristine
+
+
+# --- servers for names ---
+
+def test_resolved_is_told_of_an_interface_that_is_made_anew(lab, build, tern, tern_gateway):
+    """Before it is up, and under its new number; what it has under another name goes at the end."""
+    with Resolved(lab.client, build) as resolved:
+        resolved.start()
+        tern_gateway.start()
+        profile = tern.profile(tunnel={"DNS": "auto"})
+        before = lab.client.state()
+        tern.up(profile)
+        first = resolved.lines()
+        assert len(first) == 3 and all(f" {tern.status()['interface']} down" in l for l in first)
+        lab.client.ip("link del tern0")
+        wait_until(lambda: len(resolved.lines()) == 6, SOON, "the same again")
+        assert resolved.lines()[3:] == first
+        wait_until(lambda: lab.client.ping(lab.INTRANET[0]) == 1, SOON, "an answer")
+        lab.client.ip("link set tern0 name wan8")
+        wait_until(lambda: tern.status()["interface"] == "wan8", SOON, "the new name")
+        assert len(resolved.lines()) == 6
+        tern.down(profile)
+        tern.wait_gone()
+        assert resolved.lines()[6].startswith("RevertLink wan8") and len(resolved.lines()) == 7
+        assert lab.client.state() == before
+
+
+RESOLVCONF = """#!/bin/sh
+# What it has been told, and by whom.
+case "$1" in
+-a) cat > /run/resolvconf."$2" ;;
+-d) rm -f /run/resolvconf."$2" ;;
+esac
+"""
+
+
+def test_resolvconf_is_told_of_a_new_name(lab, tern, tern_gateway):
+    """It knows interfaces by their names."""
+    tools = tern.directory / "tools"
+    tools.mkdir()
+    (tools / "resolvconf").write_text(RESOLVCONF)
+    (tools / "resolvconf").chmod(0o755)
+    tern.env["PATH"] = f"{tools}:{os.environ['PATH']}"
+
+    def told():
+        return [name for name in lab.client.run("ls", "/run").stdout.split() if "resolvconf" in name]
+
+    tern_gateway.start()
+    tern.up(tern.profile(tunnel={"DNS": "auto"}))
+    assert told() == ["resolvconf.tern0.tern"]
+    lab.client.ip("link set tern0 name wan8")
+    wait_until(lambda: told() == ["resolvconf.wan8.tern"], SOON, "the new name")
+    assert "nameserver 10.9.0.53" in lab.client.run("cat", "/run/resolvconf.wan8.tern").stdout
+    tern.down()
+    tern.wait_gone()
+    assert lab.client.run("sh", "-c", "ls /run").stdout.count("resolvconf") == 0

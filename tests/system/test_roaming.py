@@ -11,6 +11,7 @@ import pytest
 
 from lab import wait_until
 from roaming import RoamingLab
+from sides import wait_agreed
 from traffic import Pings, Talk
 
 GATEWAYS = ("tern", "strongswan")
@@ -49,21 +50,23 @@ class Journey:
 @pytest.fixture
 def travel(build, tmp_path):
     """travel(kind, lab options...) -> a Journey, which goes with the test. Everything that crosses
-    the client's outer interfaces is captured, and has to be the gateway's UDP or neighbours'."""
+    the client's outer interfaces is captured, and has to be with the gateway, by IKE's ports, or
+    among neighbours."""
     with contextlib.ExitStack() as stack:
         def start(kind, roaming=(), gateway=(), profile=(), **options):
             lab = stack.enter_context(RoamingLab(build, directory=tmp_path, **options))
             wire = stack.enter_context(lab.capture())
-            stack.callback(assert_nothing_leaks, wire)
+            stack.callback(assert_nothing_leaks, wire, lab)
             stack.callback(assert_each_by_its_own_interface, wire, lab)
             return Journey(lab, kind, roaming, gateway, **dict(profile))
         yield start
 
 
-def assert_nothing_leaks(wire):
+def assert_nothing_leaks(wire, lab):
     wire.stop()
+    gateway = f"(ip.addr == {lab.GATEWAY[0]} or ipv6.addr == {lab.GATEWAY[1]})"
     strange = wire.fields(
-        "not (udp.port == 500 or udp.port == 4500 or arp or icmpv6.type >= 130)",
+        f"not ({gateway} and (udp.port == 500 or udp.port == 4500) or arp or icmpv6.type >= 130)",
         "frame.number", "ip.dst", "ipv6.dst", "_ws.col.Info")
     assert strange == []
 
@@ -339,17 +342,28 @@ def test_a_full_tunnel_leaks_nothing_on_the_way(travel):
     journey = travel("tern", profile={"tunnel": {"Routes": "0.0.0.0/0, ::/0"}},
                      gateway={"Networks": "0.0.0.0/0, ::/0"})
     lab = journey.lab
-    strangers = ("203.0.113.254", "2001:db8:2::fe", "198.51.100.77")
     with contextlib.ExitStack() as stack:
-        for address in strangers:
+        # The router is near, and would answer if it were asked in the clear; the others are reached
+        # through the gateway alone.
+        for address in lab.UPLINK:
             stack.enter_context(Pings(lab.client, address))
-        for change in (lambda: lab.link_down("wifi"), lambda: lab.link_up("wifi"),
-                       lambda: lab.blackhole("wifi"), lambda: lab.renumber("cell"),
-                       lambda: lab.link_down("cell"), lambda: lab.link_down("wifi"),
-                       lambda: lab.blackhole("wifi", False), lambda: lab.link_up("cell"),
-                       lambda: lab.link_up("wifi")):
+        elsewhere = [stack.enter_context(Pings(lab.client, a)) for a in lab.ELSEWHERE]
+        for change, carries in ((lambda: lab.link_down("wifi"), True),
+                                (lambda: lab.link_up("wifi"), True),
+                                (lambda: lab.blackhole("wifi"), True),
+                                (lambda: lab.renumber("cell"), True),
+                                (lambda: lab.link_down("cell"), False),
+                                (lambda: lab.link_down("wifi"), False),
+                                (lambda: lab.blackhole("wifi", False), False),
+                                (lambda: lab.link_up("cell"), True),
+                                (lambda: lab.link_up("wifi"), True)):
             change()
-            assert lab.client.ping(lab.INTRANET[0], 1, timeout=2) in (0, 1)
+            if carries:
+                seen = [pings.seen() for pings in elsewhere]
+                journey.wait_for("answers", lambda before=seen: all(
+                    pings.seen() > count + 20 for pings, count in zip(elsewhere, before)))
+            else:
+                assert lab.client.ping(lab.INTRANET[0], 1, timeout=2) == 0
         journey.wait_on("wifi0")
 
 
@@ -375,6 +389,7 @@ def wander(lab, rng):
         lab.link_down(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", GATEWAYS)
 def test_a_long_walk(travel, full, kind):
     """Whatever happens: one TCP connection, one IKE SA, nothing left over."""
@@ -403,17 +418,17 @@ def test_a_long_walk(travel, full, kind):
         journey.wait_for("it to go on", lambda: talk.blocks() > blocks + 20)
     assert spis(status) == spis(before), status
     assert status["reconnects"] == 0
-    assert len(tern.descriptors()) == len(fds)
+    # By IPv6 an interface has a socket of its own to send by, for either port, which is kept.
+    assert len(tern.descriptors()) <= len(fds) + 2 * len(lab.networks)
     assert lab.client.run("ip", "rule").stdout == rules
     assert tern.resident_kilobytes() < 12000
     if kind == "strongswan":
-        (sa,) = journey.gateway.sas()
-        assert len(journey.gateway.children()) >= 1
-        assert len(sa) > 0
+        wait_agreed(tern, journey.gateway)
     tern.down()
     tern.wait_gone()
 
 
+@pytest.mark.slow
 def test_idle_means_idle(travel):
     """No packet, no wake-up: without a translator, and without anything to say."""
     journey = travel("tern", nat=())

@@ -152,9 +152,10 @@ class Talk:
 
 
 class Pings:
-    """Echo requests at an interval for as long as the block lasts."""
+    """Echo requests at an interval for as long as the block lasts. (Where the next one is due within
+    10 ms and no answer is, ping does not sleep but spins: the interval is longer.)"""
 
-    def __init__(self, machine, address, interval=0.01):
+    def __init__(self, machine, address, interval=0.015):
         self.path = machine.directory / f"ping-{address.replace(':', '-')}.out"
         with open(self.path, "wb") as out:
             self.child = machine.spawn("ping", "-n", "-D", "-i", interval, address, stdout=out,

@@ -216,7 +216,8 @@ START_TEST(repairs)
            "\"repair\",\"interface\":\"tern0\",\"was\":null,"
            "\"missing\":[\"interface\",\"routes\"],\"fault\":null",
            "repair       tern0, was missing: interface, routes");
-    expect((struct client_event){.type = CLIENT_EVENT_REPAIR, .repair = {"wan7", "tern0"}},
+    expect((struct client_event){.type = CLIENT_EVENT_REPAIR,
+                                 .repair = {"wan7", "tern0", NULL, 0, NULL}},
            "\"repair\",\"interface\":\"wan7\",\"was\":\"tern0\",\"missing\":[],\"fault\":null",
            "repair       wan7, named tern0 before");
     expect((struct client_event){.type = CLIENT_EVENT_REPAIR,

@@ -452,6 +452,33 @@ START_TEST(a_dead_path_is_left)
 }
 END_TEST
 
+/* What came last was acknowledged in the same millisecond, and then the path died: he who waits for
+ * more of a download has nothing to send. */
+START_TEST(a_path_that_dies_under_a_download_is_left)
+{
+    struct session_traffic t = {.last_out = 5000, .last_in = 5000, .out_was_last = true};
+    come_up(&wifi, &cell);
+    pair_run(&pair, 5000);
+    dead_local = wifi.local.ip;
+    session_traffic(pair.client, 5000, &t);
+    pair_run(&pair, 6400);
+    ck_on(&cell);
+    ck_handover(SESSION_MOVE_DEAD_PATH);
+}
+END_TEST
+
+/* But nothing is asked where the last word was the peer's. */
+START_TEST(who_was_answered_asks_nothing)
+{
+    come_up(&wifi, &cell);
+    pair_run(&pair, 5000);
+    traffic(5000, 5000);
+    pair_run(&pair, 20000);
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_LIVENESS));
+    ck_assert_uint_eq(pair.datagrams, 0);
+}
+END_TEST
+
 START_TEST(one_way_traffic_is_no_dead_path)
 {
     come_up(&wifi, &cell);
@@ -1032,6 +1059,8 @@ int main(void)
     t = tcase_create("dead");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_dead_path_is_left);
+    tcase_add_test(t, a_path_that_dies_under_a_download_is_left);
+    tcase_add_test(t, who_was_answered_asks_nothing);
     tcase_add_test(t, one_way_traffic_is_no_dead_path);
     tcase_add_test(t, a_way_that_comes_back_within_dpd_keeps_the_ike_sa);
     tcase_add_test(t, packets_end_the_search);

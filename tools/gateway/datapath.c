@@ -110,6 +110,7 @@ static void deliver(struct gateway *g, struct run *run, mono_ms now)
         return;
     c->authentic = counters->authentic;
     c->traffic.last_in = now;
+    c->traffic.out_was_last = false;
     tell_session(c, now);
 }
 
@@ -245,6 +246,7 @@ static void transmit(struct gateway *g, mono_ms now)
     if (count == 0)
         return;
     c->traffic.last_out = now;
+    c->traffic.out_was_last = true;
     uint32_t spi_in;
     while (tunnel_expiring(c->tunnel, &spi_in))
         session_child_expiring(c->session, now, spi_in);
