@@ -555,6 +555,10 @@ static void finish(struct session *s, mono_ms now)
     r->handover.to = s->current->path;
     r->handover.gap_ms = (r->heard_at != MONO_NEVER ? r->heard_at : now) - r->left_at;
     r->silence_since = MONO_NEVER;
+    /* What the peer was sending us comes again by this path; if it does not, that is asked about,
+     * though we have nothing to send. */
+    if (session_in_use(s, now) && s->traffic.last_in <= r->moved_at)
+        s->unanswered_since = now;
     struct session_event *event = session_emit(s, SESSION_EVENT_HANDOVER);
     if (event != NULL)
         event->handover = r->handover;

@@ -249,9 +249,8 @@ static bool verify(struct gro_packet *p)
 
 static bool may_append(const struct gro *g, struct gro_packet *head, struct gro_packet *p)
 {
-    return has_room(head, p) && head->header_len == p->header_len &&
-           same_ip_header(g, head, p, head->count) && (!p->is_tcp || same_tcp_header(head, p)) &&
-           verify(head) && verify(p);
+    return has_room(head, p) && same_ip_header(g, head, p, head->count) &&
+           (!p->is_tcp || same_tcp_header(head, p)) && verify(head) && verify(p);
 }
 
 static void append(struct gro *g, struct gro_packet *head, struct gro_packet *p)

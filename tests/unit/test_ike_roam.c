@@ -467,6 +467,46 @@ START_TEST(a_path_that_dies_under_a_download_is_left)
 }
 END_TEST
 
+/* What was on its way to us when we moved, and is sent again by the new path, may find that one
+ * dead as well, with nothing left for us to say. */
+START_TEST(a_path_that_dies_just_after_a_move_is_left)
+{
+    come_up(&wifi, &cell);
+    pair_run(&pair, 5000);
+    traffic(5000, 5000);
+    const struct path ways[] = {cell, wifi6};
+    session_networks_changed(pair.client, pair.now, ways, 2);
+    pair_pump(&pair);
+    ck_on(&cell);
+    pair_forget_events(&pair);
+    dead_local = cell.local.ip;
+    pair_run(&pair, 6400);
+    ck_on(&wifi6);
+    ck_handover(SESSION_MOVE_DEAD_PATH);
+}
+END_TEST
+
+START_TEST(a_move_in_use_is_asked_about_once)
+{
+    come_up(&wifi, &cell);
+    pair_run(&pair, 5000);
+    traffic(5000, 5000);
+    networks(&cell, NULL);
+    pair_pump(&pair);
+    ck_on(&cell);
+    pair.datagrams = 0;
+    pair_run(&pair, 60000);
+    ck_assert_uint_eq(pair.datagrams, 2);
+    pair_run(&pair, 90000); /* and one that nobody uses not at all */
+    networks(&wifi, NULL);
+    pair_pump(&pair);
+    ck_on(&wifi);
+    pair.datagrams = 0;
+    pair_run(&pair, 150000);
+    ck_assert_uint_eq(pair.datagrams, 0);
+}
+END_TEST
+
 /* But nothing is asked where the last word was the peer's. */
 START_TEST(who_was_answered_asks_nothing)
 {
@@ -1060,6 +1100,8 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_dead_path_is_left);
     tcase_add_test(t, a_path_that_dies_under_a_download_is_left);
+    tcase_add_test(t, a_path_that_dies_just_after_a_move_is_left);
+    tcase_add_test(t, a_move_in_use_is_asked_about_once);
     tcase_add_test(t, who_was_answered_asks_nothing);
     tcase_add_test(t, one_way_traffic_is_no_dead_path);
     tcase_add_test(t, a_way_that_comes_back_within_dpd_keeps_the_ike_sa);

@@ -441,11 +441,16 @@ START_TEST(packets_that_cannot_be_cut)
     v = vnet_of(&r, 1000);
     ck_err(begin_exact(&v, big, packets_make(&r, big)), ERR_MALFORMED);
     /* more headers than are kept */
-    static uint8_t long_options[512] = {6, 63, 1, 252};
-    r.first_extension = 60;
-    r.options = SPAN_OF(long_options);
-    v = vnet_of(&r, 1000);
-    ck_err(begin_exact(&v, big, packets_make(&r, big)), ERR_LIMIT);
+    static uint8_t long_options[448];
+    for (uint8_t units = 55; units <= 56; units++) { /* 40 + 440 + 32 octets, and 8 more */
+        memset(long_options, 0, sizeof(long_options));
+        memcpy(long_options, (uint8_t[]){6, (uint8_t)(units - 1), 1, 252}, 4);
+        r.first_extension = 60;
+        r.options = span_make(long_options, 8u * units);
+        v = vnet_of(&r, 1000);
+        ck_assert_uint_eq(packets_header_len(&r) > GSO_HEADER_MAX, units == 56);
+        ck_err(begin_exact(&v, big, packets_make(&r, big)), units == 56 ? ERR_LIMIT : ERR_OK);
+    }
 }
 END_TEST
 
