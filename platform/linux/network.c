@@ -115,8 +115,8 @@ static void *grow(struct survey *s, void *list, size_t *cap, size_t count, size_
 
 /* RFC 4862 2, 5.4: a tentative address is none yet, unless the machine is optimistic about it
  * (RFC 4429). A deprecated one works until it is gone (RFC 4862 5.5.4), and the kernel takes it
- * only where its interface has no other. RFC 4291 2.5.6: no router passes a link-local source on.
- * For IPv4 the kernel's choice is as good as any. */
+ * only where there is no other (RFC 6724 5). RFC 4291 2.5.6: no router passes a link-local source
+ * on. For IPv4 the kernel's choice is as good as any. */
 static bool may_be_source(const struct survey *s, const struct ifaddrmsg *a, const struct ip *ip)
 {
     bool tentative = (a->ifa_flags & IFA_F_TENTATIVE) != 0;

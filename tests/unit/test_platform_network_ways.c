@@ -302,8 +302,8 @@ START_TEST(only_ipv6_is_left)
 }
 END_TEST
 
-/* RFC 4862 5.4: until it is known to be unique an address is none; 5.5.4: a deprecated one is good
- * where there is no other. */
+/* RFC 4862 5.4: until it is known to be unique an address is none; 5.5.4: a deprecated one is not
+ * for what is new where there is another, be it of another network. */
 START_TEST(ipv6_addresses_that_are_not_fit)
 {
     expect(v6, ALL_V6);
