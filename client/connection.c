@@ -272,7 +272,7 @@ static enum err open_parts(struct connection *c, struct fault *f)
         e = tunnel_new(&c->tunnel);
     if (e != ERR_OK)
         return fault_set(f, e, "the session cannot be made: %s", err_text(e));
-    e = datapath_new(&c->loop, &callbacks, &c->datapath, f);
+    e = datapath_new(&c->loop, &callbacks, o->profile->offload, &c->datapath, f);
     if (e == ERR_OK)
         e = open_reach(c, f);
     if (e == ERR_OK)

@@ -138,7 +138,8 @@ static void on_searching(struct connection *c, const struct session_event *e)
     c->searching = true;
     c->fault = e->searching.fault;
     news_error(c, -1);
-    log_warn("%s; connecting anew", e->searching.fault.text);
+    const struct fault *f = &e->searching.fault;
+    log_warn("%s; %s", f->text, f->hint[0] != '\0' ? f->hint : "connecting anew");
     reach_resolve(c->reach);
 }
 

@@ -1,4 +1,6 @@
-/* The data path: TUN to UDP and back. Buffers are reused from batch to batch, a batch reads the
+/* The data path: TUN to UDP and back. What the kernel gives in one piece is cut (GSO), sealed where
+ * it leaves from, and leaves in trains; trains that arrive are opened in place, and what belongs
+ * together is written in one piece (GRO). Buffers are reused from batch to batch, a batch reads the
  * clock once, nothing is allocated per packet; what cannot be delivered at once is dropped, as
  * routers do. */
 #include "client/datapath.h"
@@ -8,15 +10,18 @@
 
 #include "client/drops.h"
 #include "common/base/log.h"
+#include "common/esp/outbound.h"
+#include "common/packet/gro.h"
 #include "platform/clock.h"
 #include "platform/routes.h"
 
 enum {
-    BATCH = UDP_BATCH_MAX,
     BATCHES_PER_WAKE = 8, /* then the loop looks at its timers */
     COMPLAIN_MS = 1000,
-    PACKET_MAX = 16384, /* of inner packets and of IKE messages */
-    BUFFER_LEN = ESP_HEADROOM + PACKET_MAX + ESP_TAILROOM,
+    FRAMES = 64,   /* of a batch that leaves */
+    RECEIVED = 16, /* messages of a batch that arrives, each perhaps a train */
+    OPENED = 128,  /* packets of it that are opened at once */
+    BUFFER_LEN = UDP_DATAGRAM_MAX + 1,
     EARLY_MAX = 256,  /* packets that came before the message that brings their keys */
     EARLY_LEN = 2048, /* octets of one */
     EARLY_MS = 500    /* how long they are worth keeping */
@@ -36,6 +41,7 @@ struct datapath {
     struct udp *udp[2]; /* IPv4, IPv6; NULL where the machine lacks the family */
     uv_poll_t udp_poll[2];
     bool udp_polled[2];
+    bool offload;
     uv_poll_t *tun_poll; /* NULL: no TUN to read from */
     unsigned handles;    /* not yet closed */
     bool closing;
@@ -50,10 +56,19 @@ struct datapath {
     struct early early[EARLY_MAX];
     size_t early_next; /* the oldest one's place */
 
-    struct udp_message messages[BATCH];
-    struct packet packets[BATCH];
-    struct tunnel_result results[BATCH];
-    uint8_t buffers[BATCH][BUFFER_LEN]; /* pages that no packet reached are never backed */
+    struct udp_message received[RECEIVED];
+    struct packet packets[OPENED]; /* to be opened */
+    size_t packet_count;
+    struct tunnel_result results[OPENED];
+    struct gro gro; /* opened, not yet written */
+
+    struct outbound outbound;
+    bool sent; /* something, since the loop woke up */
+    struct udp_message messages[OUTBOUND_TRAINS_MAX];
+    uint8_t frame[TUN_FRAME_MAX];
+
+    /* Pages that no packet reached are never backed. */
+    uint8_t buffers[RECEIVED][BUFFER_LEN];
 };
 
 static struct udp *socket_for(const struct datapath *d, enum ip_family family)
@@ -83,16 +98,34 @@ static void keep_early(struct datapath *d, const struct packet *p, mono_ms now)
     d->early_next = (d->early_next + 1) % EARLY_MAX;
 }
 
+/* What has been opened goes to the TUN, and the batch is empty again. */
+static void flush(struct datapath *d)
+{
+    struct gro_write w;
+    while (gro_next(&d->gro, &w)) {
+        enum err e = tun_write(d->tun, w.spans, w.count);
+        if (e == ERR_UNSUPPORTED)
+            log_warn("this kernel does not take packets in one piece, though it says so");
+        else if (e != ERR_OK)
+            log_debug("%zu packets were not taken by the TUN: %s", w.packets, err_text(e));
+    }
+    struct tun_offload offload = tun_offload(d->tun);
+    gro_begin(&d->gro, &(struct gro_options){offload.tcp, offload.udp, .any_id = true});
+}
+
 static void to_tun(struct datapath *d, const struct packet *p)
 {
-    enum err e = tun_write(d->tun, span_make(packet_bytes(p), p->len));
-    if (e != ERR_OK)
-        log_debug("a packet of %zu octets was not taken by the TUN: %s", p->len, err_text(e));
+    if (gro_add(&d->gro, packet_bytes(p), p->len) == ERR_OK)
+        return;
+    flush(d);
+    (void)!gro_add(&d->gro, packet_bytes(p), p->len);
 }
 
 void datapath_child_came(struct datapath *d, mono_ms now)
 {
-    for (size_t i = 0; i < EARLY_MAX && d->tunnel != NULL && d->tun != NULL; i++) {
+    if (d->tunnel == NULL || d->tun == NULL)
+        return;
+    for (size_t i = 0; i < EARLY_MAX; i++) {
         struct early *e = &d->early[(d->early_next + i) % EARLY_MAX];
         struct packet p = {.data = e->bytes, .cap = EARLY_LEN, .len = e->len, .ecn = e->ecn};
         struct tunnel_result result;
@@ -104,11 +137,14 @@ void datapath_child_came(struct datapath *d, mono_ms now)
         if (result.spi != 0)
             e->len = 0; /* else its keys are still to come */
     }
+    flush(d);
 }
 
-/* Open `count` ESP packets and hand what is good to the TUN. */
-static void deliver(struct datapath *d, size_t count, mono_ms now)
+/* Open the ESP packets that have come, and put what is good with what goes to the TUN. */
+static void open_packets(struct datapath *d, mono_ms now)
 {
+    size_t count = d->packet_count;
+    d->packet_count = 0;
     if (count == 0 || d->tunnel == NULL || d->tun == NULL)
         return;
     tunnel_open(d->tunnel, d->packets, d->results, count);
@@ -120,6 +156,15 @@ static void deliver(struct datapath *d, size_t count, mono_ms now)
             keep_early(d, p, now);
         /* of the others the tunnel counts why */
     }
+}
+
+/* The end of a batch: all of it is on its way, and who cares hears of it. */
+static void deliver(struct datapath *d, mono_ms now)
+{
+    open_packets(d, now);
+    if (d->tunnel == NULL || d->tun == NULL)
+        return;
+    flush(d);
     uint64_t authentic = tunnel_counters(d->tunnel)->authentic;
     if (authentic != d->authentic) {
         d->authentic = authentic;
@@ -135,32 +180,37 @@ static void tell_drops(struct datapath *d, mono_ms now)
 }
 
 /* Only the gateway speaks IKE on a port other than 500 with us, and it marks it. */
-static void sort_batch(struct datapath *d, size_t count, mono_ms now)
+static void sort(struct datapath *d, const struct udp_message *m, struct span datagram, mono_ms now)
 {
-    size_t esp = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct udp_message *m = &d->messages[i];
-        struct span message;
-        switch (datagram_classify(m->path.remote.port != IKE_PORT, span_make(m->data, m->len),
-                                  &message)) {
-        case DATAGRAM_ESP:
-            d->packets[esp++] = (struct packet){
-                .data = m->data, .cap = m->cap, .len = m->len, .ecn = ecn_of(m->tos)};
-            break;
-        case DATAGRAM_IKE:
-            deliver(d, esp, now); /* in order: the message may take its SA away */
-            esp = 0;
-            d->drops.ike = d->callbacks.ike(d->callbacks.ctx, now, &m->path, message);
-            break;
-        case DATAGRAM_KEEPALIVE:
-            break;
-        case DATAGRAM_BAD:
-            d->drops.bad++;
-            break;
-        }
+    struct span message;
+    size_t at = (size_t)(datagram.data - m->data);
+    switch (datagram_classify(m->path.remote.port != IKE_PORT, datagram, &message)) {
+    case DATAGRAM_ESP:
+        if (d->packet_count == OPENED)
+            open_packets(d, now);
+        d->packets[d->packet_count++] = (struct packet){
+            .data = m->data + at, .cap = datagram.len, .len = datagram.len, .ecn = ecn_of(m->tos)};
+        break;
+    case DATAGRAM_IKE:
+        deliver(d, now); /* in order: the message may take its SA away */
+        d->drops.ike = d->callbacks.ike(d->callbacks.ctx, now, &m->path, message);
+        break;
+    case DATAGRAM_KEEPALIVE:
+        break;
+    case DATAGRAM_BAD:
+        d->drops.bad++;
+        break;
     }
-    deliver(d, esp, now);
-    tell_drops(d, now);
+}
+
+static void sort_train(struct datapath *d, const struct udp_message *m, mono_ms now)
+{
+    size_t step = m->segment != 0 ? m->segment : m->len, at = 0;
+    do { /* an empty datagram is one, too */
+        size_t left = m->len - at;
+        sort(d, m, span_make(m->data + at, left < step ? left : step), now);
+        at += step;
+    } while (at < m->len);
 }
 
 static void on_udp(uv_poll_t *handle, int status, int events)
@@ -175,14 +225,15 @@ static void on_udp(uv_poll_t *handle, int status, int events)
     mono_ms now = clock_now();
     for (size_t batch = 0; batch < BATCHES_PER_WAKE && !d->closing; batch++) {
         size_t count;
-        for (size_t i = 0; i < BATCH; i++) {
-            d->messages[i].data = d->buffers[i];
-            d->messages[i].cap = BUFFER_LEN;
-        }
-        if (udp_receive(u, d->messages, BATCH, &count) != ERR_OK)
+        for (size_t i = 0; i < RECEIVED; i++)
+            d->received[i] = (struct udp_message){.data = d->buffers[i], .cap = BUFFER_LEN};
+        if (udp_receive(u, d->received, RECEIVED, &count) != ERR_OK)
             break;
-        sort_batch(d, count, now);
-        if (count < BATCH)
+        for (size_t i = 0; i < count; i++)
+            sort_train(d, &d->received[i], now);
+        deliver(d, now);
+        tell_drops(d, now);
+        if (count < RECEIVED)
             break;
     }
 }
@@ -202,30 +253,62 @@ static void send_all(struct datapath *d, struct udp *u, size_t count)
         if (e == ERR_LIMIT)
             e = udp_send_fragmentable(u, &d->messages[at]);
         if (e == ERR_AGAIN) { /* the socket is full */
-            d->drops.not_sent += count - at;
+            for (; at < count; at++)
+                d->drops.not_sent += d->outbound.trains[at].count;
             break;
         }
         if (e != ERR_OK) {
-            d->drops.not_sent++;
+            d->drops.not_sent += d->outbound.trains[at].count;
             log_debug("a packet could not be sent: %s", err_text(e));
         }
         at++;
     }
 }
 
-static size_t read_tun(struct datapath *d, enum err *ret_err)
+/* What has been sealed leaves, and the batch is empty again. */
+static void send_outbound(struct datapath *d)
 {
-    size_t count = 0;
-    *ret_err = ERR_OK;
-    while (count < BATCH) {
-        struct packet *p = &d->packets[count];
-        *p = (struct packet){.data = d->buffers[count], .cap = BUFFER_LEN, .start = ESP_HEADROOM};
-        *ret_err = tun_read(d->tun, packet_bytes(p), PACKET_MAX, &p->len);
-        if (*ret_err != ERR_OK)
-            break;
-        count++;
+    struct outbound *o = &d->outbound;
+    for (size_t i = 0; i < o->count; i++) {
+        const struct outbound_train *t = &o->trains[i];
+        d->messages[i] = (struct udp_message){.path = d->path,
+                                              .data = t->data,
+                                              .len = t->len,
+                                              .segment = t->count > 1 ? t->segment : 0,
+                                              .tos = (uint8_t)t->ecn};
     }
-    return count;
+    d->sent |= o->count > 0;
+    send_all(d, socket_for(d, d->path.remote.ip.family), o->count);
+    outbound_begin(o);
+}
+
+/* One frame, perhaps many packets. What cannot be sealed the tunnel counts. */
+static void seal_frame(struct datapath *d, size_t len)
+{
+    struct outbound *o = &d->outbound;
+    size_t dropped;
+    enum err e = outbound_add(o, d->tunnel, d->frame, len, &dropped);
+    while (e == ERR_LIMIT) {
+        send_outbound(d);
+        e = outbound_resume(o, d->tunnel, &dropped);
+    }
+    if (e != ERR_OK)
+        log_debug("%zu octets from the TUN make no sense: %s", len, err_text(e));
+}
+
+/* Until the TUN is empty (ERR_AGAIN), or the batch full. */
+static enum err carry_batch(struct datapath *d)
+{
+    enum err e = ERR_OK;
+    size_t len;
+    outbound_begin(&d->outbound);
+    for (size_t i = 0; e == ERR_OK && i < FRAMES; i++) {
+        e = tun_read(d->tun, d->frame, sizeof(d->frame), &len);
+        if (e == ERR_OK)
+            seal_frame(d, len);
+    }
+    send_outbound(d);
+    return e;
 }
 
 static void on_tun(uv_poll_t *handle, int status, int events)
@@ -233,23 +316,11 @@ static void on_tun(uv_poll_t *handle, int status, int events)
     struct datapath *d = handle->data;
     (void)events;
     enum err e = status < 0 ? ERR_SYSTEM : ERR_OK;
-    struct udp *u = socket_for(d, d->path.remote.ip.family);
     mono_ms now = clock_now();
-    bool sent = false;
-    for (size_t batch = 0; e == ERR_OK && batch < BATCHES_PER_WAKE; batch++) {
-        size_t count = read_tun(d, &e), good = 0;
-        tunnel_seal(d->tunnel, d->packets, d->results, count);
-        for (size_t i = 0; i < count; i++) {
-            if (d->results[i].err != ERR_OK)
-                continue;
-            const struct packet *p = &d->packets[i];
-            d->messages[good++] = (struct udp_message){
-                .path = d->path, .data = packet_bytes(p), .len = p->len, .tos = (uint8_t)p->ecn};
-        }
-        send_all(d, u, good);
-        sent |= good > 0;
-    }
-    if (sent) {
+    d->sent = false;
+    for (size_t batch = 0; e == ERR_OK && batch < BATCHES_PER_WAKE; batch++)
+        e = carry_batch(d);
+    if (d->sent) {
         d->traffic.last_out = now;
         d->traffic.out_was_last = true;
         d->callbacks.traffic(d->callbacks.ctx, now, &d->traffic);
@@ -287,8 +358,8 @@ void datapath_send(struct datapath *d, const struct session_datagram *datagram)
 
 static enum err open_family(struct datapath *d, size_t i, struct fault *f)
 {
-    const struct udp_options o = {.address = {.family = i == 0 ? IP_V4 : IP_V6},
-                                  .mark = ROUTES_MARK};
+    const struct udp_options o = {
+        .address = {.family = i == 0 ? IP_V4 : IP_V6}, .mark = ROUTES_MARK, .offload = d->offload};
     enum err e = udp_open(&o, &d->udp[i], f);
     if (e != ERR_OK)
         return e;
@@ -301,7 +372,7 @@ static enum err open_family(struct datapath *d, size_t i, struct fault *f)
     return ERR_OK;
 }
 
-enum err datapath_new(uv_loop_t *loop, const struct datapath_callbacks *callbacks,
+enum err datapath_new(uv_loop_t *loop, const struct datapath_callbacks *callbacks, bool offload,
                       struct datapath **ret, struct fault *f)
 {
     struct datapath *d = calloc(1, sizeof(*d));
@@ -309,6 +380,7 @@ enum err datapath_new(uv_loop_t *loop, const struct datapath_callbacks *callback
         return fault_set(f, ERR_MEMORY, "no memory for packet buffers");
     d->loop = loop;
     d->callbacks = *callbacks;
+    d->offload = offload;
     d->traffic = (struct session_traffic){.last_out = MONO_NEVER, .last_in = MONO_NEVER};
     enum err v4 = open_family(d, 0, f);
     enum err v6 = open_family(d, 1, f);
@@ -326,6 +398,7 @@ void datapath_carry(struct datapath *d, struct tun *tun, struct tunnel *tunnel,
     d->tun = tun;
     d->tunnel = tunnel;
     d->path = *path;
+    flush(d);
     if (d->tun_poll != NULL)
         return;
     uv_poll_t *poll = calloc(1, sizeof(*poll));

@@ -1,5 +1,5 @@
-/* Packets between the TUN and the UDP sockets, in batches, on the connection's loop. IKE that
- * arrives on the way is handed up. */
+/* Packets between the TUN and the UDP sockets, in batches, on the connection's loop: several in one
+ * piece wherever the kernel gives and takes them so. IKE that arrives on the way is handed up. */
 #ifndef TERN_CLIENT_DATAPATH_H
 #define TERN_CLIENT_DATAPATH_H
 
@@ -23,9 +23,10 @@ struct datapath_callbacks {
     void (*tun_lost)(void *ctx);
 };
 
-/* Opens a socket for each family (marked), and listens on them. */
+/* Opens a socket for each family (marked), and listens on them. offload: datagrams may come and go
+ * in one piece. */
 CHECKED enum err datapath_new(uv_loop_t *loop, const struct datapath_callbacks *callbacks,
-                              struct datapath **ret, struct fault *f);
+                              bool offload, struct datapath **ret, struct fault *f);
 /* Closes everything; frees after the loop has run its close callbacks. */
 void datapath_close(struct datapath *d);
 

@@ -141,6 +141,7 @@ static void set_defaults(struct profile *p)
     p->request_ipv4 = p->request_ipv6 = true;
     p->dns = true;
     p->mtu = PROFILE_MTU_AUTO;
+    p->offload = true;
     p->ike_lifetime_s = 4 * 3600;
     p->esp_lifetime_s = 3600;
     p->mobike = true;

@@ -46,6 +46,7 @@ enum profile_key {
     KEY_TUNNEL_REQUEST_ADDRESS,
     KEY_TUNNEL_DNS,
     KEY_TUNNEL_MTU,
+    KEY_TUNNEL_OFFLOAD,
     KEY_CRYPTO_IKE,
     KEY_CRYPTO_ESP,
     KEY_CRYPTO_IKE_LIFETIME,
@@ -116,6 +117,7 @@ struct profile {
     bool request_ipv4, request_ipv6;
     struct ip fixed_ipv4, fixed_ipv6; /* family none: any */
     bool dns;
+    bool offload; /* several packets may come and go in one piece */
     uint16_t mtu;
 
     struct proposal_list ike, esp;

@@ -341,6 +341,13 @@ static void tunnel_mtu(struct reading *r, const char *value)
         r->p->mtu = (uint16_t)v;
 }
 
+static void tunnel_offload(struct reading *r, const char *value)
+{
+    r->p->offload = strcmp(value, "auto") == 0;
+    if (!r->p->offload && strcmp(value, "off") != 0)
+        FAULT(r, "Offload = %s: expected auto or off", value);
+}
+
 /* --- [Crypto] --- */
 
 static void take_proposals(struct reading *r, const char *value, uint8_t protocol,
@@ -537,6 +544,7 @@ static const struct key_rule {
     [KEY_TUNNEL_REQUEST_ADDRESS] = {"Tunnel", "RequestAddress", 0, tunnel_request_address},
     [KEY_TUNNEL_DNS] = {"Tunnel", "DNS", 0, tunnel_dns},
     [KEY_TUNNEL_MTU] = {"Tunnel", "MTU", 0, tunnel_mtu},
+    [KEY_TUNNEL_OFFLOAD] = {"Tunnel", "Offload", 0, tunnel_offload},
     [KEY_CRYPTO_IKE] = {"Crypto", "IKE", KEY_ADDS, crypto_ike},
     [KEY_CRYPTO_ESP] = {"Crypto", "ESP", KEY_ADDS, crypto_esp},
     [KEY_CRYPTO_IKE_LIFETIME] = {"Crypto", "IKELifetime", 0, crypto_ike_lifetime},

@@ -79,7 +79,7 @@ static void note_interface(struct system *s)
 static enum err make_interface(const struct system_plan *plan, struct system *s, struct fault *f)
 {
     const char *name = plan->profile->interface[0] != '\0' ? plan->profile->interface : NULL;
-    enum err e = tun_open(name, &s->tun, f);
+    enum err e = tun_open(name, plan->profile->offload, &s->tun, f);
     if (e != ERR_OK)
         return e;
     s->mtu = plan->profile->mtu != PROFILE_MTU_AUTO ? plan->profile->mtu : MTU_DEFAULT;
@@ -278,10 +278,10 @@ enum err system_look(struct system *s, struct system_damage *ret, struct fault *
 }
 
 /* Under the name that it had last, down. */
-static enum err make_interface_anew(struct system *s, struct fault *f)
+static enum err make_interface_anew(struct system *s, bool offload, struct fault *f)
 {
     struct tun *fresh;
-    enum err e = tun_open(s->state.interface, &fresh, f);
+    enum err e = tun_open(s->state.interface, offload, &fresh, f);
     if (e != ERR_OK) {
         if (f != NULL)
             f->code = ERR_REFUSED;
@@ -305,12 +305,12 @@ static void follow_name(struct system *s)
 }
 
 /* As when it was made: servers before the link is up. */
-static enum err repair_interface(struct system *s, const struct tun_look *seen,
+static enum err repair_interface(struct system *s, const struct tun_look *seen, bool offload,
                                  struct runtime_lock *lock, struct fault *f)
 {
     enum err e = ERR_OK;
     if (seen->gone)
-        e = make_interface_anew(s, f);
+        e = make_interface_anew(s, offload, f);
     else if (seen->renamed)
         follow_name(s);
     if (e == ERR_OK && (seen->gone || seen->renamed))
@@ -329,7 +329,7 @@ enum err system_repair(struct system *s, const struct profile *p, struct runtime
                        struct system_damage *damage, struct fault *f)
 {
     struct ip sources[CP_ADDRESSES_MAX];
-    enum err e = repair_interface(s, &damage->tun, lock, f);
+    enum err e = repair_interface(s, &damage->tun, p->offload, lock, f);
     const struct routes_plan routes = plan_routes(p, s, sources);
     enum err of_routes =
         routes_restore(s->routes, &routes, &damage->routes, e == ERR_OK ? f : NULL);

@@ -9,12 +9,18 @@
 
 struct udp;
 
-enum { UDP_BATCH_MAX = 64, UDP_DATAGRAM_MAX = 65535 };
+enum {
+    UDP_BATCH_MAX = 64,
+    UDP_DATAGRAM_MAX = 65535,
+    UDP_TRAIN_MAX = 64,        /* datagrams in one piece */
+    UDP_TRAIN_LEN_MAX = 65000, /* octets of them: IP's length field, and headers */
+};
 
 struct udp_options {
     struct ip address; /* to bind; family alone set (unspecified address) for any */
     uint16_t port;     /* 0: ephemeral */
     uint32_t mark;     /* firewall mark of our own packets, 0: none (needs CAP_NET_ADMIN) */
+    bool offload;      /* several datagrams may come, and go, in one piece */
 };
 
 /* Large buffers asked for, non-blocking, close-on-exec. Does not fragment: DF is set and path MTU
@@ -32,6 +38,8 @@ struct udp_message {
     uint8_t *data;    /* caller's buffer */
     size_t cap;       /* its size (receive) */
     size_t len;       /* octets received or to send */
+    size_t segment;   /* 0: one datagram. Else a train: each datagram is as long as this, the last
+                       * may be shorter */
     uint8_t tos;      /* the IP header's TOS octet or traffic class: DSCP << 2 | ECN. 0 is what a
                        * socket sends by itself */
 };
@@ -39,8 +47,10 @@ struct udp_message {
 /* Up to count messages; *ret_count 0 with ERR_AGAIN where there is none. Errors that ICMP left on
  * the socket are passed over (they are hints at most). */
 CHECKED enum err udp_receive(struct udp *u, struct udp_message *m, size_t count, size_t *ret_count);
-/* Sends in order, as many as the socket takes: *ret_count of them. ERR_OK when all are gone; else
- * the fate of the first unsent: ERR_AGAIN (buffer full), ERR_LIMIT (EMSGSIZE), ERR_NOT_FOUND (no
+/* Sends in order, as many as the socket takes: *ret_count of them. A kernel, or a path, that does
+ * not take trains gets their datagrams one by one, and those that are too long for the path in
+ * fragments. ERR_OK when all are gone; else the fate of the first unsent (of a train some may be
+ * gone): ERR_AGAIN (buffer full), ERR_LIMIT (EMSGSIZE), ERR_NOT_FOUND (no
  * route, network down, source address gone), ERR_REFUSED (EPERM), ERR_SYSTEM. */
 CHECKED enum err udp_send(struct udp *u, const struct udp_message *m, size_t count,
                           size_t *ret_count);

@@ -114,8 +114,9 @@ static void *grow(struct survey *s, void *list, size_t *cap, size_t count, size_
 }
 
 /* RFC 4862 2, 5.4: a tentative address is none yet, unless the machine is optimistic about it
- * (RFC 4429); a deprecated one is for what has it already. RFC 4291 2.5.6: no router passes a
- * link-local source on. For IPv4 the kernel's choice is as good as any. */
+ * (RFC 4429). A deprecated one works until it is gone (RFC 4862 5.5.4), and the kernel takes it
+ * only where there is no other (RFC 6724 5). RFC 4291 2.5.6: no router passes a link-local source
+ * on. For IPv4 the kernel's choice is as good as any. */
 static bool may_be_source(const struct survey *s, const struct ifaddrmsg *a, const struct ip *ip)
 {
     bool tentative = (a->ifa_flags & IFA_F_TENTATIVE) != 0;
@@ -124,7 +125,7 @@ static bool may_be_source(const struct survey *s, const struct ifaddrmsg *a, con
     if (ip->family == IP_V4)
         return true;
     return (!tentative || (a->ifa_flags & IFA_F_OPTIMISTIC) != 0) &&
-           (a->ifa_flags & (IFA_F_DADFAILED | IFA_F_DEPRECATED)) == 0 &&
+           (a->ifa_flags & IFA_F_DADFAILED) == 0 &&
            (!ip_is_link_local(ip) || ip_is_link_local(s->remote));
 }
 

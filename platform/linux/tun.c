@@ -5,24 +5,36 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
+#include <linux/virtio_net.h>
 
 #include "platform/linux/netlink.h"
 #include "platform/linux/permission.h"
 
 _Static_assert(TUN_NAME_MAX == IFNAMSIZ, "the contract's name length is the kernel's");
 
+_Static_assert(TUN_HEADER_LEN == sizeof(struct virtio_net_hdr), "what the kernel puts in front");
+
+/* Linux 6.2; headers may be older than the kernel. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
 struct tun {
     int fd;
+    struct tun_offload offload;
     uint32_t index;
     char name[TUN_NAME_MAX];
 };
@@ -45,7 +57,7 @@ static enum err attach(struct tun *t, const char *name, struct fault *f)
 {
     struct ifreq request = {0};
     (void)snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name != NULL ? name : "tern%d");
-    request.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL);
+    request.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL);
     if (ioctl(t->fd, TUNSETIFF, &request) == 0) {
         memcpy(t->name, request.ifr_name, sizeof t->name);
         t->name[sizeof t->name - 1] = '\0';
@@ -61,6 +73,14 @@ static enum err attach(struct tun *t, const char *name, struct fault *f)
     if (number == EPERM)
         permission_hint_net_admin(f);
     return ERR_SYSTEM;
+}
+
+/* As much as this kernel takes: UDP came later than TCP. */
+static void take_offload(struct tun *t)
+{
+    const unsigned long tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+    t->offload.udp = ioctl(t->fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) == 0;
+    t->offload.tcp = t->offload.udp || ioctl(t->fd, TUNSETOFFLOAD, tcp) == 0;
 }
 
 static enum err open_and_attach(struct tun *t, const char *name, struct fault *f)
@@ -79,7 +99,7 @@ static enum err open_and_attach(struct tun *t, const char *name, struct fault *f
     return ERR_OK;
 }
 
-enum err tun_open(const char *name, struct tun **ret, struct fault *f)
+enum err tun_open(const char *name, bool offload, struct tun **ret, struct fault *f)
 {
     if (name != NULL && strlen(name) >= TUN_NAME_MAX)
         return fault_set(f, ERR_REFUSED, "the interface name %s is longer than %d characters", name,
@@ -95,6 +115,8 @@ enum err tun_open(const char *name, struct tun **ret, struct fault *f)
         tun_close(t);
         return e;
     }
+    if (offload)
+        take_offload(t);
     *ret = t;
     return ERR_OK;
 }
@@ -116,6 +138,11 @@ const char *tun_name(const struct tun *t)
 uint32_t tun_index(const struct tun *t)
 {
     return t->index;
+}
+
+struct tun_offload tun_offload(const struct tun *t)
+{
+    return t->offload;
 }
 
 int tun_fd(const struct tun *t)
@@ -336,20 +363,39 @@ enum err tun_read(struct tun *t, uint8_t *buf, size_t cap, size_t *ret_len)
     return ERR_OK;
 }
 
-enum err tun_write(struct tun *t, struct span packet)
+/* Is it several packets in one piece (struct virtio_net_hdr's gso_type)? */
+static bool is_whole(struct span header)
 {
+    return header.data[offsetof(struct virtio_net_hdr, gso_type)] != VIRTIO_NET_HDR_GSO_NONE;
+}
+
+enum err tun_write(struct tun *t, const struct span *spans, size_t count)
+{
+    struct iovec iov[TUN_SPANS_MAX];
+    size_t len = 0;
     ssize_t put;
+    ASSERT(count > 0 && count <= TUN_SPANS_MAX && spans[0].len >= TUN_HEADER_LEN);
+    for (size_t i = 0; i < count; i++) {
+        /* writev reads only */
+        iov[i] = (struct iovec){(void *)(uintptr_t)spans[i].data, spans[i].len};
+        len += spans[i].len;
+    }
     do
-        put = write(t->fd, packet.data, packet.len);
+        put = writev(t->fd, iov, (int)count);
     while (put < 0 && errno == EINTR);
     if (put >= 0)
-        return (size_t)put == packet.len && put > 0 ? ERR_OK : ERR_REFUSED;
+        return (size_t)put == len ? ERR_OK : ERR_REFUSED;
     switch (errno) {
     case EAGAIN:
         return ERR_AGAIN;
     case EBADFD: /* the interface was deleted under us */
     case EBADF:
         return ERR_SYSTEM;
+    case EINVAL:
+        if (!is_whole(spans[0]))
+            return ERR_REFUSED;
+        t->offload = (struct tun_offload){.tcp = false};
+        return ERR_UNSUPPORTED;
     default: /* EINVAL: no IP packet; EIO: the interface is down just now; ENOMEM */
         return ERR_REFUSED;
     }

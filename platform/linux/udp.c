@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,6 +29,7 @@ struct sender {
 struct udp {
     int fd;
     uint32_t mark;
+    bool trains; /* are taken, as far as we know */
     struct sender senders[SENDERS];
     size_t next_sender; /* which is the oldest */
     enum ip_family family;
@@ -36,11 +38,11 @@ struct udp {
 
 enum { BUFFER_BYTES = 7 * 1024 * 1024, DISCARD_PORT = 9 };
 
-/* Room for both messages, of either family. */
+/* Room for all three messages, of either family. */
 union control {
     struct cmsghdr first;
-    char v4[CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(int))];
-    char v6[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))];
+    char v4[CMSG_SPACE(sizeof(struct in_pktinfo)) + 2 * CMSG_SPACE(sizeof(int))];
+    char v6[CMSG_SPACE(sizeof(struct in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int))];
 };
 
 /* --- addresses --- */
@@ -143,7 +145,10 @@ enum err udp_open(const struct udp_options *o, struct udp **ret, struct fault *f
         return fault_set(f, ERR_MEMORY, "no memory for a UDP socket");
     u->family = o->address.family;
     u->mark = o->mark;
+    u->trains = o->offload;
     u->fd = open_socket(u);
+    if (o->offload) /* a kernel without it gives them one by one */
+        (void)set(u->fd, IPPROTO_UDP, UDP_GRO, 1);
     if (u->fd < 0 || !configure(u, u->fd) || !bind_to(u, o)) {
         struct endpoint e = {o->address, o->port};
         char text[ENDPOINT_TEXT_MAX];
@@ -192,6 +197,7 @@ static void read_control(struct msghdr *m, uint16_t port, struct udp_message *r)
     path->local = (struct endpoint){.port = port};
     path->interface = 0;
     r->tos = 0;
+    r->segment = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
         if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
             struct in_pktinfo info;
@@ -209,6 +215,10 @@ static void read_control(struct msghdr *m, uint16_t port, struct udp_message *r)
             int tclass;
             memcpy(&tclass, CMSG_DATA(c), sizeof(tclass));
             r->tos = (uint8_t)tclass;
+        } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+            int segment;
+            memcpy(&segment, CMSG_DATA(c), sizeof(segment));
+            r->segment = segment > 0 && (size_t)segment < r->len ? (size_t)segment : 0;
         }
     }
 }
@@ -290,6 +300,14 @@ static void write_source(const struct udp *u, const struct path *path, struct ms
         memcpy(&info.ipi6_addr, local->bytes, 16);
         put_control(h, control, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
     }
+}
+
+/* Of trains alone: some kernels do not like it said of a single datagram. */
+static void write_segment(size_t segment, struct msghdr *h, union control *control)
+{
+    uint16_t len = (uint16_t)segment;
+    if (segment != 0)
+        put_control(h, control, IPPROTO_UDP, UDP_SEGMENT, &len, sizeof(len));
 }
 
 /* A socket's own TOS octet is 0, and a message that says so would cost something for nothing. */
@@ -398,6 +416,7 @@ static enum err send_batch(const struct udp *u, int fd, const struct udp_message
         headers[i].msg_hdr.msg_namelen = to_sockaddr(&m[i].path.remote, u->family, &to[i]);
         write_source(u, &m[i].path, &headers[i].msg_hdr, &control[i]);
         write_tos(u, m[i].tos, &headers[i].msg_hdr, &control[i]);
+        write_segment(m[i].segment, &headers[i].msg_hdr, &control[i]);
     }
     *ret_count = 0;
     unsigned hints = 0;
@@ -411,6 +430,59 @@ static enum err send_batch(const struct udp *u, int fd, const struct udp_message
     return ERR_OK;
 }
 
+static enum err send_fragmentable(const struct udp *u, int fd, const struct udp_message *m)
+{
+    size_t sent;
+    if (!discover(fd, u->family, false))
+        return ERR_SYSTEM;
+    enum err e = send_batch(u, fd, m, 1, &sent);
+    if (!discover(fd, u->family, true))
+        return ERR_SYSTEM;
+    return e;
+}
+
+/* A train that was not taken whole. Where its datagrams are taken one by one, and none of them is
+ * too long for the path, it is trains that the kernel does not like. */
+static enum err send_apart(struct udp *u, int fd, const struct udp_message *train)
+{
+    struct udp_message m = *train;
+    enum err e = ERR_OK;
+    bool fits = true;
+    m.segment = 0;
+    for (size_t at = 0; e == ERR_OK && at < train->len; at += m.len) {
+        size_t left = train->len - at, sent;
+        m.data = train->data + at;
+        m.len = left < train->segment ? left : train->segment;
+        e = send_batch(u, fd, &m, 1, &sent);
+        fits = fits && e != ERR_LIMIT;
+        if (e == ERR_LIMIT)
+            e = send_fragmentable(u, fd, &m);
+    }
+    if (e == ERR_OK && fits)
+        u->trains = false;
+    return e;
+}
+
+/* As many as the kernel takes at once, then a train apart. */
+static enum err send_some(struct udp *u, int fd, const struct udp_message *m, size_t count,
+                          size_t *ret_count)
+{
+    enum err e = ERR_OK;
+    size_t n = 0;
+    *ret_count = 0;
+    while (n < count && (u->trains || m[n].segment == 0))
+        n++;
+    if (n > 0)
+        e = send_batch(u, fd, m, n, ret_count);
+    const struct udp_message *next = &m[*ret_count];
+    if (*ret_count == count || next->segment == 0 || e == ERR_AGAIN || e == ERR_REFUSED ||
+        e == ERR_NOT_FOUND)
+        return e;
+    e = send_apart(u, fd, next);
+    *ret_count += e == ERR_OK ? 1 : 0;
+    return e;
+}
+
 enum err udp_send(struct udp *u, const struct udp_message *m, size_t count, size_t *ret_count)
 {
     *ret_count = 0;
@@ -421,7 +493,7 @@ enum err udp_send(struct udp *u, const struct udp_message *m, size_t count, size
         if (error != 0)
             return send_error(error);
         n = run_length(u, m + *ret_count, n);
-        enum err e = send_batch(u, fd, m + *ret_count, n, &sent);
+        enum err e = send_some(u, fd, m + *ret_count, n, &sent);
         *ret_count += sent;
         if (e != ERR_OK)
             return e;
@@ -431,14 +503,6 @@ enum err udp_send(struct udp *u, const struct udp_message *m, size_t count, size
 
 enum err udp_send_fragmentable(struct udp *u, const struct udp_message *m)
 {
-    size_t sent;
     int error, fd = socket_for(u, &m->path, &error);
-    if (error != 0)
-        return send_error(error);
-    if (!discover(fd, u->family, false))
-        return ERR_SYSTEM;
-    enum err e = send_batch(u, fd, m, 1, &sent);
-    if (!discover(fd, u->family, true))
-        return ERR_SYSTEM;
-    return e;
+    return error != 0 ? send_error(error) : send_fragmentable(u, fd, m);
 }

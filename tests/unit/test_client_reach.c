@@ -1032,7 +1032,7 @@ START_TEST(our_own_interface_is_no_way)
     struct path paths[SESSION_PATHS_MAX];
     begin(GW, NULL);
     expect(ALL);
-    ck_assert_msg(tun_open("tern0", &tun, &f) == ERR_OK, "%s", f.text);
+    ck_assert_msg(tun_open("tern0", true, &tun, &f) == ERR_OK, "%s", f.text);
     const struct network_ours ours = {.interface = tun_index(tun)};
     reach_set_ours(reach, &ours);
     ck_ok(tun_up(tun, &f));
@@ -1047,7 +1047,7 @@ START_TEST(our_own_interface_is_no_way)
         ck_assert_uint_ne(paths[i].interface, tun_index(tun));
     run("ip link set eth0 down"); /* nor when something else has changed */
     expect("wlan0 10.0.2.2>" GW ", cell0 10.0.3.2>" GW);
-    ck_assert_msg(tun_open("other0", &other_tun, &f) == ERR_OK, "%s", f.text);
+    ck_assert_msg(tun_open("other0", true, &other_tun, &f) == ERR_OK, "%s", f.text);
     ck_ok(tun_up(other_tun, &f));
     run("ip addr add 10.6.7.1/32 dev other0; ip route add " GW "/32 dev other0 metric 5");
     expect("other0 10.6.7.1>" GW ", wlan0 10.0.2.2>" GW ", cell0 10.0.3.2>" GW);

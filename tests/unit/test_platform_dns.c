@@ -147,7 +147,7 @@ static void setup(void)
     char self[PATH_MAX - 32] = "";
     ck_assert_int_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
     snprintf(fake, sizeof(fake), "%s/fake_resolved", dirname(self));
-    ck_assert_msg(tun_open("tern0", &tun, &f) == ERR_OK, "%s", f.text);
+    ck_assert_msg(tun_open("tern0", true, &tun, &f) == ERR_OK, "%s", f.text);
     plan = (struct dns_plan){.interface_name = "tern0",
                              .interface = tun_index(tun),
                              .server_count = 2,

@@ -303,7 +303,7 @@ START_TEST(only_ipv6_is_left)
 END_TEST
 
 /* RFC 4862 5.4: until it is known to be unique an address is none; 5.5.4: a deprecated one is not
- * for what is new. */
+ * for what is new where there is another, be it of another network. */
 START_TEST(ipv6_addresses_that_are_not_fit)
 {
     expect(v6, ALL_V6);
@@ -321,6 +321,16 @@ START_TEST(ipv6_addresses_that_are_not_fit)
     expect(v6, "");
     run("ip -6 addr add 2001:db8:2::3/64 dev wlan0 nodad");
     expect(v6, "wlan0 2001:db8:2::3 600");
+}
+END_TEST
+
+START_TEST(a_deprecated_address_is_better_than_none)
+{
+    run("ip link set wlan0 down; ip link set cell0 down");
+    run("ip -6 addr change 2001:db8:1::2/64 dev eth0 preferred_lft 0");
+    expect(v6, "eth0 2001:db8:1::2 100");
+    run("ip -6 addr add 2001:db8:1::3/64 dev eth0 nodad");
+    expect(v6, "eth0 2001:db8:1::3 100");
 }
 END_TEST
 
@@ -390,6 +400,7 @@ int main(void)
     tcase_add_test(t, no_route_no_address_no_remote);
     tcase_add_test(t, only_ipv6_is_left);
     tcase_add_test(t, ipv6_addresses_that_are_not_fit);
+    tcase_add_test(t, a_deprecated_address_is_better_than_none);
     tcase_add_test(t, an_optimistic_address_is_fit);
     tcase_add_test(t, link_local_addresses);
     tcase_add_test(t, the_machine_itself);

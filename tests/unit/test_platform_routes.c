@@ -36,7 +36,7 @@ static void setup(void)
 {
     struct fault f = {0};
     support_enter_namespace();
-    ck_assert_msg(tun_open("tern0", &tun, &f) == ERR_OK, "%s", f.text);
+    ck_assert_msg(tun_open("tern0", true, &tun, &f) == ERR_OK, "%s", f.text);
     ck_ok(tun_set_mtu(tun, 1400, &f));
     ck_ok(tun_up(tun, &f));
     ck_ok(prefix_parse("10.7.0.1/32", &into[0]));

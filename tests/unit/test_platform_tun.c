@@ -22,7 +22,7 @@ static struct tun *tun;
 static struct tun *open_tun(const char *name)
 {
     struct tun *t = NULL;
-    ck_assert_msg(tun_open(name, &t, &f) == ERR_OK, "%s", f.text);
+    ck_assert_msg(tun_open(name, true, &t, &f) == ERR_OK, "%s", f.text);
     return t;
 }
 
@@ -86,7 +86,7 @@ START_TEST(names_that_cannot_be)
                                         "tern%d", "a b", "\x7f", "\xc3\xa4", "sixteen-letters-"};
     struct tun *t = NULL;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        ck_err(tun_open(names[i], &t, &f), ERR_REFUSED);
+        ck_err(tun_open(names[i], true, &t, &f), ERR_REFUSED);
         ck_assert_ptr_null(t);
     }
 }
@@ -97,10 +97,10 @@ START_TEST(names_that_are_taken)
 {
     struct tun *t = NULL;
     ck_assert_int_eq(system("ip tuntap add tern7 mode tun"), 0);
-    ck_err(tun_open("tern7", &t, &f), ERR_REFUSED);
+    ck_err(tun_open("tern7", true, &t, &f), ERR_REFUSED);
     ck_assert_ptr_nonnull(strstr(f.text, "tern7 is taken"));
-    ck_err(tun_open("lo", &t, &f), ERR_REFUSED);
-    ck_err(tun_open("tern0", &t, &f), ERR_REFUSED);
+    ck_err(tun_open("lo", true, &t, &f), ERR_REFUSED);
+    ck_err(tun_open("tern0", true, &t, &f), ERR_REFUSED);
     ck_assert_ptr_null(t);
 }
 END_TEST
@@ -109,7 +109,7 @@ START_TEST(without_the_capability)
 {
     struct tun *t = NULL;
     support_capability(CAP_NET_ADMIN, false);
-    enum err e = tun_open(NULL, &t, &f);
+    enum err e = tun_open(NULL, true, &t, &f);
     struct fault mtu = {0};
     enum err change = tun_set_mtu(tun, 1300, &mtu);
     support_capability(CAP_NET_ADMIN, true);
@@ -177,12 +177,13 @@ static void exchange(uint8_t *octets, size_t i, size_t j, size_t len)
 START_TEST(packets_each_way)
 {
     const struct prefix v4 = prefix("10.7.0.1/32");
-    uint8_t packet[2048];
+    static uint8_t frame[TUN_FRAME_MAX];
+    uint8_t *packet = frame + TUN_HEADER_LEN;
     char got[8] = "";
     size_t len = 0;
     ck_ok(tun_up(tun, &f));
     ck_ok(tun_add_address(tun, &v4, &f));
-    ck_err(tun_read(tun, packet, sizeof(packet), &len), ERR_AGAIN);
+    ck_err(tun_read(tun, frame, sizeof(frame), &len), ERR_AGAIN);
     ck_assert_int_eq(system("ip route add 10.9.0.0/24 dev tern0 src 10.7.0.1"), 0);
     const struct sockaddr_in peer = {
         .sin_family = AF_INET, .sin_port = htons(7), .sin_addr.s_addr = htonl(0x0a090001)};
@@ -190,13 +191,14 @@ START_TEST(packets_each_way)
     ck_assert_int_eq(sendto(s, "ping", 4, 0, (const struct sockaddr *)&peer, sizeof(peer)), 4);
     struct pollfd ready = {.fd = tun_fd(tun), .events = POLLIN};
     ck_assert_int_eq(poll(&ready, 1, 5000), 1);
-    ck_ok(tun_read(tun, packet, sizeof(packet), &len));
-    ck_assert_uint_eq(len, 20 + 8 + 4);
-    ck_assert_uint_eq(packet[0], 0x45); /* no header of the device's before it */
+    ck_ok(tun_read(tun, frame, sizeof(frame), &len));
+    ck_assert_uint_eq(len, TUN_HEADER_LEN + 20 + 8 + 4);
+    ck_assert_uint_eq(packet[0], 0x45);
     ck_assert_mem_eq(packet + 28, "ping", 4);
     exchange(packet, 12, 16, 4);
     exchange(packet, 20, 22, 2);
-    ck_ok(tun_write(tun, span_make(packet, len)));
+    /* The kernel may have left the checksum to us; it leaves it to the peer in turn. */
+    ck_ok(tun_write(tun, (struct span[]){{frame, TUN_HEADER_LEN + 20}, {packet + 20, 12}}, 2));
     ready.fd = s;
     ck_assert_int_eq(poll(&ready, 1, 5000), 1);
     ck_assert_int_eq(recv(s, got, sizeof(got), 0), 4);
@@ -205,25 +207,31 @@ START_TEST(packets_each_way)
 }
 END_TEST
 
+/* A packet of that first octet and zeros, alone. */
+static enum err put(uint8_t first, size_t len)
+{
+    uint8_t frame[TUN_HEADER_LEN + 64] = {[TUN_HEADER_LEN] = first};
+    const struct span whole = span_make(frame, TUN_HEADER_LEN + len);
+    return tun_write(tun, &whole, 1);
+}
+
 START_TEST(packets_that_are_none)
 {
-    static const uint8_t zeros[40], v4[20] = {0x45};
-    ck_err(tun_write(tun, span_make(v4, 20)), ERR_REFUSED); /* the interface is down */
+    ck_err(put(0x45, 20), ERR_REFUSED); /* the interface is down */
     ck_ok(tun_up(tun, &f));
-    ck_err(tun_write(tun, span_make(zeros, 40)), ERR_REFUSED); /* of no IP version */
-    ck_err(tun_write(tun, span_make(v4, 0)), ERR_REFUSED);
+    ck_err(put(0, 40), ERR_REFUSED); /* of no IP version */
+    ck_err(put(0x45, 0), ERR_REFUSED);
 }
 END_TEST
 
 START_TEST(deleted_by_somebody)
 {
-    static const uint8_t v4[20] = {0x45};
     uint8_t packet[64];
     size_t len;
     ck_ok(tun_up(tun, &f));
     ck_assert_int_eq(system("ip link delete tern0"), 0);
     ck_err(tun_read(tun, packet, sizeof(packet), &len), ERR_SYSTEM);
-    ck_err(tun_write(tun, span_make(v4, 20)), ERR_SYSTEM);
+    ck_err(put(0x45, 20), ERR_SYSTEM);
 }
 END_TEST
 

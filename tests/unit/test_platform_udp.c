@@ -20,13 +20,18 @@ static enum ip_family family; /* of the test's round */
 static struct udp *a, *b;
 static struct ip here;
 
-static struct udp *open_udp(uint32_t mark)
+static struct udp *open_with(uint32_t mark, bool offload)
 {
     struct fault f = {0};
     struct udp *u = NULL;
-    const struct udp_options o = {.address = {.family = family}, .mark = mark};
+    const struct udp_options o = {.address = {.family = family}, .mark = mark, .offload = offload};
     ck_assert_msg(udp_open(&o, &u, &f) == ERR_OK, "%s", f.text);
     return u;
+}
+
+static struct udp *open_udp(uint32_t mark)
+{
+    return open_with(mark, false);
 }
 
 static void setup_family(int i)
@@ -223,6 +228,101 @@ START_TEST(what_errors_become)
 }
 END_TEST
 
+/* --- trains --- */
+
+enum { CAR = 1000, CARS = 40, TAIL = 123 };
+
+static uint8_t train_bytes[CAR * CARS + TAIL];
+
+static struct udp_message train_to(const struct udp *u)
+{
+    for (size_t i = 0; i < sizeof(train_bytes); i++)
+        train_bytes[i] = (uint8_t)(i / CAR + i);
+    struct udp_message m = to(u, train_bytes, sizeof(train_bytes));
+    m.segment = CAR;
+    return m;
+}
+
+/* All of the train, however it comes; returns in how many pieces. */
+static size_t receive_train(struct udp *u)
+{
+    static uint8_t in[UDP_DATAGRAM_MAX];
+    size_t at = 0, pieces = 0, count;
+    while (at < sizeof(train_bytes)) {
+        struct udp_message got = {.data = in, .cap = sizeof(in)};
+        wait_readable(u);
+        ck_ok(udp_receive(u, &got, 1, &count));
+        ck_assert_uint_le(at + got.len, sizeof(train_bytes));
+        ck_assert_mem_eq(in, train_bytes + at, got.len);
+        if (got.segment != 0)
+            ck_assert_uint_eq(got.segment, CAR);
+        else
+            ck_assert_uint_le(got.len, CAR);
+        ck_assert_uint_eq(got.tos, 2);
+        at += got.len;
+        pieces++;
+    }
+    return pieces;
+}
+
+/* In one piece from who may to who may; else one by one, and nobody sees a difference. */
+START_TEST(trains)
+{
+    size_t count;
+    setup_family(_i);
+    udp_close(a);
+    udp_close(b);
+    for (int how = 0; how < 4; how++) {
+        a = open_with(0, (how & 1) != 0);
+        b = open_with(0, (how & 2) != 0);
+        struct udp_message m[2] = {train_to(b), train_to(b)};
+        m[0].tos = m[1].tos = 2;
+        ck_ok(udp_send(a, m, 2, &count));
+        ck_assert_uint_eq(count, 2);
+        size_t pieces = receive_train(b);
+        ck_assert_uint_eq(pieces, how == 3 ? 1 : CARS + 1);
+        receive_train(b);
+        udp_close(a);
+        udp_close(b);
+    }
+    a = b = NULL;
+}
+END_TEST
+
+/* A train whose datagrams are too long for the path is no reason to send none any more. */
+START_TEST(trains_too_long_for_the_path)
+{
+    size_t count;
+    setup_family(_i);
+    udp_close(a);
+    udp_close(b);
+    a = open_with(0, true);
+    b = open_with(0, true);
+    ck_assert_int_eq(system(_i == 0 ? "ip link set lo mtu 900" : "ip link set lo mtu 1280"), 0);
+    struct udp_message m = train_to(b);
+    m.tos = 2;
+    if (_i == 1) { /* the least of IPv6 is more than a car */
+        m.segment = 2 * CAR;
+        ck_ok(udp_send(a, &m, 1, &count));
+        for (size_t at = 0; at < sizeof(train_bytes);) {
+            uint8_t in[2 * CAR];
+            struct udp_message got = {.data = in, .cap = sizeof(in)};
+            wait_readable(b);
+            ck_ok(udp_receive(b, &got, 1, &count));
+            ck_assert_mem_eq(in, train_bytes + at, got.len);
+            at += got.len;
+        }
+    } else {
+        ck_ok(udp_send(a, &m, 1, &count));
+        ck_assert_uint_eq(receive_train(b), CARS + 1);
+    }
+    ck_assert_int_eq(system("ip link set lo mtu 65536"), 0);
+    m.segment = CAR;
+    ck_ok(udp_send(a, &m, 1, &count));
+    ck_assert_uint_eq(receive_train(b), 1);
+}
+END_TEST
+
 /* Two interfaces lead to the same place, `best` by the better metric. */
 static void two_networks(void)
 {
@@ -347,6 +447,8 @@ int main(void)
     tcase_add_loop_test(t, too_long_for_the_buffer, 0, 2);
     tcase_add_loop_test(t, df_but_for_what_may_be_fragmented, 0, 2);
     tcase_add_loop_test(t, what_errors_become, 0, 2);
+    tcase_add_loop_test(t, trains, 0, 2);
+    tcase_add_loop_test(t, trains_too_long_for_the_path, 0, 2);
     suite_add_tcase(suite, t);
 
     t = tcase_create("interfaces");

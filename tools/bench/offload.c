@@ -17,6 +17,7 @@ enum {
     LARGE_COUNT = 8, /* half a megabyte: beyond the first cache, as what the kernel wrote */
     PACKET_ROOM = 2048,
     HEADER_ROOM = 128,
+    RESTORED = 64, /* the headers, and no more than any packet has */
     BATCH = 256,
     HEADROOM = 24
 };
@@ -173,8 +174,8 @@ static void prepare_batch(bool udp, size_t packet_len, size_t flows)
     for (size_t n = 0; n < BATCH; n++) {
         size_t flow = n % flows;
         if (n / flows % 40 == 0) { /* a large packet has that many of the longest ones */
-            size_t header_len = write_large(large[flow], false, udp, (uint16_t)flow,
-                                            41 * (packet_len < 1500 ? packet_len : 1500));
+            size_t header_len =
+                write_large(large[flow], false, udp, (uint16_t)flow, 41 * packet_len);
             vnet.gso_size = (uint16_t)(packet_len - header_len);
             must(gso_begin(&g[flow], &vnet, large[flow], 41 * packet_len) == ERR_OK);
         }
@@ -193,8 +194,7 @@ static struct amount run_coalesce(void)
     struct amount a = {0, 0};
     gro_begin(&gro, &(struct gro_options){.tcp = true, .udp = true});
     for (size_t n = 0; n < BATCH; n++) {
-        size_t header_len = packet_lens[n] < HEADER_ROOM ? packet_lens[n] : 64;
-        memcpy(packets[n], headers[n], header_len); /* the first of several was written over */
+        memcpy(packets[n], headers[n], RESTORED); /* the first of several was written over */
         must(gro_add(&gro, packets[n], packet_lens[n]) == ERR_OK);
         a.packets++;
         a.octets += packet_lens[n];

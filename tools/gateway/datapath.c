@@ -8,27 +8,38 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
+#include "common/esp/outbound.h"
+#include "common/packet/gro.h"
 
 enum {
-    BATCH = UDP_BATCH_MAX,
+    FRAMES = 64,           /* of a batch that leaves */
+    RECEIVED = 16,         /* messages of a batch that arrives, each perhaps a train */
+    OPENED = 128,          /* packets of it that are opened at once */
     BATCHES_PER_WAKE = 16, /* then the loop looks at the others */
-    INNER_MAX = 65535,
-    BUFFER_LEN = ESP_HEADROOM + INNER_MAX + ESP_TAILROOM
+    BUFFER_LEN = UDP_DATAGRAM_MAX + 1
 };
 
-/* Consecutive packets of one client. */
+/* Consecutive packets of one client, to be opened. */
 struct run {
     struct client *client; /* NULL: empty */
     size_t count;
-    struct packet packets[BATCH];
-    struct tunnel_result results[BATCH];
-    const struct path *paths[BATCH]; /* inbound: where each came from */
+    struct packet packets[OPENED];
+    struct tunnel_result results[OPENED];
+    const struct path *paths[OPENED]; /* where each came from */
 };
 
 struct datapath {
-    struct udp_message messages[BATCH];
+    struct udp_message received[RECEIVED];
     struct run run;
-    uint8_t buffers[BATCH][BUFFER_LEN]; /* pages that no packet reached are never backed */
+    struct gro gro; /* opened, not yet written */
+
+    struct client *receiver; /* of what is in outbound */
+    struct outbound outbound;
+    struct udp_message messages[OUTBOUND_TRAINS_MAX];
+    uint8_t frame[TUN_FRAME_MAX];
+
+    /* Pages that no packet reached are never backed. */
+    uint8_t buffers[RECEIVED][BUFFER_LEN];
 };
 
 enum err datapath_new(struct datapath **ret)
@@ -55,6 +66,28 @@ static void tell_session(struct client *c, mono_ms now)
 
 /* --- inwards --- */
 
+/* What has been opened goes to the TUN, and the batch is empty again. */
+static void flush(struct gateway *g)
+{
+    struct gro *gro = &g->datapath->gro;
+    struct gro_write w;
+
+    while (gro_next(gro, &w)) {
+        if (tun_write(g->tun, w.spans, w.count) != ERR_OK)
+            g->drops.not_delivered += w.packets;
+    }
+    struct tun_offload offload = tun_offload(g->tun);
+    gro_begin(gro, &(struct gro_options){offload.tcp, offload.udp, .any_id = true});
+}
+
+static void to_tun(struct gateway *g, const struct packet *p)
+{
+    if (gro_add(&g->datapath->gro, packet_bytes(p), p->len) == ERR_OK)
+        return;
+    flush(g);
+    (void)!gro_add(&g->datapath->gro, packet_bytes(p), p->len);
+}
+
 static void deliver(struct gateway *g, struct run *run, mono_ms now)
 {
     struct client *c = run->client;
@@ -63,15 +96,12 @@ static void deliver(struct gateway *g, struct run *run, mono_ms now)
         return;
     tunnel_open(c->tunnel, run->packets, run->results, run->count);
     for (size_t i = 0; i < run->count; i++) {
-        const struct packet *p = &run->packets[i];
-
         if (run->results[i].err != ERR_OK)
             continue; /* the tunnel counts why */
         /* RFC 7296 2.23: a client behind a translator is where its last good packet came from. */
         if (c->follows_packets && !path_equal(&c->path, run->paths[i]))
             client_move(c, run->paths[i]);
-        if (tun_write(g->tun, span_make(packet_bytes(p), p->len)) != ERR_OK)
-            g->drops.not_delivered++;
+        to_tun(g, &run->packets[i]);
     }
     run->count = 0;
     run->client = NULL;
@@ -84,39 +114,43 @@ static void deliver(struct gateway *g, struct run *run, mono_ms now)
     tell_session(c, now);
 }
 
-static uint32_t esp_spi(const struct udp_message *m)
+static uint32_t esp_spi(struct span datagram)
 {
     struct wire_reader r;
 
-    wire_reader_init(&r, span_make(m->data, m->len));
+    wire_reader_init(&r, datagram);
     return wire_read_u32(&r);
 }
 
-static void esp_in(struct gateway *g, struct run *run, struct udp_message *m, mono_ms now)
+static void esp_in(struct gateway *g, struct run *run, const struct udp_message *m,
+                   struct span datagram, mono_ms now)
 {
-    struct client *c = client_by_spi(g, esp_spi(m));
+    uint32_t spi = esp_spi(datagram);
+    struct client *c = client_by_spi(g, spi);
 
-    if (c != run->client)
+    if (c != run->client || run->count == OPENED)
         deliver(g, run, now);
     if (c == NULL) {
-        gateway_stray_esp(g, &m->path, esp_spi(m));
+        gateway_stray_esp(g, &m->path, spi);
         return;
     }
     run->client = c;
     run->paths[run->count] = &m->path;
-    run->packets[run->count++] =
-        (struct packet){.data = m->data, .cap = m->cap, .len = m->len, .ecn = ecn_of(m->tos)};
+    run->packets[run->count++] = (struct packet){.data = m->data + (datagram.data - m->data),
+                                                 .cap = datagram.len,
+                                                 .len = datagram.len,
+                                                 .ecn = ecn_of(m->tos)};
 }
 
-static void datagram_in(struct gateway_socket *s, struct run *run, struct udp_message *m,
-                        mono_ms now)
+static void datagram_in(struct gateway_socket *s, struct run *run, const struct udp_message *m,
+                        struct span datagram, mono_ms now)
 {
     struct gateway *g = s->gateway;
     struct span message;
 
-    switch (datagram_classify(udp_port(s->udp) != IKE_PORT, span_make(m->data, m->len), &message)) {
+    switch (datagram_classify(udp_port(s->udp) != IKE_PORT, datagram, &message)) {
     case DATAGRAM_ESP:
-        esp_in(g, run, m, now);
+        esp_in(g, run, m, datagram, now);
         break;
     case DATAGRAM_IKE:
         deliver(g, run, now); /* in order; and the message may end a session */
@@ -130,6 +164,19 @@ static void datagram_in(struct gateway_socket *s, struct run *run, struct udp_me
     }
 }
 
+static void train_in(struct gateway_socket *s, struct run *run, const struct udp_message *m,
+                     mono_ms now)
+{
+    size_t step = m->segment != 0 ? m->segment : m->len, at = 0;
+
+    do { /* an empty datagram is one, too */
+        size_t left = m->len - at;
+
+        datagram_in(s, run, m, span_make(m->data + at, left < step ? left : step), now);
+        at += step;
+    } while (at < m->len);
+}
+
 void datapath_from_socket(struct gateway_socket *s)
 {
     struct gateway *g = s->gateway;
@@ -139,14 +186,15 @@ void datapath_from_socket(struct gateway_socket *s)
     for (size_t batch = 0; batch < BATCHES_PER_WAKE; batch++) {
         size_t count = 0;
 
-        for (size_t i = 0; i < BATCH; i++)
-            d->messages[i] = (struct udp_message){.data = d->buffers[i], .cap = BUFFER_LEN};
-        if (udp_receive(s->udp, d->messages, BATCH, &count) != ERR_OK)
+        for (size_t i = 0; i < RECEIVED; i++)
+            d->received[i] = (struct udp_message){.data = d->buffers[i], .cap = BUFFER_LEN};
+        if (udp_receive(s->udp, d->received, RECEIVED, &count) != ERR_OK)
             return;
         for (size_t i = 0; i < count; i++)
-            datagram_in(s, &d->run, &d->messages[i], now);
+            train_in(s, &d->run, &d->received[i], now);
         deliver(g, &d->run, now);
-        if (count < BATCH)
+        flush(g);
+        if (count < RECEIVED)
             return;
     }
 }
@@ -154,52 +202,49 @@ void datapath_from_socket(struct gateway_socket *s)
 /* --- outwards --- */
 
 /* Too long for the path is not lost: IP fragments it, as the TUN's MTU is for the usual path. */
-static void send_all(struct gateway *g, struct udp *udp, const struct udp_message *m, size_t count)
+static void send_all(struct gateway *g, struct udp *udp, size_t count)
 {
+    const struct datapath *d = g->datapath;
     size_t at = 0;
 
     while (at < count) {
         size_t sent = 0;
-        enum err err = udp_send(udp, m + at, count - at, &sent);
+        enum err err = udp_send(udp, d->messages + at, count - at, &sent);
 
         at += sent;
+        if (err == ERR_LIMIT)
+            err = udp_send_fragmentable(udp, &d->messages[at++]);
         if (err == ERR_OK)
-            return;
-        if (err != ERR_LIMIT || at >= count) {
-            g->drops.not_sent += count - at;
-            return;
-        }
-        if (udp_send_fragmentable(udp, &m[at]) != ERR_OK)
-            g->drops.not_sent++;
-        at++;
+            continue;
+        for (; at < count; at++)
+            g->drops.not_sent += d->outbound.trains[at].count;
     }
 }
 
-static void transmit(struct gateway *g, struct run *run, mono_ms now)
+/* What has been sealed leaves, and the batch is empty again. */
+static void transmit(struct gateway *g, mono_ms now)
 {
-    struct udp_message *messages = g->datapath->messages;
-    struct client *c = run->client;
-    size_t count = 0;
+    struct datapath *d = g->datapath;
+    struct outbound *o = &d->outbound;
+    struct client *c = d->receiver;
+    size_t count = o->count;
 
-    if (run->count == 0)
-        return;
-    tunnel_seal(c->tunnel, run->packets, run->results, run->count);
-    for (size_t i = 0; i < run->count; i++) {
-        struct packet *p = &run->packets[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct outbound_train *t = &o->trains[i];
 
-        if (run->results[i].err == ERR_OK)
-            messages[count++] = (struct udp_message){
-                .path = c->path, .data = packet_bytes(p), .len = p->len, .tos = (uint8_t)p->ecn};
+        d->messages[i] = (struct udp_message){.path = c->path,
+                                              .data = t->data,
+                                              .len = t->len,
+                                              .segment = t->count > 1 ? t->segment : 0,
+                                              .tos = (uint8_t)t->ecn};
     }
-    g->drops.not_sent += run->count - count;
-    run->count = 0;
-    run->client = NULL;
+    if (count > 0 && c->socket != NULL)
+        send_all(g, c->socket->udp, count);
+    else
+        g->drops.not_sent += o->packets;
+    outbound_begin(o);
     if (count == 0)
         return;
-    if (c->socket != NULL)
-        send_all(g, c->socket->udp, messages, count);
-    else
-        g->drops.not_sent += count;
     c->traffic.last_out = now;
     c->traffic.out_was_last = true;
     uint32_t spi_in;
@@ -218,45 +263,48 @@ static struct client *destination(const struct gateway *g, struct span packet)
     return pool_holder(g->pool, &h.destination);
 }
 
-/* One batch; *ret_more tells whether the TUN may hold more. */
-static enum err tun_batch(struct gateway *g, mono_ms now, bool *ret_more)
+/* Of a TUN: what the kernel gave in one piece has one destination. */
+static void frame_out(struct gateway *g, size_t len, mono_ms now)
 {
     struct datapath *d = g->datapath;
-    struct run *run = &d->run;
-    enum err err = ERR_OK;
+    struct client *c = NULL;
+    size_t dropped = 0;
 
-    for (size_t i = 0; i < BATCH && err == ERR_OK; i++) {
-        uint8_t *buffer = d->buffers[i];
-        size_t len = 0;
-
-        err = tun_read(g->tun, buffer + ESP_HEADROOM, INNER_MAX, &len);
-        if (err != ERR_OK)
-            break;
-        struct client *c = destination(g, span_make(buffer + ESP_HEADROOM, len));
-        if (c == NULL) {
-            g->drops.no_client++;
-            continue;
-        }
-        if (c != run->client)
-            transmit(g, run, now);
-        run->client = c;
-        run->packets[run->count++] =
-            (struct packet){.data = buffer, .cap = BUFFER_LEN, .start = ESP_HEADROOM, .len = len};
+    if (len > TUN_HEADER_LEN)
+        c = destination(g, span_make(d->frame + TUN_HEADER_LEN, len - TUN_HEADER_LEN));
+    if (c == NULL) {
+        g->drops.no_client++;
+        return;
     }
-    transmit(g, run, now);
-    *ret_more = err == ERR_OK;
-    return err == ERR_AGAIN ? ERR_OK : err;
+    if (c != d->receiver)
+        transmit(g, now);
+    d->receiver = c;
+    enum err err = outbound_add(&d->outbound, c->tunnel, d->frame, len, &dropped);
+    g->drops.not_sent += dropped;
+    while (err == ERR_LIMIT) {
+        transmit(g, now);
+        err = outbound_resume(&d->outbound, c->tunnel, &dropped);
+        g->drops.not_sent += dropped;
+    }
+    g->drops.not_sent += err != ERR_OK ? 1 : 0;
 }
 
 enum err datapath_from_tun(struct gateway *g)
 {
+    struct datapath *d = g->datapath;
     mono_ms now = gateway_now(g);
-    bool more = true;
+    enum err err = ERR_OK;
 
-    for (size_t batch = 0; batch < BATCHES_PER_WAKE && more; batch++) {
-        enum err err = tun_batch(g, now, &more);
-        if (err != ERR_OK)
-            return err;
+    outbound_begin(&d->outbound);
+    for (size_t i = 0; err == ERR_OK && i < FRAMES * BATCHES_PER_WAKE; i++) {
+        size_t len;
+
+        err = tun_read(g->tun, d->frame, sizeof(d->frame), &len);
+        if (err == ERR_OK)
+            frame_out(g, len, now);
+        if (i % FRAMES == FRAMES - 1)
+            transmit(g, now);
     }
-    return ERR_OK;
+    transmit(g, now);
+    return err == ERR_AGAIN ? ERR_OK : err;
 }

@@ -22,7 +22,7 @@ static enum err open_tun(struct gateway *g, struct fault *f)
 {
     const char *name = g->config->interface[0] != '\0' ? g->config->interface : NULL;
     struct ip addresses[POOL_PREFIXES_MAX];
-    enum err err = tun_open(name, &g->tun, f);
+    enum err err = tun_open(name, true, &g->tun, f);
 
     if (err == ERR_OK)
         err = tun_set_mtu(g->tun, TUN_MTU, f);
@@ -52,7 +52,7 @@ static enum err open_socket(struct gateway *g, const struct ip *address, uint16_
 {
     ASSERT(g->socket_count < SOCKETS_MAX);
     struct gateway_socket *s = &g->sockets[g->socket_count];
-    const struct udp_options options = {.address = *address, .port = port};
+    const struct udp_options options = {.address = *address, .port = port, .offload = true};
     enum err err = udp_open(&options, &s->udp, f);
 
     if (err != ERR_OK)
