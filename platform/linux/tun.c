@@ -75,10 +75,11 @@ static enum err attach(struct tun *t, const char *name, struct fault *f)
     return ERR_SYSTEM;
 }
 
-/* As much as this kernel takes: UDP came later than TCP. */
+/* As much as this kernel takes: UDP came later than TCP. Not TSO_ECN: what bears CWR comes one by
+ * one, for where it belongs after cutting depends on the kind of ECN. */
 static void take_offload(struct tun *t)
 {
-    const unsigned long tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+    const unsigned long tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
     t->offload.udp = ioctl(t->fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) == 0;
     t->offload.tcp = t->offload.udp || ioctl(t->fd, TUNSETOFFLOAD, tcp) == 0;
 }
