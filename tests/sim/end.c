@@ -44,7 +44,7 @@ struct end *end_new(struct world *w, enum end_kind kind, const struct session_co
         .world = w,
         .kind = kind,
         .serial = ++w->serial,
-        .traffic = {MONO_NEVER, MONO_NEVER},
+        .traffic = {.last_out = MONO_NEVER, .last_in = MONO_NEVER},
         .half_open_until = MONO_NEVER,
         .handled_at = MONO_NEVER,
     };

@@ -333,8 +333,10 @@ static void two_networks(void)
         "ip address add 192.0.2.1/24 dev best; ip address add 198.51.100.1/24 dev other",
         "ip address add 2001:db8:1::1/64 dev best nodad",
         "ip address add 2001:db8:2::1/64 dev other nodad",
-        "for i in best other; do for to in 192.0.2.9 fe80::9; do"
-        " ip neigh add $to lladdr 02:0:0:0:0:1 dev $i; done; done",
+        "ip neigh add 192.0.2.9 lladdr 02:0:0:0:0:1 dev best",
+        "ip neigh add 192.0.2.9 lladdr 02:0:0:0:0:1 dev other",
+        "ip neigh add fe80::9 lladdr 02:0:0:0:0:1 dev best",
+        "ip neigh add fe80::9 lladdr 02:0:0:0:0:1 dev other",
         "ip route add default via 192.0.2.9 dev best metric 600 onlink",
         "ip route add default via 192.0.2.9 dev other metric 700 onlink",
         "ip -6 route add default via fe80::9 dev best metric 600",
