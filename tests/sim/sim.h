@@ -292,7 +292,7 @@ struct step {
     mono_ms at;
     mono_ms rtt; /* of the slowest way */
     bool keeps;  /* the IKE SA */
-    bool moving; /* it still is, from before */
+    bool moving; /* it still is, from before, or is asking something */
     bool young;  /* it is */
 };
 

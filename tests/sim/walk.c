@@ -252,7 +252,7 @@ mono_ms walk_step(struct world *w)
         .rtt = 2 * (w->plan.delay_min + slowest),
         .keeps = mobike(w) && lasting(w),
         .young = client_clock(w) - s.established < YOUNG_MS,
-        .moving = s.moving,
+        .moving = s.moving || s.outstanding,
     };
     size_t k = s.path.interface - FIRST_INTERFACE;
     mono_ms within = 0;
