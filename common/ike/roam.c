@@ -559,7 +559,9 @@ static void finish(struct session *s, mono_ms now)
      * though we have nothing to send. */
     if (session_in_use(s, now) && s->traffic.last_in <= r->moved_at)
         s->unanswered_since = now;
-    struct session_event *event = session_emit(s, SESSION_EVENT_HANDOVER);
+    struct session_event *event = NULL;
+    if (s->was_up) /* before there is a Child SA it is no handover of anything */
+        event = session_emit(s, SESSION_EVENT_HANDOVER);
     if (event != NULL)
         event->handover = r->handover;
     log_info("moved in %" PRId64 " ms with %" PRIu32 " messages", r->handover.gap_ms,
