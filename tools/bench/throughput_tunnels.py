@@ -155,15 +155,13 @@ def tunnels(options):
 NAMES = ("veth", "tern", "tern-off", "strongswan", "peer")
 
 
-def settings(pair):
+def settings(tunnel):
     """What a figure depends on besides the tunnels, for whoever compares."""
-    def read(path):
-        result = pair.client.run("cat", path, check=False)
-        return result.stdout.strip() or None
+    def read(name):
+        # Some cannot be read in a namespace.
+        return tunnel.client.run("cat", f"/proc/sys/net/{name}", check=False).stdout.strip() or None
+    link = tunnel.client.run("ip", "-d", "link", "show", "up0").stdout
     return {"kernel": os.uname().release, "cores": os.cpu_count(), "esp": ESP,
-            "tcp_congestion_control": read("/proc/sys/net/ipv4/tcp_congestion_control"),
-            "tcp_rmem": read("/proc/sys/net/ipv4/tcp_rmem"),
-            "tcp_wmem": read("/proc/sys/net/ipv4/tcp_wmem"),
-            "rmem_max": pathlib.Path("/proc/sys/net/core/rmem_max").read_text().strip()
-            if pathlib.Path("/proc/sys/net/core/rmem_max").exists() else None,
-            "veth": pair.client.run("ip", "-d", "link", "show", "up0").stdout.split("\n", 1)[0]}
+            "congestion": tunnel.options.congestion, "veth": link.splitlines(),
+            **{name: read(name) for name in ("ipv4/tcp_rmem", "ipv4/tcp_wmem", "core/rmem_max",
+                                             "core/wmem_max", "core/rmem_default")}}
