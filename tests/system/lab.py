@@ -272,12 +272,7 @@ class Lab:
         self.next_index = 10
         self.machines = {}
         try:
-            self.client = self.machine("client")
-            self.router = self.machine("router")
-            self.gateway = self.machine("gateway")
-            self.intranet = self.machine("intranet")
-            self._cable_client()
-            self._cable()
+            self._build()
             self._settle()
             if nat:
                 self.masquerade()
@@ -295,6 +290,14 @@ class Lab:
         self.stack.close()
         if self.owned:
             self.owned.cleanup()
+
+    def _build(self):
+        self.client = self.machine("client")
+        self.router = self.machine("router")
+        self.gateway = self.machine("gateway")
+        self.intranet = self.machine("intranet")
+        self._cable_client()
+        self._cable()
 
     def machine(self, name):
         machine = self.machines[name] = Machine(self, name)

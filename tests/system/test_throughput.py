@@ -1,0 +1,76 @@
+"""tools/bench/throughput works: what it measures of each tunnel, and of one that somebody brings.
+
+How fast anything is, is not for a test to say."""
+
+import json
+import subprocess
+
+import pytest
+
+import lab as lab_module
+
+THROUGHPUT = lab_module.HERE.parents[1] / "tools/bench/throughput"
+# A tunnel of a few lines: what comes out of a TUN goes into a UDP socket, and back.
+PEER = """
+import fcntl, os, select, socket, struct, subprocess
+role = os.environ["TERN_PEER_ROLE"]
+client, gateway, inside, far = (os.environ["TERN_PEER_" + n] for n in
+                                ("CLIENT", "GATEWAY", "INSIDE", "FAR"))
+us, them, away = (client, gateway, far) if role == "client" else (gateway, client, inside)
+tun = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH22x", b"t0", 0x1001))
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind((us, 7000))
+udp.connect((them, 7000))
+def ip(*words):
+    subprocess.run(["ip", *words], check=True)
+ip("link", "set", "t0", "up", "mtu", "1400")
+if role == "client":
+    ip("addr", "add", inside + "/32", "dev", "t0")
+ip("route", "add", away + "/32", "dev", "t0", "src", inside if role == "client" else far)
+print("ready", flush=True)
+while True:
+    for ready in select.select([tun, udp], [], [])[0]:
+        try:
+            if ready is udp:
+                os.write(tun, udp.recv(2048))
+            else:
+                udp.send(os.read(tun, 2048))
+        except ConnectionRefusedError:
+            pass
+"""
+
+
+def measure(build, tmp_path, *args):
+    out, picture = tmp_path / "out.json", tmp_path / "out.svg"
+    result = subprocess.run([THROUGHPUT, "--rounds", "1", "--seconds", "1", "--build", build, "--json",
+                             out, "--svg", picture, *args],
+                            capture_output=True, text=True, timeout=240)
+    assert result.returncode == 0, result.stderr + result.stdout
+    return json.loads(out.read_text())["figures"], result.stdout, picture.read_text()
+
+
+@pytest.mark.slow
+def test_the_benchmark_measures_tunnels(build, tmp_path):
+    figures, text, picture = measure(build, tmp_path, "--only", "tcp-up", "--only", "latency")
+    for tunnel in ("tern", "tern-off", "strongswan"):
+        (tcp,), (echoes,) = figures["tcp-up"][tunnel], figures["latency"][tunnel]
+        assert tcp["gbit_s"] > 0 and tcp["peak_kb"] > 0, tcp
+        # The client is part of the machine; a tick of either may be counted for the other.
+        assert 0 < tcp["client_s_per_gb"] < 1.5 * tcp["machine_s_per_gb"], tcp
+        assert 0 < echoes["p50_us"] <= echoes["p99_us"], echoes
+    assert "client_s_per_gb" not in figures["tcp-up"]["veth"][0]
+    assert "TCP up, Gbit/s" in text and "strongSwan" in text
+    assert picture.count("<rect") == 4
+
+
+@pytest.mark.slow
+def test_the_benchmark_takes_a_tunnel_of_somebody_else_s(build, tmp_path):
+    peer = tmp_path / "peer.py"
+    peer.write_text(PEER)
+    figures, text, _ = measure(build, tmp_path, "--tunnel", "peer", "--peer",
+                               f"exec python3 {peer}", "--only", "tcp-both", "--only", "packets")
+    (tcp,), (packets,) = figures["tcp-both"]["peer"], figures["packets"]["peer"]
+    assert tcp["gbit_s"] > 0 and tcp["client_s_per_gb"] > 0, tcp
+    assert packets["packets_s"] > 0, packets
+    assert "64-octet packets/s" in text
