@@ -27,6 +27,12 @@ enum {
     EARLY_MS = 500    /* how long they are worth keeping */
 };
 
+_Static_assert((int)OUTBOUND_DATAGRAMS_MAX <= UDP_TRAIN_MAX &&
+                   (int)OUTBOUND_TRAIN_LEN_MAX <= UDP_TRAIN_LEN_MAX,
+               "a train of outbound's is one that udp_send takes");
+_Static_assert((int)TUN_HEADER_LEN == VNET_HEADER_LEN && (int)TUN_SPANS_MAX >= 1 + GRO_SEGMENTS_MAX,
+               "a write of gro's is one that tun_write takes");
+
 /* An ESP packet with an SPI that is not known, yet. */
 struct early {
     size_t len; /* 0: none */
@@ -203,14 +209,12 @@ static void sort(struct datapath *d, const struct udp_message *m, struct span da
     }
 }
 
-static void sort_train(struct datapath *d, const struct udp_message *m, mono_ms now)
+static void sort_all(struct datapath *d, const struct udp_message *m, mono_ms now)
 {
-    size_t step = m->segment != 0 ? m->segment : m->len, at = 0;
-    do { /* an empty datagram is one, too */
-        size_t left = m->len - at;
-        sort(d, m, span_make(m->data + at, left < step ? left : step), now);
-        at += step;
-    } while (at < m->len);
+    struct span datagram;
+    size_t at = 0;
+    while (udp_next_datagram(m, &at, &datagram))
+        sort(d, m, datagram, now);
 }
 
 static void on_udp(uv_poll_t *handle, int status, int events)
@@ -230,7 +234,7 @@ static void on_udp(uv_poll_t *handle, int status, int events)
         if (udp_receive(u, d->received, RECEIVED, &count) != ERR_OK)
             break;
         for (size_t i = 0; i < count; i++)
-            sort_train(d, &d->received[i], now);
+            sort_all(d, &d->received[i], now);
         deliver(d, now);
         tell_drops(d, now);
         if (count < RECEIVED)
@@ -274,7 +278,7 @@ static void send_outbound(struct datapath *d)
         d->messages[i] = (struct udp_message){.path = d->path,
                                               .data = t->data,
                                               .len = t->len,
-                                              .segment = t->count > 1 ? t->segment : 0,
+                                              .segment = t->segment,
                                               .tos = (uint8_t)t->ecn};
     }
     d->sent |= o->count > 0;

@@ -6,6 +6,7 @@
 
 #include "common/base/addr.h"
 #include "common/base/err.h"
+#include "common/base/span.h"
 
 struct udp;
 
@@ -38,11 +39,15 @@ struct udp_message {
     uint8_t *data;    /* caller's buffer */
     size_t cap;       /* its size (receive) */
     size_t len;       /* octets received or to send */
-    size_t segment;   /* 0: one datagram. Else a train: each datagram is as long as this, the last
-                       * may be shorter */
+    size_t segment;   /* 0, or not below len: one datagram. Else a train: each datagram is as
+                       * long as this, the last may be shorter */
     uint8_t tos;      /* the IP header's TOS octet or traffic class: DSCP << 2 | ECN. 0 is what a
                        * socket sends by itself */
 };
+
+/* The datagrams of a received message, from *at 0 on: false where there is none left. An empty one
+ * is one, too. */
+bool udp_next_datagram(const struct udp_message *m, size_t *at, struct span *ret);
 
 /* Up to count messages; *ret_count 0 with ERR_AGAIN where there is none. Errors that ICMP left on
  * the socket are passed over (they are hints at most). */

@@ -218,7 +218,7 @@ static void read_control(struct msghdr *m, uint16_t port, struct udp_message *r)
         } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
             int segment;
             memcpy(&segment, CMSG_DATA(c), sizeof(segment));
-            r->segment = segment > 0 && (size_t)segment < r->len ? (size_t)segment : 0;
+            r->segment = segment > 0 ? (size_t)segment : 0;
         }
     }
 }
@@ -269,6 +269,17 @@ enum err udp_receive(struct udp *u, struct udp_message *m, size_t count, size_t 
     return ERR_OK;
 }
 
+bool udp_next_datagram(const struct udp_message *m, size_t *at, struct span *ret)
+{
+    if (*at > 0 && *at >= m->len)
+        return false;
+    size_t left = m->len - *at;
+    size_t len = m->segment != 0 && m->segment < left ? m->segment : left;
+    *ret = span_make(m->data + *at, len);
+    *at += len > 0 ? len : 1;
+    return true;
+}
+
 /* --- sending --- */
 
 /* Behind what is there; each message begins aligned. */
@@ -302,11 +313,16 @@ static void write_source(const struct udp *u, const struct path *path, struct ms
     }
 }
 
-/* Of trains alone: some kernels do not like it said of a single datagram. */
-static void write_segment(size_t segment, struct msghdr *h, union control *control)
+static bool is_train(const struct udp_message *m)
 {
-    uint16_t len = (uint16_t)segment;
-    if (segment != 0)
+    return m->segment != 0 && m->segment < m->len;
+}
+
+/* Of trains alone: some kernels do not like it said of a single datagram. */
+static void write_segment(const struct udp_message *m, struct msghdr *h, union control *control)
+{
+    uint16_t len = (uint16_t)m->segment;
+    if (is_train(m))
         put_control(h, control, IPPROTO_UDP, UDP_SEGMENT, &len, sizeof(len));
 }
 
@@ -416,7 +432,7 @@ static enum err send_batch(const struct udp *u, int fd, const struct udp_message
         headers[i].msg_hdr.msg_namelen = to_sockaddr(&m[i].path.remote, u->family, &to[i]);
         write_source(u, &m[i].path, &headers[i].msg_hdr, &control[i]);
         write_tos(u, m[i].tos, &headers[i].msg_hdr, &control[i]);
-        write_segment(m[i].segment, &headers[i].msg_hdr, &control[i]);
+        write_segment(&m[i], &headers[i].msg_hdr, &control[i]);
     }
     *ret_count = 0;
     unsigned hints = 0;
@@ -470,12 +486,12 @@ static enum err send_some(struct udp *u, int fd, const struct udp_message *m, si
     enum err e = ERR_OK;
     size_t n = 0;
     *ret_count = 0;
-    while (n < count && (u->trains || m[n].segment == 0))
+    while (n < count && (u->trains || !is_train(&m[n])))
         n++;
     if (n > 0)
         e = send_batch(u, fd, m, n, ret_count);
     const struct udp_message *next = &m[*ret_count];
-    if (*ret_count == count || next->segment == 0 || e == ERR_AGAIN || e == ERR_REFUSED ||
+    if (*ret_count == count || !is_train(next) || e == ERR_AGAIN || e == ERR_REFUSED ||
         e == ERR_NOT_FOUND)
         return e;
     e = send_apart(u, fd, next);

@@ -289,6 +289,29 @@ START_TEST(trains)
 }
 END_TEST
 
+/* Cut where it says, to the last octet; what is no train is one datagram, be it empty. */
+START_TEST(a_train_is_its_datagrams)
+{
+    static const struct {
+        size_t len, segment, count, last;
+    } cases[] = {{0, 0, 1, 0},  {0, 10, 1, 0},   {7, 0, 1, 7},   {7, 7, 1, 7},
+                 {7, 10, 1, 7}, {20, 10, 2, 10}, {21, 10, 3, 1}, {29, 10, 3, 9}};
+    static uint8_t bytes[32];
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct udp_message m = {.data = bytes, .len = cases[i].len, .segment = cases[i].segment};
+        struct span one = SPAN_EMPTY;
+        size_t at = 0, count = 0, sum = 0;
+        for (; udp_next_datagram(&m, &at, &one); count++) {
+            ck_assert_ptr_eq(one.data, bytes + sum);
+            sum += one.len;
+        }
+        ck_assert_uint_eq(count, cases[i].count);
+        ck_assert_uint_eq(sum, cases[i].len);
+        ck_assert_uint_eq(one.len, cases[i].last);
+    }
+}
+END_TEST
+
 /* A train whose datagrams are too long for the path is no reason to send none any more. */
 START_TEST(trains_too_long_for_the_path)
 {
@@ -449,6 +472,7 @@ int main(void)
     tcase_add_loop_test(t, too_long_for_the_buffer, 0, 2);
     tcase_add_loop_test(t, df_but_for_what_may_be_fragmented, 0, 2);
     tcase_add_loop_test(t, what_errors_become, 0, 2);
+    tcase_add_test(t, a_train_is_its_datagrams);
     tcase_add_loop_test(t, trains, 0, 2);
     tcase_add_loop_test(t, trains_too_long_for_the_path, 0, 2);
     suite_add_tcase(suite, t);

@@ -167,14 +167,11 @@ static void datagram_in(struct gateway_socket *s, struct run *run, const struct 
 static void train_in(struct gateway_socket *s, struct run *run, const struct udp_message *m,
                      mono_ms now)
 {
-    size_t step = m->segment != 0 ? m->segment : m->len, at = 0;
+    struct span datagram;
+    size_t at = 0;
 
-    do { /* an empty datagram is one, too */
-        size_t left = m->len - at;
-
-        datagram_in(s, run, m, span_make(m->data + at, left < step ? left : step), now);
-        at += step;
-    } while (at < m->len);
+    while (udp_next_datagram(m, &at, &datagram))
+        datagram_in(s, run, m, datagram, now);
 }
 
 void datapath_from_socket(struct gateway_socket *s)
@@ -235,7 +232,7 @@ static void transmit(struct gateway *g, mono_ms now)
         d->messages[i] = (struct udp_message){.path = c->path,
                                               .data = t->data,
                                               .len = t->len,
-                                              .segment = t->count > 1 ? t->segment : 0,
+                                              .segment = t->segment,
                                               .tos = (uint8_t)t->ecn};
     }
     if (count > 0 && c->socket != NULL)
