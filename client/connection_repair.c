@@ -24,7 +24,7 @@ void connection_carry(struct connection *c)
         datapath_hold(c->datapath, true);
 }
 
-/* NULL-terminated, in the order in which it was put back. */
+/* In the order in which it was put back; returns how many words. */
 static size_t list_damage(const struct system_damage *d, const char *out[REPAIR_WORDS_MAX])
 {
     size_t count = 0;

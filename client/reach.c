@@ -167,11 +167,7 @@ static size_t trim(const struct reach *r, struct entry *entries, size_t count)
 
 static void add_target(struct ip *to, size_t *count, size_t cap, const struct ip *ip)
 {
-    for (size_t i = 0; i < *count; i++) {
-        if (ip_equal(&to[i], ip))
-            return;
-    }
-    if (*count < cap)
+    if (*count < cap && !ip_listed(to, *count, ip))
         to[(*count)++] = *ip;
 }
 

@@ -38,6 +38,15 @@ bool ip_equal(const struct ip *a, const struct ip *b)
     return ip_compare(a, b) == 0;
 }
 
+bool ip_listed(const struct ip *list, size_t count, const struct ip *ip)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (ip_equal(&list[i], ip))
+            return true;
+    }
+    return false;
+}
+
 int ip_compare(const struct ip *a, const struct ip *b)
 {
     if (a->family != b->family)

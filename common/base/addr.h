@@ -58,6 +58,7 @@ const char *endpoint_format(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX
 const char *prefix_format(const struct prefix *p, char out[PREFIX_TEXT_MAX]);
 
 bool ip_equal(const struct ip *a, const struct ip *b);
+bool ip_listed(const struct ip *list, size_t count, const struct ip *ip); /* is it one of them? */
 int ip_compare(const struct ip *a, const struct ip *b); /* by family, then numerically */
 bool ip_is_unspecified(const struct ip *a);             /* 0.0.0.0, ::, or family none */
 bool ip_is_multicast(const struct ip *a);

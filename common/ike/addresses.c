@@ -37,21 +37,17 @@ bool addresses_usable(const struct ike_sa *sa, const struct ip *ip)
            (!ip_is_link_local(ip) || ip_is_link_local(at));
 }
 
-static bool due(const struct session *s, mono_ms now)
-{
-    const struct addresses *a = &s->addresses;
-    return a->told < TOLD_MAX || now >= a->told_since + PERIOD_MS;
-}
-
 static void tell(struct session *s, mono_ms now)
 {
     struct addresses *a = &s->addresses;
-    if (!a->news || !due(s, now))
+    if (!a->news)
         return;
     if (a->told == 0 || now >= a->told_since + PERIOD_MS) {
         a->told = 0;
         a->told_since = now;
     }
+    if (a->told == TOLD_MAX)
+        return;
     a->told++;
     struct session_event *event = session_emit(s, SESSION_EVENT_ADDRESSES);
     if (event == NULL)

@@ -23,15 +23,6 @@ static void write_addresses(struct message_writer *m, const struct ip *addresses
         notify_write(m, NOTIFY_NO_ADDITIONAL_ADDRESSES, SPAN_EMPTY);
 }
 
-static bool listed(const struct ip *items, size_t count, const struct ip *ip)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (ip_equal(&items[i], ip))
-            return true;
-    }
-    return false;
-}
-
 /* The list is whole each time (RFC 4555 3.6); false where the message holds none. */
 static bool read_addresses(const struct ike_sa *sa, const struct payload_list *l, struct ip *ret,
                            size_t *ret_count)
@@ -50,7 +41,7 @@ static bool read_addresses(const struct ike_sa *sa, const struct payload_list *l
         enum ip_family family = n.type == NOTIFY_ADDITIONAL_IP4_ADDRESS ? IP_V4 : IP_V6;
         seen = true;
         if (ip.family == family && *ret_count < SESSION_ADDRESSES_MAX &&
-            addresses_usable(sa, &ip) && !listed(ret, *ret_count, &ip))
+            addresses_usable(sa, &ip) && !ip_listed(ret, *ret_count, &ip))
             ret[(*ret_count)++] = ip;
     }
     return seen;

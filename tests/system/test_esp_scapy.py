@@ -4,8 +4,6 @@ The build directory comes from TERN_BUILD; our half is its esp_peer program.
 """
 
 import os
-import pathlib
-import subprocess
 import warnings
 
 import pytest
@@ -18,7 +16,8 @@ from scapy.layers.inet6 import IPv6  # noqa: E402
 from scapy.layers.ipsec import ESP, IPSecIntegrityError, SecurityAssociation  # noqa: E402
 from scapy.packet import Raw  # noqa: E402
 
-PEER = pathlib.Path(os.environ["TERN_BUILD"]) / "esp_peer"
+from peer import Peer  # noqa: E402
+
 SPI = 0xC0FFEE01
 OUTER = IP(src="192.0.2.1", dst="192.0.2.2")
 
@@ -48,33 +47,18 @@ INNER = {
 }
 
 
-class Peer:
-    def __init__(self):
-        self.process = subprocess.Popen(
-            [PEER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
+class EspPeer(Peer):
     def ask(self, verb, suite, enc_key, integ_key, packet, sequence=None):
         words = [verb, suite, enc_key.hex(), integ_key.hex() or "-", str(SPI), packet.hex()]
         if sequence is not None:
             words.append(str(sequence))
-        self.process.stdin.write(" ".join(words) + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline().strip()
-        assert answer, "esp_peer died"
-        return answer
-
-    def close(self):
-        self.process.stdin.close()
-        assert self.process.wait(timeout=10) == 0
-        self.process.stdout.close()
+        return self.ask_line(*words)
 
 
 @pytest.fixture(scope="module")
 def peer():
-    p = Peer()
-    yield p
-    p.close()
+    with EspPeer("esp_peer") as p:
+        yield p
 
 
 def keys_of(suite):

@@ -4,11 +4,8 @@ The build directory comes from TERN_BUILD; our half is its offload_peer program.
 second opinion is tests/unit/test_packet_kernel.c's.
 """
 
-import os
-import pathlib
 import random
 import struct
-import subprocess
 import warnings
 
 import pytest
@@ -20,7 +17,8 @@ from scapy.layers.inet import IP, TCP, UDP, IPOption_Router_Alert  # noqa: E402
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, PadN  # noqa: E402
 from scapy.packet import Raw  # noqa: E402
 
-PEER = pathlib.Path(os.environ["TERN_BUILD"]) / "offload_peer"
+from peer import Peer  # noqa: E402
+
 NEEDS_CSUM = 1
 TCPV4, TCPV6, UDP_L4, ECN = 1, 4, 5, 0x80
 VNET = struct.Struct("=BBHHHH")  # flags, type, hdr_len, gso_size, csum_start, csum_offset
@@ -39,31 +37,18 @@ PLAIN = ["IPv4", "IPv6"]
 FLAGS = ["A", "PA", "FPA", "AEC", "FPAEC"]
 
 
-class Peer:
-    def __init__(self):
-        self.process = subprocess.Popen(
-            [PEER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
+class OffloadPeer(Peer):
     def ask(self, verb, *packets):
         """The packets or writes that it answers."""
-        self.process.stdin.write(" ".join([verb, *(p.hex() for p in packets)]) + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline().strip()
-        assert answer and not answer.startswith("error"), answer
+        answer = self.ask_line(verb, *(p.hex() for p in packets))
+        assert not answer.startswith("error"), answer
         return [bytes.fromhex(word) for word in answer.split(" ")]
-
-    def close(self):
-        self.process.stdin.close()
-        assert self.process.wait(timeout=10) == 0
-        self.process.stdout.close()
 
 
 @pytest.fixture(scope="module")
 def peer():
-    p = Peer()
-    yield p
-    p.close()
+    with OffloadPeer("offload_peer") as p:
+        yield p
 
 
 def payload_of(length):

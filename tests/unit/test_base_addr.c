@@ -260,6 +260,19 @@ START_TEST(order)
 }
 END_TEST
 
+START_TEST(one_of_a_list)
+{
+    const struct ip list[] = {ip_v4(192, 0, 2, 1), ip_v4(192, 0, 2, 2)};
+    const struct ip other = ip_v4(192, 0, 2, 3), v6 = {.family = IP_V6};
+    ck_assert(ip_listed(list, 2, &list[0]));
+    ck_assert(ip_listed(list, 2, &list[1]));
+    ck_assert(!ip_listed(list, 1, &list[1]));
+    ck_assert(!ip_listed(list, 2, &other));
+    ck_assert(!ip_listed(list, 2, &v6));
+    ck_assert(!ip_listed(NULL, 0, &other));
+}
+END_TEST
+
 START_TEST(prefix_arithmetic)
 {
     char out[PREFIX_TEXT_MAX], first[IP_TEXT_MAX], last[IP_TEXT_MAX];
@@ -393,6 +406,7 @@ static Suite *suite(void)
     tcase_add_test(t, from_and_to_octets);
     tcase_add_test(t, kinds_of_addresses);
     tcase_add_test(t, order);
+    tcase_add_test(t, one_of_a_list);
     tcase_add_test(t, prefix_arithmetic);
     tcase_add_test(t, ranges_meet_and_contain);
     tcase_add_test(t, ranges_as_prefixes);
