@@ -54,3 +54,10 @@ void support_capability(int capability, bool effective)
     *set = effective ? *set | CAP_TO_MASK(capability) : *set & ~CAP_TO_MASK(capability);
     ck_assert_int_eq(syscall(SYS_capset, &header, data), 0);
 }
+
+void support_shell(const char *commands)
+{
+    char text[2048];
+    ck_assert(snprintf(text, sizeof(text), "set -e; %s", commands) < (int)sizeof(text));
+    ck_assert_msg(system(text) == 0, "%s", commands);
+}

@@ -8,6 +8,9 @@
  * with the loopback up. Fails the test where namespaces cannot be had. */
 void support_enter_namespace(void);
 
+/* Commands for the shell, up to the first that fails; none may. */
+void support_shell(const char *commands);
+
 /* Let go of a capability (CAP_...), or take it up again. */
 void support_capability(int capability, bool effective);
 

@@ -151,18 +151,12 @@ static void await_question(unsigned count)
 
 /* --- the networks --- */
 
-static void run(const char *commands)
-{
-    char text[2048];
-    ck_assert(snprintf(text, sizeof(text), "set -e; %s", commands) < (int)sizeof(text));
-    ck_assert_msg(system(text) == 0, "%s", commands);
-}
-
 /* Three networks with the metrics that NetworkManager gives them, best first the second. */
 static void make_networks(void)
 {
     support_enter_namespace();
-    run("ip -batch - <<END\n"
+    support_shell(
+        "ip -batch - <<END\n"
         "link add wlan0 type veth peer name far2\n"
         "link set far2 up\n"
         "link set wlan0 up\n"
@@ -404,7 +398,8 @@ START_TEST(metrics_decide)
 {
     begin(GW, NULL);
     expect(ALL);
-    run("ip route add default via 10.0.3.1 metric 50; ip route del default via 10.0.3.1 metric "
+    support_shell(
+        "ip route add default via 10.0.3.1 metric 50; ip route del default via 10.0.3.1 metric "
         "700");
     expect("cell0 10.0.3.2>" GW ", eth0 10.0.1.2>" GW ", wlan0 10.0.2.2>" GW);
 }
@@ -415,7 +410,7 @@ END_TEST
 START_TEST(a_network_has_one_place)
 {
     begin(GW, GW_B);
-    run("ip route add " GW_B "/32 via 10.0.3.1 metric 900");
+    support_shell("ip route add " GW_B "/32 via 10.0.3.1 metric 900");
     expect("eth0 10.0.1.2>" GW ", eth0 10.0.1.2>" GW_B ", cell0 10.0.3.2>" GW
            ", cell0 10.0.3.2>" GW_B ", wlan0 10.0.2.2>" GW ", wlan0 10.0.2.2>" GW_B);
 }
@@ -439,19 +434,20 @@ START_TEST(interfaces_come_and_go)
 {
     begin(GW, NULL);
     expect(ALL);
-    run("ip link set eth0 down");
+    support_shell("ip link set eth0 down");
     expect("wlan0 10.0.2.2>" GW ", cell0 10.0.3.2>" GW);
     ck_assert_uint_eq(tells, 2);
-    run("ip link del wlan0");
+    support_shell("ip link del wlan0");
     expect("cell0 10.0.3.2>" GW);
-    run("ip link set far3 down"); /* the carrier */
+    support_shell("ip link set far3 down"); /* the carrier */
     expect("");
     ck_assert_uint_eq(told_count, 0);
-    run("ip link set eth0 up; ip route add default via 10.0.1.1 metric 100");
+    support_shell("ip link set eth0 up; ip route add default via 10.0.1.1 metric 100");
     expect("eth0 10.0.1.2>" GW);
-    run("ip link set far3 up");
+    support_shell("ip link set far3 up");
     expect("eth0 10.0.1.2>" GW ", cell0 10.0.3.2>" GW);
-    run("ip link add wlan1 type veth peer name far4; ip link set far4 up; ip link set wlan1 up;"
+    support_shell(
+        "ip link add wlan1 type veth peer name far4; ip link set far4 up; ip link set wlan1 up;"
         "ip addr add 10.0.4.2/24 dev wlan1; ip route add default via 10.0.4.1 metric 600");
     expect("eth0 10.0.1.2>" GW ", wlan1 10.0.4.2>" GW ", cell0 10.0.3.2>" GW);
 }
@@ -464,12 +460,12 @@ START_TEST(an_interface_is_renamed)
     begin(GW, NULL);
     expect(ALL);
     uint32_t interface = told_paths[2].interface;
-    run("ip link set cell0 down; ip link set cell0 name cable0; ip link set cable0 up;"
-        "ip route add default via 10.0.3.1 metric 700");
+    support_shell("ip link set cell0 down; ip link set cell0 name cable0; ip link set cable0 up;"
+                  "ip route add default via 10.0.3.1 metric 700");
     expect("cable0 10.0.3.2>" GW ", eth0 10.0.1.2>" GW ", wlan0 10.0.2.2>" GW);
     ck_assert_uint_eq(told_paths[0].interface, interface);
-    run("ip link set cable0 down; ip link set cable0 name x0; ip link set x0 up;"
-        "ip route add default via 10.0.3.1 metric 700");
+    support_shell("ip link set cable0 down; ip link set cable0 name x0; ip link set x0 up;"
+                  "ip route add default via 10.0.3.1 metric 700");
     expect("eth0 10.0.1.2>" GW ", wlan0 10.0.2.2>" GW ", x0 10.0.3.2>" GW);
 }
 END_TEST
@@ -478,14 +474,15 @@ START_TEST(addresses_come_and_go)
 {
     begin(GW, NULL);
     expect(ALL);
-    run("ip addr add 10.0.2.7/24 dev wlan0; ip route add default via 10.0.2.1 src 10.0.2.7 metric "
+    support_shell(
+        "ip addr add 10.0.2.7/24 dev wlan0; ip route add default via 10.0.2.1 src 10.0.2.7 metric "
         "500");
     expect("eth0 10.0.1.2>" GW ", wlan0 10.0.2.7>" GW ", cell0 10.0.3.2>" GW);
-    run("ip addr del 10.0.1.2/24 dev eth0");
+    support_shell("ip addr del 10.0.1.2/24 dev eth0");
     expect("wlan0 10.0.2.7>" GW ", cell0 10.0.3.2>" GW);
-    run("ip addr del 10.0.2.7/24 dev wlan0");
+    support_shell("ip addr del 10.0.2.7/24 dev wlan0");
     expect("wlan0 10.0.2.2>" GW ", cell0 10.0.3.2>" GW);
-    run("ip addr add 10.0.1.9/24 dev eth0; ip route add default via 10.0.1.1 metric 100");
+    support_shell("ip addr add 10.0.1.9/24 dev eth0; ip route add default via 10.0.1.1 metric 100");
     expect("eth0 10.0.1.9>" GW ", wlan0 10.0.2.2>" GW ", cell0 10.0.3.2>" GW);
 }
 END_TEST
@@ -496,11 +493,11 @@ START_TEST(an_address_is_deprecated)
 {
     begin(GW6, NULL);
     expect("eth0 2001:db8:1::2>" GW6 ", wlan0 2001:db8:2::2>" GW6 ", cell0 2001:db8:3::2>" GW6);
-    run("ip -6 addr change 2001:db8:1::2/64 dev eth0 preferred_lft 0");
+    support_shell("ip -6 addr change 2001:db8:1::2/64 dev eth0 preferred_lft 0");
     expect("wlan0 2001:db8:2::2>" GW6 ", cell0 2001:db8:3::2>" GW6);
-    run("ip -6 addr add 2001:db8:11::2/64 dev eth0 nodad");
+    support_shell("ip -6 addr add 2001:db8:11::2/64 dev eth0 nodad");
     expect("eth0 2001:db8:11::2>" GW6 ", wlan0 2001:db8:2::2>" GW6 ", cell0 2001:db8:3::2>" GW6);
-    run("ip -6 addr del 2001:db8:1::2/64 dev eth0"); /* which was no way any more */
+    support_shell("ip -6 addr del 2001:db8:1::2/64 dev eth0"); /* which was no way any more */
     look_once();
     ck_assert_uint_eq(tells, 3);
 }
@@ -508,16 +505,16 @@ END_TEST
 
 START_TEST(no_route_is_told_and_told_once)
 {
-    run("ip route flush default; ip -6 route flush default");
+    support_shell("ip route flush default; ip -6 route flush default");
     begin(GW, GW6);
     ck_assert_uint_eq(told_count, 0);
     ck_assert_str_eq(told, "");
-    run("ip link set eth0 down; ip link set eth0 up"); /* and there is still none */
+    support_shell("ip link set eth0 down; ip link set eth0 up"); /* and there is still none */
     look_once();
     ck_assert_uint_eq(tells, 1);
-    run("ip -6 route add default via 2001:db8:3::1 metric 700");
+    support_shell("ip -6 route add default via 2001:db8:3::1 metric 700");
     expect("cell0 2001:db8:3::2>" GW6);
-    run("ip -6 route del default via 2001:db8:3::1");
+    support_shell("ip -6 route del default via 2001:db8:3::1");
     expect("");
     ck_assert_uint_eq(tells, 3);
 }
@@ -528,7 +525,8 @@ START_TEST(other_changes_are_not_told)
 {
     begin(GW, NULL);
     expect(ALL);
-    run("ip link set eth0 mtu 1400; ip addr add 10.9.9.9/32 dev lo; ip link add d0 type veth peer "
+    support_shell(
+        "ip link set eth0 mtu 1400; ip addr add 10.9.9.9/32 dev lo; ip link add d0 type veth peer "
         "name d1;"
         "ip link set d0 up; ip addr add 10.8.8.8/24 dev d0; ip route add 10.7.0.0/16 via 10.8.8.1;"
         "ip rule add fwmark 1 table 100; ip link del d0");
@@ -547,7 +545,7 @@ START_TEST(the_ways_are_those_of_our_mark)
     snprintf(text, sizeof(text),
              "ip route add default via 10.0.3.1 table 100; ip rule add fwmark %u table 100",
              (unsigned)ROUTES_MARK);
-    run(text);
+    support_shell(text);
     expect("cell0 10.0.3.2>" GW ", eth0 10.0.1.2>" GW ", wlan0 10.0.2.2>" GW);
 }
 END_TEST
@@ -557,17 +555,19 @@ START_TEST(storms_are_one_change)
 {
     begin(GW, NULL);
     expect(ALL);
-    run("ip link set eth0 down; for i in $(seq 1 200); do echo addr add 10.1.0.$i/32 dev wlan0; "
+    support_shell(
+        "ip link set eth0 down; for i in $(seq 1 200); do echo addr add 10.1.0.$i/32 dev wlan0; "
         "done | ip -batch -; ip link set cell0 down; ip link set cell0 up;"
         "ip route add default via 10.0.3.1 metric 50");
     uv_run(&loop, UV_RUN_ONCE);
     ck_assert_uint_eq(tells, 2);
     expect("cell0 10.0.3.2>" GW ", wlan0 10.0.2.2>" GW);
     unsigned before = tells;
-    run("for i in $(seq 1 200); do echo addr del 10.1.0.$i/32 dev wlan0; done | ip -batch -");
+    support_shell(
+        "for i in $(seq 1 200); do echo addr del 10.1.0.$i/32 dev wlan0; done | ip -batch -");
     look_once();
-    run("for i in 1 2 3 4 5 6 7 8 9; do ip link set wlan0 down; ip link set wlan0 up; "
-        "ip route add default via 10.0.2.1 metric 600; done");
+    support_shell("for i in 1 2 3 4 5 6 7 8 9; do ip link set wlan0 down; ip link set wlan0 up; "
+                  "ip route add default via 10.0.2.1 metric 600; done");
     look_once();
     expect("cell0 10.0.3.2>" GW ", wlan0 10.0.2.2>" GW);
     ck_assert_uint_le(tells, before + 2); /* the last carrier may be told later */
@@ -590,14 +590,15 @@ START_TEST(an_overrun_is_looked_into)
     uv_walk(&loop, find_watched, &fd);
     ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least)), 0);
     for (int i = 1; i <= 3; i++) {
-        run("for i in $(seq 100); do echo addr add 10.1.1.$i/32 dev far1; done | ip -batch -;"
+        support_shell(
+            "for i in $(seq 100); do echo addr add 10.1.1.$i/32 dev far1; done | ip -batch -;"
             "ip addr flush dev far1");
         look_once();
     }
     ck_assert_uint_eq(tells, 1);
-    run("ip link set eth0 down");
+    support_shell("ip link set eth0 down");
     expect("wlan0 10.0.2.2>" GW ", cell0 10.0.3.2>" GW);
-    run("ip link set wlan0 down");
+    support_shell("ip link set wlan0 down");
     expect("cell0 10.0.3.2>" GW);
     ck_assert_uint_eq(tells, 3);
 }
@@ -609,7 +610,7 @@ START_TEST(what_cannot_be_looked_at_is_as_before)
     struct rlimit limit, none;
     begin(GW, NULL);
     expect(ALL);
-    run("ip link set wlan0 down");
+    support_shell("ip link set wlan0 down");
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
     none = limit;
     none.rlim_cur = 0;
@@ -618,7 +619,7 @@ START_TEST(what_cannot_be_looked_at_is_as_before)
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     ck_assert_str_eq(told, ALL);
     ck_assert_uint_eq(tells, 1);
-    run("ip link set mtu 1400 dev far1"); /* the next change, whichever, has it all */
+    support_shell("ip link set mtu 1400 dev far1"); /* the next change, whichever, has it all */
     expect("eth0 10.0.1.2>" GW ", cell0 10.0.3.2>" GW);
 }
 END_TEST
@@ -637,12 +638,12 @@ START_TEST(the_current_one_is_kept)
     reach_resolve(reach);
     expect("eth0 10.0.1.2>" GW ", eth0 10.0.1.2>" GW_B ", wlan0 10.0.2.2>" GW
            ", wlan0 10.0.2.2>" GW_B ", cell0 10.0.3.2>" GW ", cell0 10.0.3.2>" GW_B);
-    run("ip link set wlan0 down"); /* also then */
+    support_shell("ip link set wlan0 down"); /* also then */
     expect("eth0 10.0.1.2>" GW ", eth0 10.0.1.2>" GW_B ", cell0 10.0.3.2>" GW
            ", cell0 10.0.3.2>" GW_B);
     await_answers();
     set_current(GW_B); /* moved: what is listed nowhere else goes */
-    run("ip link set cell0 down");
+    support_shell("ip link set cell0 down");
     expect("eth0 10.0.1.2>" GW_B);
 }
 END_TEST
@@ -677,7 +678,8 @@ START_TEST(many_addresses_leave_room_for_every_network)
     for (size_t i = 0; i < 3; i++)
         ck_assert_msg(is_told(networks[i], "203.0.113.1"), "%s in %s", networks[i], told);
     set_current("203.0.113.16");
-    run("ip route add 203.0.113.16/32 via 10.0.3.1 metric 900"); /* the last of its network */
+    support_shell(
+        "ip route add 203.0.113.16/32 via 10.0.3.1 metric 900"); /* the last of its network */
     look_once();
     ck_assert_uint_eq(told_count, SESSION_PATHS_MAX);
     for (size_t i = 0; i < 3; i++)
@@ -706,12 +708,12 @@ START_TEST(a_name_is_asked_again_in_every_network)
     ck_assert_uint_eq(asked_so_far(), 2);
     ck_assert_uint_eq(tells, 1);
     answer_with(0, (struct answer){"vpn.example.com", {GW_B}}); /* in the next one it is another */
-    run("ip link set eth0 down");
+    support_shell("ip link set eth0 down");
     expect("wlan0 10.0.2.2>" GW_B ", cell0 10.0.3.2>" GW_B);
     ck_assert_uint_eq(asked_so_far(), 3);
     ck_assert_uint_eq(tells, 3); /* the network at once, then what its resolver said */
     await_answers();
-    run("ip addr add 10.9.9.9/32 dev lo"); /* no change of the ways: no question */
+    support_shell("ip addr add 10.9.9.9/32 dev lo"); /* no change of the ways: no question */
     look_once();
     await_answers(); /* of a question that there is not */
     ck_assert_uint_eq(asked_so_far(), 3);
@@ -724,15 +726,15 @@ START_TEST(a_network_without_a_way_is_asked_too)
 {
     answer_with(0, (struct answer){"vpn.example.com", {GW}});
     add_name("vpn.example.com");
-    run("ip -6 route flush default");
+    support_shell("ip -6 route flush default");
     open_ports(PORT_V4, PORT_V6);
     reach_resolve(reach);
     expect(ALL);
-    run("ip route flush default");
+    support_shell("ip route flush default");
     expect("");
     await_answers();
     answer_with(0, (struct answer){"vpn.example.com", {"64:ff9b::cb00:7101"}});
-    run("ip -6 route add default via 2001:db8:2::1 metric 600");
+    support_shell("ip -6 route add default via 2001:db8:2::1 metric 600");
     expect("wlan0 2001:db8:2::2>64:ff9b::cb00:7101");
 }
 END_TEST
@@ -747,7 +749,7 @@ START_TEST(a_look_up_that_fails_takes_nothing_away)
     answer_with(0, (struct answer){0});
     reach_resolve(reach);
     await_answers();
-    run("ip link set eth0 down");
+    support_shell("ip link set eth0 down");
     expect("wlan0 10.0.2.2>" GW ", cell0 10.0.3.2>" GW);
     await_answers();
     ck_assert_uint_eq(asked_so_far(), 3);
@@ -766,7 +768,7 @@ START_TEST(a_name_that_fails_beside_another)
     answer_with(1, (struct answer){"vpn2.example.com", {GW_B}});
     add_name("vpn1.example.com");
     add_name("vpn2.example.com");
-    run("ip link set wlan0 down; ip link set cell0 down");
+    support_shell("ip link set wlan0 down; ip link set cell0 down");
     open_ports(PORT_V4, PORT_V6);
     reach_resolve(reach);
     expect("eth0 10.0.1.2>" GW ", eth0 10.0.1.2>" GW_B);
@@ -815,9 +817,9 @@ START_TEST(a_look_up_hangs)
     await_question(2);
     reach_resolve(reach);
     reach_resolve(reach);
-    run("ip link set eth0 down");
+    support_shell("ip link set eth0 down");
     expect("wlan0 10.0.2.2>" GW ", cell0 10.0.3.2>" GW);
-    run("ip link set wlan0 down");
+    support_shell("ip link set wlan0 down");
     expect("cell0 10.0.3.2>" GW);
     ck_assert_uint_eq(asked_so_far(), 2);
     ck_assert(reach_looking(reach));
@@ -839,9 +841,9 @@ START_TEST(the_network_changes_during_a_look_up)
     hang(true);
     reach_resolve(reach);
     await_question(2);
-    run("ip link set eth0 down");
+    support_shell("ip link set eth0 down");
     expect("wlan0 10.0.2.2>" GW ", cell0 10.0.3.2>" GW);
-    run("ip link set wlan0 down");
+    support_shell("ip link set wlan0 down");
     expect("cell0 10.0.3.2>" GW);
     hang(false);
     await_answers();
@@ -861,7 +863,7 @@ START_TEST(the_network_changes_during_the_first_look_up)
     open_ports(PORT_V4, PORT_V6);
     reach_resolve(reach);
     await_question(1);
-    run("ip link set eth0 down");
+    support_shell("ip link set eth0 down");
     look_once();
     ck_assert_uint_eq(tells, 0); /* nothing is known */
     hang(false);
@@ -903,7 +905,7 @@ static void tell_additional(const struct selector_list *inside, const char *at, 
 
 static void only_eth0(void)
 {
-    run("ip link set wlan0 down; ip link set cell0 down");
+    support_shell("ip link set wlan0 down; ip link set cell0 down");
 }
 
 START_TEST(additional_addresses_come_and_go)
@@ -983,7 +985,8 @@ START_TEST(additional_addresses_that_are_our_own)
     static const char *const own[] = {"10.0.2.2",  "2001:db8:2::2", "10.9.7.1", "fd09:7::1",
                                       "127.0.0.1", "127.1.2.3",     "::1"};
     struct selector_list inside = inside_of("10.9.0.0/24", NULL);
-    run("ip tuntap add tern0 mode tun; ip link set tern0 up; ip addr add 10.9.7.1/32 dev tern0;"
+    support_shell(
+        "ip tuntap add tern0 mode tun; ip link set tern0 up; ip addr add 10.9.7.1/32 dev tern0;"
         "ip addr add fd09:7::1/128 dev tern0 nodad");
     begin(GW, NULL);
     expect(ALL);
@@ -992,7 +995,7 @@ START_TEST(additional_addresses_that_are_our_own)
     ck_assert_uint_eq(tells, 1);
     tell_additional(&inside, GW, "198.51.100.9", NULL);
     ck_assert_uint_eq(told_count, 6);
-    run("ip addr add 198.51.100.9/32 dev far1"); /* whoever has it */
+    support_shell("ip addr add 198.51.100.9/32 dev far1"); /* whoever has it */
     expect(ALL);
 }
 END_TEST
@@ -1036,8 +1039,8 @@ START_TEST(our_own_interface_is_no_way)
     const struct network_ours ours = {.interface = tun_index(tun)};
     reach_set_ours(reach, &ours);
     ck_ok(tun_up(tun, &f));
-    run("ip addr add 10.9.7.1/32 dev tern0; ip route add default dev tern0 metric 1;"
-        "ip route add " GW "/32 dev tern0");
+    support_shell("ip addr add 10.9.7.1/32 dev tern0; ip route add default dev tern0 metric 1;"
+                  "ip route add " GW "/32 dev tern0");
     look_once();
     ck_assert_str_eq(told, ALL);
     ck_assert_uint_eq(tells, 1);
@@ -1045,11 +1048,11 @@ START_TEST(our_own_interface_is_no_way)
     ck_assert_uint_eq(count, 3);
     for (size_t i = 0; i < count; i++)
         ck_assert_uint_ne(paths[i].interface, tun_index(tun));
-    run("ip link set eth0 down"); /* nor when something else has changed */
+    support_shell("ip link set eth0 down"); /* nor when something else has changed */
     expect("wlan0 10.0.2.2>" GW ", cell0 10.0.3.2>" GW);
     ck_assert_msg(tun_open("other0", true, &other_tun, &f) == ERR_OK, "%s", f.text);
     ck_ok(tun_up(other_tun, &f));
-    run("ip addr add 10.6.7.1/32 dev other0; ip route add " GW "/32 dev other0 metric 5");
+    support_shell("ip addr add 10.6.7.1/32 dev other0; ip route add " GW "/32 dev other0 metric 5");
     expect("other0 10.6.7.1>" GW ", wlan0 10.0.2.2>" GW ", cell0 10.0.3.2>" GW);
 }
 END_TEST
@@ -1108,13 +1111,13 @@ START_TEST(closed_in_every_state)
     }
     if (_i == 3) { /* also where a network has changed meanwhile */
         await_question(2);
-        run("ip link set eth0 down");
+        support_shell("ip link set eth0 down");
         look_once();
         return;
     }
     await_answers();
     if (_i == 4) /* with news of the network unread */
-        run("ip link set eth0 down");
+        support_shell("ip link set eth0 down");
     ck_assert_uint_eq(tells, 1);
 }
 END_TEST
@@ -1130,7 +1133,7 @@ START_TEST(closed_when_told)
     await_tells(1);
     if (_i == 1) { /* of a network: no question is begun any more */
         close_when_told = true;
-        run("ip link set eth0 down");
+        support_shell("ip link set eth0 down");
         await_tells(2);
     }
     ck_assert(!close_when_told);

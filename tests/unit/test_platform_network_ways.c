@@ -15,42 +15,35 @@ static const char v4[] = "203.0.113.1", v6[] = "2001:db8:ffff::1";
 static struct fault f;
 static struct network_watch *watch;
 
-static void run(const char *commands)
-{
-    char text[2048];
-    ck_assert(snprintf(text, sizeof(text), "set -e; %s", commands) < (int)sizeof(text));
-    ck_assert_msg(system(text) == 0, "%s", commands);
-}
-
 /* Three networks with the metrics that NetworkManager gives them. */
 static void setup(void)
 {
     support_enter_namespace();
     watch = NULL;
     ck_assert_msg(network_watch_open(&watch, &f) == ERR_OK, "%s", f.text);
-    run("ip -batch - <<END\n"
-        "link add eth0 type veth peer name far1\n"
-        "link set far1 up\n"
-        "link set eth0 up\n"
-        "addr add 10.0.1.2/24 dev eth0\n"
-        "addr add 2001:db8:1::2/64 dev eth0 nodad\n"
-        "link add wlan0 type veth peer name far2\n"
-        "link set far2 up\n"
-        "link set wlan0 up\n"
-        "addr add 10.0.2.2/24 dev wlan0\n"
-        "addr add 2001:db8:2::2/64 dev wlan0 nodad\n"
-        "link add cell0 type veth peer name far3\n"
-        "link set far3 up\n"
-        "link set cell0 up\n"
-        "addr add 10.0.3.2/24 dev cell0\n"
-        "addr add 2001:db8:3::2/64 dev cell0 nodad\n"
-        "route add default via 10.0.2.1 metric 600\n"
-        "route add default via 2001:db8:2::1 metric 600\n"
-        "route add default via 10.0.1.1 metric 100\n"
-        "route add default via 2001:db8:1::1 metric 100\n"
-        "route add default via 10.0.3.1 metric 700\n"
-        "route add default via 2001:db8:3::1 metric 700\n"
-        "END");
+    support_shell("ip -batch - <<END\n"
+                  "link add eth0 type veth peer name far1\n"
+                  "link set far1 up\n"
+                  "link set eth0 up\n"
+                  "addr add 10.0.1.2/24 dev eth0\n"
+                  "addr add 2001:db8:1::2/64 dev eth0 nodad\n"
+                  "link add wlan0 type veth peer name far2\n"
+                  "link set far2 up\n"
+                  "link set wlan0 up\n"
+                  "addr add 10.0.2.2/24 dev wlan0\n"
+                  "addr add 2001:db8:2::2/64 dev wlan0 nodad\n"
+                  "link add cell0 type veth peer name far3\n"
+                  "link set far3 up\n"
+                  "link set cell0 up\n"
+                  "addr add 10.0.3.2/24 dev cell0\n"
+                  "addr add 2001:db8:3::2/64 dev cell0 nodad\n"
+                  "route add default via 10.0.2.1 metric 600\n"
+                  "route add default via 2001:db8:2::1 metric 600\n"
+                  "route add default via 10.0.1.1 metric 100\n"
+                  "route add default via 2001:db8:1::1 metric 100\n"
+                  "route add default via 10.0.3.1 metric 700\n"
+                  "route add default via 2001:db8:3::1 metric 700\n"
+                  "END");
 }
 
 static void teardown(void)
@@ -135,7 +128,7 @@ START_TEST(every_default_route_is_a_way)
     struct network_way ways[WAYS_MAX];
     expect(v4, ALL_V4);
     expect(v6, ALL_V6);
-    run("ip link set eth0 mtu 1400");
+    support_shell("ip link set eth0 mtu 1400");
     ck_assert_uint_eq(ask(v4, 0, 0, ways, WAYS_MAX), 3);
     ck_assert_uint_eq(ways[0].mtu, 1400);
     ck_assert_uint_eq(ways[1].mtu, 1500);
@@ -159,8 +152,8 @@ END_TEST
 /* A network of which the kernel says that it is the right one comes before better metrics. */
 START_TEST(the_kernels_choice_comes_first)
 {
-    run("ip route add 203.0.113.0/24 via 10.0.3.1 metric 900;"
-        "ip -6 route add 2001:db8:ffff::/64 via 2001:db8:3::1 metric 900");
+    support_shell("ip route add 203.0.113.0/24 via 10.0.3.1 metric 900;"
+                  "ip -6 route add 2001:db8:ffff::/64 via 2001:db8:3::1 metric 900");
     expect(v4, "cell0 10.0.3.2 900, eth0 10.0.1.2 100, wlan0 10.0.2.2 600");
     expect(v6, "cell0 2001:db8:3::2 900, eth0 2001:db8:1::2 100, wlan0 2001:db8:2::2 600");
 }
@@ -168,8 +161,8 @@ END_TEST
 
 START_TEST(somebodys_rules_count)
 {
-    run("ip rule add fwmark 0x42 table 100; ip route add default via 10.0.2.1 table 100;"
-        "ip rule add fwmark 0x43 unreachable");
+    support_shell("ip rule add fwmark 0x42 table 100; ip route add default via 10.0.2.1 table 100;"
+                  "ip rule add fwmark 0x43 unreachable");
     expect_but(v4, 0x42, 0, "wlan0 10.0.2.2 0, eth0 10.0.1.2 100, cell0 10.0.3.2 700");
     expect_but(v4, 0x43, 0, "");
     expect(v4, ALL_V4);
@@ -179,11 +172,11 @@ END_TEST
 START_TEST(an_address_goes_and_comes_back)
 {
     expect(v4, ALL_V4);
-    run("ip addr del 10.0.1.2/24 dev eth0"); /* the routes go with the last address */
+    support_shell("ip addr del 10.0.1.2/24 dev eth0"); /* the routes go with the last address */
     expect(v4, "wlan0 10.0.2.2 600, cell0 10.0.3.2 700");
-    run("ip -6 addr del 2001:db8:1::2/64 dev eth0"); /* here they do not */
+    support_shell("ip -6 addr del 2001:db8:1::2/64 dev eth0"); /* here they do not */
     expect(v6, "wlan0 2001:db8:2::2 600, cell0 2001:db8:3::2 700");
-    run("ip addr add 10.0.1.7/24 dev eth0; ip route add default via 10.0.1.1 metric 100");
+    support_shell("ip addr add 10.0.1.7/24 dev eth0; ip route add default via 10.0.1.1 metric 100");
     expect(v4, "eth0 10.0.1.7 100, wlan0 10.0.2.2 600, cell0 10.0.3.2 700");
 }
 END_TEST
@@ -191,10 +184,10 @@ END_TEST
 START_TEST(a_link_is_taken_down)
 {
     expect(v6, ALL_V6);
-    run("ip link set eth0 down");
+    support_shell("ip link set eth0 down");
     expect(v4, "wlan0 10.0.2.2 600, cell0 10.0.3.2 700");
     expect(v6, "wlan0 2001:db8:2::2 600, cell0 2001:db8:3::2 700");
-    run("ip link del wlan0");
+    support_shell("ip link del wlan0");
     expect(v4, "cell0 10.0.3.2 700");
 }
 END_TEST
@@ -203,11 +196,11 @@ END_TEST
 START_TEST(the_carrier_is_lost)
 {
     expect(v4, ALL_V4);
-    run("ip link set far1 down");
+    support_shell("ip link set far1 down");
     expect(v4, "wlan0 10.0.2.2 600, cell0 10.0.3.2 700");
     expect(v6, "wlan0 2001:db8:2::2 600, cell0 2001:db8:3::2 700");
-    run("ip route show default | grep -q eth0; ip link show eth0 | grep -q NO-CARRIER");
-    run("ip link set far1 up");
+    support_shell("ip route show default | grep -q eth0; ip link show eth0 | grep -q NO-CARRIER");
+    support_shell("ip link set far1 up");
     expect(v4, ALL_V4);
 }
 END_TEST
@@ -215,9 +208,9 @@ END_TEST
 START_TEST(a_dormant_link_is_no_way_yet)
 {
     expect(v4, ALL_V4);
-    run("ip link set wlan0 mode dormant; ip link set wlan0 state dormant");
+    support_shell("ip link set wlan0 mode dormant; ip link set wlan0 state dormant");
     expect(v4, "eth0 10.0.1.2 100, cell0 10.0.3.2 700");
-    run("ip link set wlan0 mode default; ip link set wlan0 state up");
+    support_shell("ip link set wlan0 mode default; ip link set wlan0 state up");
     expect(v4, ALL_V4);
 }
 END_TEST
@@ -233,7 +226,8 @@ END_TEST
 /* Asked for such an interface the IPv4 kernel makes a way up. */
 START_TEST(an_address_without_a_route_is_no_way)
 {
-    run("ip link add lan0 type veth peer name far4; ip link set far4 up; ip link set lan0 up;"
+    support_shell(
+        "ip link add lan0 type veth peer name far4; ip link set far4 up; ip link set lan0 up;"
         "ip addr add 192.168.7.2/24 dev lan0; ip addr add 2001:db8:7::2/64 dev lan0 nodad;"
         "ip route del default via 10.0.3.1; ip -6 route del default via 2001:db8:3::1");
     expect("192.168.7.9", "lan0 192.168.7.2 0, eth0 10.0.1.2 100, wlan0 10.0.2.2 600");
@@ -245,12 +239,13 @@ END_TEST
 /* The kernel would lend another interface's address, which is another network's. */
 START_TEST(a_route_without_an_address_of_its_own_is_no_way)
 {
-    run("ip link add lan0 type veth peer name far4; ip link set far4 up; ip link set lan0 up;"
+    support_shell(
+        "ip link add lan0 type veth peer name far4; ip link set far4 up; ip link set lan0 up;"
         "ip route add default dev lan0 metric 200; ip -6 route add default dev lan0 metric 200");
     expect(v4, ALL_V4);
     expect(v6, ALL_V6);
     /* unless that is how the machine is set up */
-    run("ip route add default dev lan0 src 10.0.2.2 metric 50");
+    support_shell("ip route add default dev lan0 src 10.0.2.2 metric 50");
     expect(v4, "lan0 10.0.2.2 50, eth0 10.0.1.2 100, wlan0 10.0.2.2 600, cell0 10.0.3.2 700");
 }
 END_TEST
@@ -264,16 +259,16 @@ START_TEST(what_is_forbidden_has_no_way)
         snprintf(text, sizeof(text),
                  "ip route add %s 203.0.113.0/24; ip -6 route add %s 2001:db8:ffff::/48", types[i],
                  types[i]);
-        run(text);
+        support_shell(text);
         expect(v4, "");
         expect(v6, "");
         expect("203.0.112.1", ALL_V4);
-        run("ip route flush 203.0.113.0/24; ip -6 route flush 2001:db8:ffff::/48");
+        support_shell("ip route flush 203.0.113.0/24; ip -6 route flush 2001:db8:ffff::/48");
         expect(v6, ALL_V6);
     }
     /* the last resort that many machines have hides nothing */
-    run("ip route add unreachable default metric 4000; "
-        "ip -6 route add unreachable default metric 4294967295");
+    support_shell("ip route add unreachable default metric 4000; "
+                  "ip -6 route add unreachable default metric 4294967295");
     expect(v4, ALL_V4);
     expect(v6, ALL_V6);
 }
@@ -284,7 +279,7 @@ START_TEST(no_route_no_address_no_remote)
     struct network_way ways[WAYS_MAX];
     size_t count = 7;
     const struct ip none = {0};
-    run("ip route flush default; ip -6 route flush default");
+    support_shell("ip route flush default; ip -6 route flush default");
     expect(v4, "");
     expect(v6, "");
     expect("0.0.0.0", "");
@@ -296,7 +291,7 @@ END_TEST
 START_TEST(only_ipv6_is_left)
 {
     expect(v4, ALL_V4);
-    run("for i in eth0 wlan0 cell0; do ip -4 addr flush dev $i; done");
+    support_shell("for i in eth0 wlan0 cell0; do ip -4 addr flush dev $i; done");
     expect(v4, "");
     expect(v6, ALL_V6);
 }
@@ -307,36 +302,39 @@ END_TEST
 START_TEST(ipv6_addresses_that_are_not_fit)
 {
     expect(v6, ALL_V6);
-    run("ip -6 addr change 2001:db8:2::2/64 dev wlan0 preferred_lft 0");
+    support_shell("ip -6 addr change 2001:db8:2::2/64 dev wlan0 preferred_lft 0");
     expect(v6, "eth0 2001:db8:1::2 100, cell0 2001:db8:3::2 700");
-    run("echo 1000 > /proc/sys/net/ipv6/conf/cell0/dad_transmits;"
+    support_shell(
+        "echo 1000 > /proc/sys/net/ipv6/conf/cell0/dad_transmits;"
         "ip -6 addr del 2001:db8:3::2/64 dev cell0; ip -6 addr add 2001:db8:3::3/64 dev cell0;"
         "ip -6 addr show dev cell0 | grep 2001:db8:3::3 | grep -q tentative");
     expect(v6, "eth0 2001:db8:1::2 100");
     /* somebody has it already */
-    run("ip -6 addr del 2001:db8:1::2/64 dev eth0; ip -6 addr add 2001:db8:1::9/64 dev far1 nodad;"
+    support_shell(
+        "ip -6 addr del 2001:db8:1::2/64 dev eth0; ip -6 addr add 2001:db8:1::9/64 dev far1 nodad;"
         "echo 1 > /proc/sys/net/ipv6/conf/eth0/dad_transmits;"
         "ip -6 addr add 2001:db8:1::9/64 dev eth0");
     await("ip -6 addr show dev eth0 | grep -q dadfailed");
     expect(v6, "");
-    run("ip -6 addr add 2001:db8:2::3/64 dev wlan0 nodad");
+    support_shell("ip -6 addr add 2001:db8:2::3/64 dev wlan0 nodad");
     expect(v6, "wlan0 2001:db8:2::3 600");
 }
 END_TEST
 
 START_TEST(a_deprecated_address_is_better_than_none)
 {
-    run("ip link set wlan0 down; ip link set cell0 down");
-    run("ip -6 addr change 2001:db8:1::2/64 dev eth0 preferred_lft 0");
+    support_shell("ip link set wlan0 down; ip link set cell0 down");
+    support_shell("ip -6 addr change 2001:db8:1::2/64 dev eth0 preferred_lft 0");
     expect(v6, "eth0 2001:db8:1::2 100");
-    run("ip -6 addr add 2001:db8:1::3/64 dev eth0 nodad");
+    support_shell("ip -6 addr add 2001:db8:1::3/64 dev eth0 nodad");
     expect(v6, "eth0 2001:db8:1::3 100");
 }
 END_TEST
 
 START_TEST(an_optimistic_address_is_fit)
 {
-    run("cd /proc/sys/net/ipv6/conf/cell0; echo 1000 > dad_transmits; "
+    support_shell(
+        "cd /proc/sys/net/ipv6/conf/cell0; echo 1000 > dad_transmits; "
         "[ ! -e optimistic_dad ] || { echo 1 > optimistic_dad; echo 1 > use_optimistic; };"
         "ip -6 addr del 2001:db8:3::2/64 dev cell0; ip -6 addr add 2001:db8:3::3/64 dev cell0");
     if (system("ip -6 addr show dev cell0 | grep -q optimistic") != 0)
@@ -349,7 +347,8 @@ END_TEST
 START_TEST(link_local_addresses)
 {
     struct network_way ways[WAYS_MAX];
-    run("for i in eth0 wlan0 cell0 far1 far2 far3; do ip -6 addr flush dev $i; done;"
+    support_shell(
+        "for i in eth0 wlan0 cell0 far1 far2 far3; do ip -6 addr flush dev $i; done;"
         "ip -6 addr add fe80::2/64 dev eth0 nodad; ip -6 addr add fe80::2/64 dev wlan0 nodad;"
         "ip -6 route add default via fe80::1 dev eth0");
     expect(v6, "");
@@ -371,8 +370,8 @@ END_TEST
 /* Two next hops of one route are two ways. */
 START_TEST(a_route_by_two_interfaces)
 {
-    run("ip route flush default; "
-        "ip route add default nexthop via 10.0.1.1 nexthop via 10.0.2.1");
+    support_shell("ip route flush default; "
+                  "ip route add default nexthop via 10.0.1.1 nexthop via 10.0.2.1");
     struct network_way ways[WAYS_MAX]; /* which is the first, a hash decides */
     ck_assert_uint_eq(ask(v4, 0, 0, ways, WAYS_MAX), 2);
     ck_assert_str_ne(ways[0].interface_name, ways[1].interface_name);
