@@ -572,12 +572,10 @@ void roam_updated(struct ike_sa *sa, mono_ms now)
 {
     struct roam *r = &sa->session->roam;
     r->update_out = false;
-    if (r->update_wanted) /* moved meanwhile: this answer is old news (RFC 4555 3.5) */
-        return;
-    if (r->scattered)
-        r->update_wanted = true;
-    else
+    if (roam_certain(sa))
         finish(sa->session, now);
+    else /* moved meanwhile: this answer is old news (RFC 4555 3.5) */
+        r->update_wanted = true;
 }
 
 void roam_refused(struct ike_sa *sa, mono_ms now)
