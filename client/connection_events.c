@@ -95,15 +95,6 @@ static bool apply(struct connection *c)
     return true;
 }
 
-/* What leaves the tunnel has to fit the path. */
-static void fit_mtu(struct connection *c, const struct path *path)
-{
-    struct fault f = {0};
-    const struct network_way *way = reach_interface(c->reach, path);
-    if (way != NULL && system_fit_mtu(c->system, c->options->profile, way->mtu, &f) != ERR_OK)
-        log_warn("%s", f.text);
-}
-
 static void come_up(struct connection *c)
 {
     struct session_status status;
@@ -113,7 +104,7 @@ static void come_up(struct connection *c)
         return;
     session_status(c->session, &status);
     connection_carry(c);
-    fit_mtu(c, &status.path);
+    connection_fit(c, &status.path);
     c->up = true;
     c->searching = false;
     c->since = connection_wall_now();
@@ -153,7 +144,7 @@ static void on_path(struct connection *c, const struct path *path)
     if (!c->up)
         return; /* come_up reads it */
     datapath_move(c->datapath, path);
-    fit_mtu(c, path);
+    connection_fit(c, path);
 }
 
 static void on_handover(struct connection *c, const struct session_handover *h)

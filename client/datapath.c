@@ -54,6 +54,8 @@ struct datapath {
     struct tun *tun;
     struct tunnel *tunnel;
     struct path path;
+    struct fit fit;      /* for that path */
+    size_t datagram_max; /* on it, as far as is known; 0: anything */
     struct session_traffic traffic;
     uint64_t authentic;
     struct drops drops;
@@ -121,6 +123,7 @@ static void flush(struct datapath *d)
 
 static void to_tun(struct datapath *d, const struct packet *p)
 {
+    fit_inbound(&d->fit, packet_bytes(p), p->len);
     if (gro_add(&d->gro, packet_bytes(p), p->len) == ERR_OK)
         return;
     flush(d);
@@ -244,16 +247,24 @@ static void on_udp(uv_poll_t *handle, int status, int events)
 
 /* --- outwards --- */
 
+/* The kernel does not know all that the path has taught us (platform/path_mtu.h). */
+static bool too_long(const struct datapath *d, const struct udp_message *m)
+{
+    return d->datagram_max != 0 && m->segment > d->datagram_max;
+}
+
 /* A datagram too large for its path: let IP fragment it rather than lose it. */
 static void send_all(struct datapath *d, struct udp *u, size_t count)
 {
     size_t at = 0;
     while (at < count) {
-        size_t sent;
-        enum err e = udp_send(u, d->messages + at, count - at, &sent);
-        at += sent;
+        size_t sent, n = 0;
+        while (at + n < count && !too_long(d, &d->messages[at + n]))
+            n++;
+        enum err e = n > 0 ? udp_send(u, d->messages + at, n, &sent) : ERR_LIMIT;
+        at += n > 0 ? sent : 0;
         if (e == ERR_OK)
-            break;
+            continue;
         if (e == ERR_LIMIT)
             e = udp_send_fragmentable(u, &d->messages[at]);
         if (e == ERR_AGAIN) { /* the socket is full */
@@ -286,11 +297,26 @@ static void send_outbound(struct datapath *d)
     outbound_begin(o);
 }
 
+/* The sender of what does not fit hears of it; true: it fits. */
+static bool fits(struct datapath *d, size_t len)
+{
+    uint8_t answer[FIT_ANSWER_MAX];
+    size_t answer_len;
+    if (fit_outbound(&d->fit, d->frame, len, answer, &answer_len))
+        return true;
+    const struct span span = span_make(answer, answer_len);
+    if (tun_write(d->tun, &span, 1) != ERR_OK)
+        log_debug("the sender of a packet that is too long could not be told");
+    return false;
+}
+
 /* One frame, perhaps many packets. What cannot be sealed the tunnel counts. */
 static void seal_frame(struct datapath *d, size_t len)
 {
     struct outbound *o = &d->outbound;
     size_t dropped;
+    if (!fits(d, len))
+        return;
     enum err e = outbound_add(o, d->tunnel, d->frame, len, &dropped);
     while (e == ERR_LIMIT) {
         send_outbound(d);
@@ -419,6 +445,20 @@ void datapath_carry(struct datapath *d, struct tun *tun, struct tunnel *tunnel,
 void datapath_move(struct datapath *d, const struct path *path)
 {
     d->path = *path;
+}
+
+void datapath_fit(struct datapath *d, const struct fit *fit, size_t datagram_max)
+{
+    d->fit = *fit;
+    d->datagram_max = datagram_max;
+}
+
+uint64_t datapath_too_long(const struct datapath *d)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < 2; i++)
+        count += d->udp[i] != NULL ? udp_too_long(d->udp[i]) : 0;
+    return count;
 }
 
 void datapath_hold(struct datapath *d, bool held)

@@ -1,6 +1,6 @@
 /* Judged by a few octets, as it is done for every frame and every packet: whether a frame is longer
- * than what fits (most are not, but for those of several segments), and whether it is a SYN. What is
- * found is looked at closely by packet_too_big and packet_clamp_mss, which are in icmp.c and
+ * than what fits (most are not, but for those of several segments), and whether it is a SYN. What
+ * is found is looked at closely by packet_too_big and packet_clamp_mss, which are in icmp.c and
  * packet.c. A SYN behind IPv6 extension headers is not found, and keeps its MSS.
  *
  * The answers need no limit to their rate: they go to the machine itself or into the networks that
@@ -11,16 +11,19 @@
 #include "common/packet/packet_internal.h"
 #include "common/packet/protocol.h"
 
+static uint16_t mss_of(uint16_t packet_max, uint16_t ip_header_len)
+{
+    uint16_t headers = (uint16_t)(ip_header_len + TCP_HEADER_LEN);
+    return (uint16_t)(packet_max > headers ? packet_max - headers : 0);
+}
+
 struct fit fit_make(uint16_t inner_max, uint16_t tun_mtu)
 {
-    uint16_t least = inner_max < tun_mtu ? inner_max : tun_mtu;
-    uint16_t least_v6 = least < FIT_IPV6_MTU_MIN ? FIT_IPV6_MTU_MIN : least;
-    uint16_t headers_v4 = IPV4_HEADER_LEN + TCP_HEADER_LEN;
-    uint16_t headers_v6 = IPV6_HEADER_LEN + TCP_HEADER_LEN;
+    uint16_t packet_max = inner_max < tun_mtu ? inner_max : tun_mtu;
     return (struct fit){
         .inner_max = inner_max,
-        .mss_v4 = (uint16_t)(least > headers_v4 ? least - headers_v4 : 0),
-        .mss_v6 = (uint16_t)(least_v6 - headers_v6),
+        .mss_v4 = mss_of(packet_max, IPV4_HEADER_LEN),
+        .mss_v6 = mss_of(packet_max, IPV6_HEADER_LEN),
     };
 }
 
@@ -53,7 +56,7 @@ static bool is_syn(const uint8_t *packet, size_t len)
     return at != 0 && (packet[at + TCP_FLAGS_AT] & TCP_FLAG_SYN) != 0;
 }
 
-/* 0 is "nothing is clamped". */
+/* An MSS of 0 clamps nothing. */
 static void clamp(const struct fit *f, uint8_t *packet, size_t len)
 {
     struct packet p = {.data = packet, .cap = len, .len = len};
@@ -92,7 +95,8 @@ static size_t longest(const struct vnet_header *v, const uint8_t *packet, size_t
     return header_len + v->gso_size < len ? header_len + v->gso_size : len;
 }
 
-/* Can the answer be made? Then its frame: a vnet header of zeros, as nothing is left to do to it. */
+/* Can the answer be made? Then its frame: a vnet header of zeros, as nothing is left to do to it.
+ */
 static bool answer_too_big(const struct fit *f, const uint8_t *packet, size_t len,
                            uint8_t answer[FIT_ANSWER_MAX], size_t *ret_len)
 {

@@ -1,15 +1,18 @@
 /* The path's MTU, from the kernel's memory. Each ICMP "fragmentation needed" or "packet too big"
- * for a datagram of ours changes an exception of the route to that destination: only downwards, only
- * where a socket of ours has the ports that it quotes, and for ten minutes (RFC 1191 6.3, RFC 8201
- * 4; net.ipv4.route.mtu_expires, net.ipv6.route.mtu_expires). That is what we would do ourselves
- * with the sockets' error queues (IP_RECVERR), which would also hand us everybody's other ICMP, and
- * let it fail calls that send and receive. A connected socket shows what its route has learned.
+ * for a datagram of ours changes an exception of the route to that destination: only downwards,
+ * only where a socket of ours has the ports that it quotes, and for ten minutes (RFC 1191 6.3, RFC
+ * 8201 4; net.ipv4.route.mtu_expires, net.ipv6.route.mtu_expires). That is what we would do
+ * ourselves with the sockets' error queues (IP_RECVERR), which would also hand us everybody's other
+ * ICMP, and let it fail calls that send and receive. A connected socket shows what its route has
+ * learned.
  *
- * Exceptions belong to a route by one interface, so each path has its own. But the kernel files what
- * comes for an unbound socket (udp.c's are) with the route that it would choose itself, which may go
- * by another interface than the path: a second socket, bound to the path's interface, is asked what
- * that one bears, a first one, bound to nothing but the source address, what was filed. The lesser
- * counts: at worst a path is taken to be as narrow as its neighbour for ten minutes.
+ * Exceptions belong to a route by one interface, so each path has its own. But the kernel files
+ * what comes for an unbound socket (udp.c's are) with the route that it would choose itself, which
+ * may go by another interface than the path: a second socket, bound to the path's interface, is
+ * asked what that one bears, a first one, bound to nothing but the source address, what was filed.
+ * The lesser counts: at worst a path is taken to be as narrow as its neighbour for ten minutes.
+ * What does not fit such a path all the same, and is IPv6, is lost: the kernel, which would have to
+ * fragment it, does not know.
  *
  * Nobody is told that an exception has come or gone: who wants to know asks again. */
 #include "platform/path_mtu.h"
@@ -34,8 +37,7 @@ static uint32_t ask(int fd, const struct path *path, uint32_t mark, uint32_t int
         return 0;
     const struct endpoint from = {path->local.ip, 0};
     socklen_t len = sockaddr_write(&from, path->remote.ip.family, &address);
-    if (from.ip.family == path->remote.ip.family &&
-        bind(fd, (struct sockaddr *)&address, len) != 0)
+    if (from.ip.family == path->remote.ip.family && bind(fd, (struct sockaddr *)&address, len) != 0)
         return 0;
     len = sockaddr_write(&path->remote, path->remote.ip.family, &address);
     if (connect(fd, (struct sockaddr *)&address, len) != 0 ||

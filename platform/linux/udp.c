@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -32,6 +33,7 @@ struct udp {
     int fd;
     uint32_t mark;
     bool trains; /* are taken, as far as we know */
+    atomic_uint_fast64_t too_long;
     struct sender senders[SENDERS];
     size_t next_sender; /* which is the oldest */
     enum ip_family family;
@@ -159,6 +161,11 @@ uint16_t udp_port(const struct udp *u)
 enum ip_family udp_family(const struct udp *u)
 {
     return u->family;
+}
+
+uint64_t udp_too_long(const struct udp *u)
+{
+    return atomic_load_explicit(&u->too_long, memory_order_relaxed);
 }
 
 /* --- receiving --- */
@@ -334,6 +341,14 @@ static enum err send_error(int error)
     }
 }
 
+/* The kernel did not take it. */
+static enum err refused(struct udp *u, int error)
+{
+    if (error == EMSGSIZE)
+        atomic_fetch_add_explicit(&u->too_long, 1, memory_order_relaxed);
+    return send_error(error);
+}
+
 /* A socket that sends by that path's interface; -1 with errno. */
 static int open_sender(const struct udp *u, const struct path *path)
 {
@@ -390,7 +405,7 @@ static size_t run_length(const struct udp *u, const struct udp_message *m, size_
     return n;
 }
 
-static enum err send_batch(const struct udp *u, int fd, const struct udp_message *m, size_t count,
+static enum err send_batch(struct udp *u, int fd, const struct udp_message *m, size_t count,
                            size_t *ret_count)
 {
     struct mmsghdr headers[UDP_BATCH_MAX];
@@ -413,17 +428,24 @@ static enum err send_batch(const struct udp *u, int fd, const struct udp_message
         if (n > 0)
             *ret_count += (size_t)n;
         else if (errno != ECONNREFUSED || ++hints > UDP_BATCH_MAX)
-            return send_error(errno);
+            return refused(u, errno);
     }
     return ERR_OK;
 }
 
-static enum err send_fragmentable(const struct udp *u, int fd, const struct udp_message *m)
+/* One by one: the kernel does not fragment what it cuts. */
+static enum err send_fragmentable(struct udp *u, int fd, const struct udp_message *m)
 {
-    size_t sent;
-    if (!discover(fd, u->family, false))
-        return ERR_SYSTEM;
-    enum err e = send_batch(u, fd, m, 1, &sent);
+    struct udp_message one = *m;
+    struct span datagram;
+    enum err e = discover(fd, u->family, false) ? ERR_OK : ERR_SYSTEM;
+    size_t at = 0, sent;
+    one.segment = 0;
+    while (e == ERR_OK && udp_next_datagram(m, &at, &datagram)) {
+        one.data = m->data + (datagram.data - m->data);
+        one.len = datagram.len;
+        e = send_batch(u, fd, &one, 1, &sent);
+    }
     if (!discover(fd, u->family, true))
         return ERR_SYSTEM;
     return e;

@@ -150,8 +150,7 @@ static void send_frame(const char *interface, const char *to, const uint8_t *pac
     strcpy(r.ifr_name, to);
     ck_assert_int_eq(ioctl(fd, SIOCGIFHWADDR, &r), 0);
     struct sockaddr_ll ll = {.sll_family = AF_PACKET,
-                             .sll_protocol =
-                                 htons(family == IP_V4 ? ETHERTYPE_IP : ETHERTYPE_IPV6),
+                             .sll_protocol = htons(family == IP_V4 ? ETHERTYPE_IP : ETHERTYPE_IPV6),
                              .sll_ifindex = (int)if_nametoindex(interface),
                              .sll_halen = 6};
     memcpy(ll.sll_addr, r.ifr_hwaddr.sa_data, 6);
