@@ -35,8 +35,8 @@ _Static_assert((int)TUN_HEADER_LEN == VNET_HEADER_LEN && (int)TUN_SPANS_MAX >= 1
 
 /* An ESP packet with an SPI that is not known, yet. */
 struct early {
-    size_t len; /* 0: none */
-    enum ecn ecn;
+    size_t len;  /* 0: none */
+    uint8_t tos; /* of the outer header */
     mono_ms at;
     uint8_t bytes[EARLY_LEN];
 };
@@ -101,7 +101,7 @@ static void keep_early(struct datapath *d, const struct packet *p, mono_ms now)
         return;
     memcpy(e->bytes, packet_bytes(p), p->len);
     e->len = p->len;
-    e->ecn = p->ecn;
+    e->tos = p->tos;
     e->at = now;
     d->early_next = (d->early_next + 1) % EARLY_MAX;
 }
@@ -136,7 +136,7 @@ void datapath_child_came(struct datapath *d, mono_ms now)
         return;
     for (size_t i = 0; i < EARLY_MAX; i++) {
         struct early *e = &d->early[(d->early_next + i) % EARLY_MAX];
-        struct packet p = {.data = e->bytes, .cap = EARLY_LEN, .len = e->len, .ecn = e->ecn};
+        struct packet p = {.data = e->bytes, .cap = EARLY_LEN, .len = e->len, .tos = e->tos};
         struct tunnel_result result;
         if (e->len == 0 || now - e->at > EARLY_MS)
             continue;
@@ -198,7 +198,7 @@ static void sort(struct datapath *d, const struct udp_message *m, struct span da
         if (d->packet_count == OPENED)
             open_packets(d, now);
         d->packets[d->packet_count++] = (struct packet){
-            .data = m->data + at, .cap = datagram.len, .len = datagram.len, .ecn = ecn_of(m->tos)};
+            .data = m->data + at, .cap = datagram.len, .len = datagram.len, .tos = m->tos};
         break;
     case DATAGRAM_IKE:
         deliver(d, now); /* in order: the message may take its SA away */
@@ -286,11 +286,8 @@ static void send_outbound(struct datapath *d)
     struct outbound *o = &d->outbound;
     for (size_t i = 0; i < o->count; i++) {
         const struct outbound_train *t = &o->trains[i];
-        d->messages[i] = (struct udp_message){.path = d->path,
-                                              .data = t->data,
-                                              .len = t->len,
-                                              .segment = t->segment,
-                                              .tos = (uint8_t)t->ecn};
+        d->messages[i] = (struct udp_message){
+            .path = d->path, .data = t->data, .len = t->len, .segment = t->segment, .tos = t->tos};
     }
     d->sent |= o->count > 0;
     send_all(d, socket_for(d, d->path.remote.ip.family), o->count);

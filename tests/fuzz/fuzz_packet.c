@@ -52,7 +52,7 @@ static void clamp(struct span packet, uint16_t mss)
 static void join_ecn(struct span packet, const struct ip_header *h, enum ecn outer)
 {
     uint8_t *copy = fuzz_copy(packet);
-    struct packet p = {.data = copy, .cap = packet.len, .len = packet.len, .ecn = outer};
+    struct packet p = {.data = copy, .cap = packet.len, .len = packet.len, .tos = (uint8_t)outer};
     struct ip_header joined;
     enum err e = packet_join_ecn(&p, h->tos);
     CHECK(e == (outer == ECN_CE && ecn_of(h->tos) == ECN_NOT_ECT ? ERR_REFUSED : ERR_OK));
