@@ -34,6 +34,8 @@ static enum exit_code code_for(enum session_down_reason reason)
 static void install_child(struct connection *c, const struct session_child *child)
 {
     enum err e = child_list_install(&c->children, c->tunnel, child, c->options->profile->copy_dscp);
+    if (child->suite.cipher.encr == ENCR_NULL)
+        log_warn("the Child SA enciphers nothing: all that goes through it can be read on the way");
     if (e == ERR_OK) {
         datapath_child_came(c->datapath, clock_now());
         return;

@@ -186,6 +186,7 @@ static size_t suite_icv_len(const struct aead_suite *suite)
     case ENCR_CHACHA20_POLY1305:
         return 16;
     case ENCR_AES_CBC:
+    case ENCR_NULL:
     case ENCR_NONE:
         break;
     }
@@ -206,7 +207,7 @@ static size_t suite_icv_len(const struct aead_suite *suite)
 
 static size_t suite_iv_len(const struct aead_suite *suite)
 {
-    return suite->encr == ENCR_AES_CBC ? 16 : 8;
+    return suite->encr == ENCR_NULL ? 0 : suite->encr == ENCR_AES_CBC ? 16 : 8;
 }
 
 static size_t suite_align(const struct aead_suite *suite)

@@ -40,6 +40,7 @@ PAIRS = [
     ("aes256-sha256-prfsha512-x25519", "aes128gcm16"),
     ("aes256-sha512-prfsha1-modp1024", "aes256gcm16"),
     ("aes128gcm16-prfsha1-modp1024", "aes128-sha256"),
+    ("aes256gcm16-prfsha384-x25519", "null-sha256"),
 ]
 
 

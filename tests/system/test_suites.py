@@ -12,7 +12,9 @@ AES = [f"aes{bits}" for bits in (128, 192, 256)]
 COMBINED = [f"{aes}gcm{icv}" for aes in AES for icv in (16, 12, 8)] + ["chacha20poly1305"]
 HASHES = ["sha1", "sha256", "sha384", "sha512"]
 SUITES = COMBINED + [f"{aes}-{name}" for aes in AES for name in HASHES]
-ACCEPTED = ", ".join(["-".join([*COMBINED, "esn", "noesn"]), "-".join([*AES, *HASHES, "esn", "noesn"])])
+SUITES += ["null-sha256"]
+ACCEPTED = ", ".join("-".join([*names, "esn", "noesn"])
+                     for names in (COMBINED, AES + HASHES, ["null", "sha256"]))
 
 
 @pytest.fixture(scope="module")
