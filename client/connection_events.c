@@ -209,8 +209,11 @@ void connection_event(struct connection *c, const struct session_event *e)
     case SESSION_EVENT_PATH_PROBE:
         news_probe(c, &e->path_probe.path, e->path_probe.answered);
         break;
-    case SESSION_EVENT_NAT_CHANGED:
     case SESSION_EVENT_LIVENESS:
+        if (e->liveness.result == SESSION_LIVENESS_ANSWERED)
+            connection_fit_answered(c);
+        break;
+    case SESSION_EVENT_NAT_CHANGED:
         break; /* told to who follows */
     case SESSION_EVENT_ADDRESSES:
         on_addresses(c, e);

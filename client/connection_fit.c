@@ -4,7 +4,14 @@
  *
  * The kernel tells nobody that it has learned something of a path, or forgotten it after ten
  * minutes (RFC 1191 6.3, RFC 8201 4): it is asked again where packets go, once a second, and at
- * once where one did not fit. Without traffic nothing is asked. */
+ * once where one did not fit. Without traffic nothing is asked.
+ *
+ * Routers that swallow what is too long and say nothing (RFC 2923 2.1) show by what becomes of the
+ * question that follows silence: the gateway answers, packets go on leaving, most of them long,
+ * nothing comes back, and the gateway answers again. Then the path is taken to bear what all paths
+ * of IPv6 bear, for as long as the kernel would believe a router, or until it is another one. A
+ * flow that is alone meets that; where others bring packets back, or where it is the gateway's
+ * packets that are swallowed, nobody here can tell. */
 #include "client/connection_state.h"
 #include "common/base/log.h"
 #include "platform/path_mtu.h"
@@ -13,7 +20,8 @@
 enum {
     AGAIN_MS = 1000,
     AGAIN_TOO_LONG_MS = 50, /* those of a batch that were on their way say nothing new */
-    OUTER_V4 = 20 + 8,      /* IP and UDP (RFC 3948) */
+    SWALLOWS_MS = 10 * 60 * 1000,
+    OUTER_V4 = 20 + 8, /* IP and UDP (RFC 3948) */
     OUTER_V6 = 40 + 8
 };
 
@@ -34,13 +42,23 @@ static uint32_t ask(const struct connection *c, const struct path *path)
     uint32_t mtu = path_mtu(path, ROUTES_MARK);
     if (way != NULL && (mtu == 0 || way->mtu < mtu))
         mtu = way->mtu;
+    if (mtu > PATH_MTU_MIN_V6 && clock_now() < c->fit.swallows_until)
+        mtu = PATH_MTU_MIN_V6;
     return mtu;
+}
+
+static uint32_t outer_len(const struct path *path)
+{
+    return path->remote.ip.family == IP_V4 ? OUTER_V4 : OUTER_V6;
 }
 
 void connection_fit(struct connection *c, const struct path *path)
 {
     struct fault f = {0};
-    uint32_t mtu = ask(c, path), outer = path->remote.ip.family == IP_V4 ? OUTER_V4 : OUTER_V6;
+    if (!path_equal(path, &c->fit.path))
+        c->fit.swallows_until = 0;
+    c->fit.path = *path;
+    uint32_t mtu = ask(c, path), outer = outer_len(path);
     size_t datagram_max = mtu > outer ? mtu - outer : 0;
     size_t inner = inner_max(c, datagram_max);
     c->fit.looked_at = clock_now();
@@ -64,4 +82,23 @@ void connection_fit_again(struct connection *c, mono_ms now)
         return;
     session_status(c->session, &status);
     connection_fit(c, &status.path);
+}
+
+void connection_fit_answered(struct connection *c)
+{
+    const struct tunnel_counters *t = tunnel_counters(c->tunnel);
+    const struct connection_fit before = c->fit;
+    c->fit.authentic = t->authentic;
+    c->fit.packets = t->out.packets;
+    c->fit.bytes = t->out.bytes;
+    size_t always = inner_max(c, PATH_MTU_MIN_V6 - outer_len(&before.path));
+    uint64_t packets = t->out.packets - before.packets, bytes = t->out.bytes - before.bytes;
+    if (!c->up || t->authentic != before.authentic || bytes <= packets * always ||
+        before.path_mtu <= PATH_MTU_MIN_V6)
+        return;
+    log_warn("short packets arrive and long ones do not, though no router says so: none longer "
+             "than %d octets for ten minutes",
+             (int)PATH_MTU_MIN_V6);
+    c->fit.swallows_until = clock_now() + SWALLOWS_MS;
+    connection_fit(c, &before.path);
 }

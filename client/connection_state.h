@@ -18,9 +18,14 @@
 
 /* What the path bears, as it was found last. */
 struct connection_fit {
+    struct path path;
     uint32_t path_mtu; /* 0: not known */
     mono_ms looked_at;
     uint64_t too_long; /* of the data path, then */
+    /* The tunnel's, when the gateway answered last, and until when the path is thought to swallow
+     * what is long. */
+    uint64_t authentic, packets, bytes;
+    mono_ms swallows_until;
 };
 
 struct connection {
@@ -84,6 +89,8 @@ void connection_event(struct connection *c, const struct session_event *e);
 /* --- connection_fit.c --- */
 /* ESP leaves by that path: what leaves the tunnel has to fit it. */
 void connection_fit(struct connection *c, const struct path *path);
+/* The gateway answered, after what went through the tunnel had brought nothing back. */
+void connection_fit_answered(struct connection *c);
 /* Packets went, now: does the path bear what it bore? Cheap where that was asked just before. */
 void connection_fit_again(struct connection *c, mono_ms now);
 

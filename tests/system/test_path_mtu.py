@@ -2,9 +2,11 @@
 tunnel's MTU follows, and no packet is lost in silence."""
 
 import re
+import sys
 
 import pytest
 
+import traffic
 from lab import wait_until
 from strongswan import connection
 
@@ -13,6 +15,16 @@ OUTER = (20 + 8, 40 + 8)  # IP and UDP
 HEADERS = (20 + 20, 40 + 20)  # IP and TCP, inside
 LEAST = 1280  # of an interface with IPv6
 SIZE = 3_000_000
+
+# What some do with all ICMP.
+SILENT = """
+    table inet silent {
+        chain output {
+            type filter hook output priority 0
+            icmp type destination-unreachable drop
+            icmpv6 type packet-too-big drop
+        }
+    }"""
 
 families = pytest.mark.parametrize("family", [0, 1], ids=["ipv4-outside", "ipv6-outside"])
 gateways = pytest.mark.parametrize("kind", ["tern_gateway", "strongswan"])
@@ -160,4 +172,32 @@ def test_a_fixed_mtu_stays(lab, tern, tern_gateway, intranet):
         wait_until(lambda: told_mtu(ping(lab.client, address, 1400)) == most, 10,
                    "the answer to what is too long")
     assert lab.client.ping(lab.INTRANET[0], 1, size=1300) == 1  # no DF
+    tern.down()
+
+
+@families
+def test_routers_that_keep_silent(lab, tern, tern_gateway, intranet, family):
+    """RFC 2923 2.1: what is too long is lost, and nobody tells. An upload gets through all the same."""
+    tern_gateway.start()
+    lab.router.nft(SILENT)
+    narrow(lab, 1300)
+    up(lab, tern, family)
+    lab.client.run(sys.executable, traffic.__file__, "send", lab.INTRANET[0], SIZE, timeout=60)
+    status = tern.status()
+    assert status["path"]["mtu"] == status["mtu"] == LEAST
+    assert "long ones do not" in tern.log.read_text()
+    assert ping(lab.client, lab.INTRANET[0], inner_max(LEAST, family)).returncode == 0
+    tern.down()
+
+
+def test_who_gets_no_answer_is_no_reason(lab, tern, tern_gateway):
+    """Short packets to somebody who does not answer, for longer than it takes to find a router out."""
+    tern_gateway.start()
+    lab.intranet.nft("table inet mute { chain in { type filter hook input priority 0; policy drop; } }")
+    up(lab, tern, 0)
+    with lab.client.capture("up0") as capture:
+        lab.client.run("ping", "-n", "-i", "0.1", "-w", "5", lab.INTRANET[0], check=False)
+    asked = capture.fields(f"isakmp.exchangetype == 37 and ip.src == {lab.CLIENT[0]}", "ip.src")
+    assert len(asked) >= 2  # the gateway was asked, and answered, again and again
+    assert tern.status()["path"]["mtu"] == 1500
     tern.down()
