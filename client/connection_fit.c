@@ -55,8 +55,10 @@ static uint32_t outer_len(const struct path *path)
 void connection_fit(struct connection *c, const struct path *path)
 {
     struct fault f = {0};
-    if (!path_equal(path, &c->fit.path))
+    if (!path_equal(path, &c->fit.path)) {
         c->fit.swallows_until = 0;
+        c->fit.answered = false;
+    }
     c->fit.path = *path;
     uint32_t mtu = ask(c, path), outer = outer_len(path);
     size_t datagram_max = mtu > outer ? mtu - outer : 0;
@@ -81,20 +83,22 @@ void connection_fit_again(struct connection *c, mono_ms now)
     if (!c->up || now - c->fit.looked_at < (new ? AGAIN_TOO_LONG_MS : AGAIN_MS))
         return;
     session_status(c->session, &status);
-    connection_fit(c, &status.path);
+    if (status.path.remote.ip.family != IP_NONE)
+        connection_fit(c, &status.path);
 }
 
 void connection_fit_answered(struct connection *c)
 {
     const struct tunnel_counters *t = tunnel_counters(c->tunnel);
     const struct connection_fit before = c->fit;
+    c->fit.answered = true;
     c->fit.authentic = t->authentic;
     c->fit.packets = t->out.packets;
     c->fit.bytes = t->out.bytes;
     size_t always = inner_max(c, PATH_MTU_MIN_V6 - outer_len(&before.path));
     uint64_t packets = t->out.packets - before.packets, bytes = t->out.bytes - before.bytes;
-    if (!c->up || t->authentic != before.authentic || bytes <= packets * always ||
-        before.path_mtu <= PATH_MTU_MIN_V6)
+    if (!c->up || !before.answered || t->authentic != before.authentic ||
+        bytes <= packets * always || before.path_mtu <= PATH_MTU_MIN_V6)
         return;
     log_warn("short packets arrive and long ones do not, though no router says so: none longer "
              "than %d octets for ten minutes",

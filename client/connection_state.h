@@ -22,8 +22,9 @@ struct connection_fit {
     uint32_t path_mtu; /* 0: not known */
     mono_ms looked_at;
     uint64_t too_long; /* of the data path, then */
-    /* The tunnel's, when the gateway answered last, and until when the path is thought to swallow
-     * what is long. */
+    /* The gateway answered on this path, what the tunnel had counted then, and until when the path
+     * is thought to swallow what is long. */
+    bool answered;
     uint64_t authentic, packets, bytes;
     mono_ms swallows_until;
 };

@@ -1,5 +1,5 @@
-/* Inner packets: headers, the MSS clamp, the ECN field, the answer "too big", what fits a tunnel, and
- * selectors against all of it. */
+/* Inner packets: headers, the MSS clamp, the ECN field, the answer "too big", what fits a tunnel,
+ * and selectors against all of it. */
 #include <stdlib.h>
 #include <string.h>
 
