@@ -171,7 +171,7 @@ static void deliver(struct datapath *d, mono_ms now)
     if (d->tunnel == NULL || d->tun == NULL)
         return;
     flush(d);
-    uint64_t authentic = tunnel_counters(d->tunnel)->authentic;
+    uint64_t authentic = tunnel_counters(d->tunnel).authentic;
     if (authentic != d->authentic) {
         d->authentic = authentic;
         d->traffic.last_in = now;
@@ -182,7 +182,10 @@ static void deliver(struct datapath *d, mono_ms now)
 
 static void tell_drops(struct datapath *d, mono_ms now)
 {
-    drops_tell(&d->drops, now, d->tunnel != NULL ? tunnel_counters(d->tunnel) : NULL);
+    struct tunnel_counters counters = {0};
+    if (d->tunnel != NULL)
+        counters = tunnel_counters(d->tunnel);
+    drops_tell(&d->drops, now, &counters);
 }
 
 /* Only the gateway speaks IKE on a port other than 500 with us, and it marks it. */

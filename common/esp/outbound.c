@@ -46,7 +46,7 @@ static enum err seal(struct outbound *o, struct tunnel *t, const struct gso_segm
     return ERR_OK;
 }
 
-enum err outbound_resume(struct outbound *o, struct tunnel *t, size_t *ret_dropped)
+static enum err seal_segments(struct outbound *o, struct tunnel *t, size_t *ret_dropped)
 {
     struct gso_segment s;
     *ret_dropped = 0;
@@ -64,6 +64,14 @@ enum err outbound_resume(struct outbound *o, struct tunnel *t, size_t *ret_dropp
         *ret_dropped += e != ERR_OK ? 1 : 0;
     }
     return ERR_OK;
+}
+
+enum err outbound_resume(struct outbound *o, struct tunnel *t, size_t *ret_dropped)
+{
+    tunnel_seal_begin(t);
+    enum err e = seal_segments(o, t, ret_dropped);
+    tunnel_seal_end(t);
+    return e;
 }
 
 enum err outbound_add(struct outbound *o, struct tunnel *t, uint8_t *frame, size_t len,

@@ -246,7 +246,7 @@ START_TEST(what_makes_no_sense)
     len = frame_of(&r, 1000);
     ck_ok(outbound_add(out, here, frame, len, &dropped));
     ck_assert_uint_eq(dropped, 3);
-    ck_assert_uint_eq(tunnel_counters(here)->no_child, 3);
+    ck_assert_uint_eq(tunnel_counters(here).no_child, 3);
 }
 END_TEST
 

@@ -105,10 +105,10 @@ static void deliver(struct gateway *g, struct run *run, mono_ms now)
     }
     run->count = 0;
     run->client = NULL;
-    const struct tunnel_counters *counters = tunnel_counters(c->tunnel);
-    if (counters->authentic == c->authentic)
+    uint64_t authentic = tunnel_counters(c->tunnel).authentic;
+    if (authentic == c->authentic)
         return;
-    c->authentic = counters->authentic;
+    c->authentic = authentic;
     c->traffic.last_in = now;
     c->traffic.out_was_last = false;
     tell_session(c, now);
