@@ -45,6 +45,7 @@ struct datapath {
     uv_loop_t *loop;
     struct datapath_callbacks callbacks;
     struct udp *udp[2]; /* IPv4, IPv6; NULL where the machine lacks the family */
+    struct udp_sender *sender[2];
     uv_poll_t udp_poll[2];
     bool udp_polled[2];
     bool offload;
@@ -80,6 +81,11 @@ struct datapath {
 static struct udp *socket_for(const struct datapath *d, enum ip_family family)
 {
     return d->udp[family == IP_V6 ? 1 : 0];
+}
+
+static struct udp_sender *sender_for(const struct datapath *d, enum ip_family family)
+{
+    return d->sender[family == IP_V6 ? 1 : 0];
 }
 
 uint16_t datapath_port(const struct datapath *d, enum ip_family family)
@@ -248,7 +254,7 @@ static void on_udp(uv_poll_t *handle, int status, int events)
 /* --- outwards --- */
 
 /* A datagram too large for its path: let IP fragment it rather than lose it. */
-static void send_all(struct datapath *d, struct udp *u, size_t count)
+static void send_all(struct datapath *d, struct udp_sender *u, size_t count)
 {
     size_t at = 0;
     while (at < count) {
@@ -285,7 +291,7 @@ static void send_outbound(struct datapath *d)
                                               .tos = (uint8_t)t->ecn};
     }
     d->sent |= o->count > 0;
-    send_all(d, socket_for(d, d->path.remote.ip.family), o->count);
+    send_all(d, sender_for(d, d->path.remote.ip.family), o->count);
     outbound_begin(o);
 }
 
@@ -338,7 +344,7 @@ static void on_tun(uv_poll_t *handle, int status, int events)
 
 void datapath_send(struct datapath *d, const struct session_datagram *datagram)
 {
-    struct udp *u = socket_for(d, datagram->path.remote.ip.family);
+    struct udp_sender *u = sender_for(d, datagram->path.remote.ip.family);
     if (u == NULL || datagram->bytes.len > BUFFER_LEN)
         return;
     struct udp_message m = {.path = datagram->path, .len = datagram->bytes.len};
@@ -368,6 +374,8 @@ static enum err open_family(struct datapath *d, size_t i, struct fault *f)
     const struct udp_options o = {
         .address = {.family = i == 0 ? IP_V4 : IP_V6}, .mark = ROUTES_MARK, .offload = d->offload};
     enum err e = udp_open(&o, &d->udp[i], f);
+    if (e == ERR_OK && udp_sender_new(d->udp[i], &d->sender[i]) != ERR_OK)
+        e = fault_set(f, ERR_MEMORY, "no memory for a UDP socket");
     if (e != ERR_OK)
         return e;
     if (uv_poll_init(d->loop, &d->udp_poll[i], udp_fd(d->udp[i])) != 0)
@@ -452,8 +460,10 @@ void datapath_stop(struct datapath *d)
 
 static void release(struct datapath *d)
 {
-    udp_close(d->udp[0]);
-    udp_close(d->udp[1]);
+    for (size_t i = 0; i < 2; i++) {
+        udp_sender_free(d->sender[i]);
+        udp_close(d->udp[i]);
+    }
     free(d);
 }
 

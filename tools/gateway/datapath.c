@@ -199,18 +199,18 @@ void datapath_from_socket(struct gateway_socket *s)
 /* --- outwards --- */
 
 /* Too long for the path is not lost: IP fragments it, as the TUN's MTU is for the usual path. */
-static void send_all(struct gateway *g, struct udp *udp, size_t count)
+static void send_all(struct gateway *g, struct udp_sender *sender, size_t count)
 {
     const struct datapath *d = g->datapath;
     size_t at = 0;
 
     while (at < count) {
         size_t sent = 0;
-        enum err err = udp_send(udp, d->messages + at, count - at, &sent);
+        enum err err = udp_send(sender, d->messages + at, count - at, &sent);
 
         at += sent;
         if (err == ERR_LIMIT)
-            err = udp_send_fragmentable(udp, &d->messages[at++]);
+            err = udp_send_fragmentable(sender, &d->messages[at++]);
         if (err == ERR_OK)
             continue;
         for (; at < count; at++)
@@ -236,7 +236,7 @@ static void transmit(struct gateway *g, mono_ms now)
                                               .tos = (uint8_t)t->ecn};
     }
     if (count > 0 && c->socket != NULL)
-        send_all(g, c->socket->udp, count);
+        send_all(g, c->socket->sender, count);
     else
         g->drops.not_sent += o->packets;
     outbound_begin(o);
