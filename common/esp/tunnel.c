@@ -320,34 +320,6 @@ static bool destination_matches(const struct selector_list *l, const struct ip_h
                                h->later_fragment);
 }
 
-static struct tunnel_result seal_one(struct tunnel *t, struct packet *p)
-{
-    struct ip_header h;
-    enum err e = ip_header_parse(span_make(packet_bytes(p), p->len), &h);
-    const struct table *table = table_of(t);
-    struct child *c = NULL;
-    for (size_t i = table->count; e == ERR_OK && c == NULL && i > 0; i--) {
-        struct child *candidate = table->children[i - 1];
-        if (may_seal(candidate) && source_matches(&candidate->local, &h) &&
-            destination_matches(&candidate->remote, &h))
-            c = candidate;
-    }
-    if (c == NULL) {
-        tally_add(&t->out.no_child, 1);
-        return (struct tunnel_result){.err = e != ERR_OK ? e : ERR_SELECTOR, .spi = 0};
-    }
-    size_t inner_len = p->len;
-    p->ecn = ecn_of(h.tos);
-    e = spent(c) ? ERR_EXHAUSTED : esp_seal(c->out, p);
-    if (e == ERR_OK) {
-        tally_add(&t->out.counters.packets, 1);
-        tally_add(&t->out.counters.bytes, inner_len);
-        if (nearly_spent(c))
-            atomic_store_explicit(&t->expiring, true, memory_order_release);
-    }
-    return (struct tunnel_result){.err = e, .spi = esp_out_spi(c->out)};
-}
-
 void tunnel_seal_begin(struct tunnel *t)
 {
     epoch_enter(&t->epoch, SEALING);
@@ -358,11 +330,40 @@ void tunnel_seal_end(struct tunnel *t)
     epoch_leave(&t->epoch, SEALING);
 }
 
-void tunnel_seal(struct tunnel *t, struct packet *packets, struct tunnel_result *results,
-                 size_t count)
+struct tunnel_route tunnel_route(const struct tunnel *t, struct span inner)
 {
-    for (size_t i = 0; i < count; i++)
-        results[i] = seal_one(t, &packets[i]);
+    struct ip_header h;
+    const struct table *table = table_of(t);
+    enum err e = ip_header_parse(inner, &h);
+    for (size_t i = table->count; e == ERR_OK && i > 0; i--) {
+        struct child *c = table->children[i - 1];
+        if (may_seal(c) && source_matches(&c->local, &h) && destination_matches(&c->remote, &h))
+            return (struct tunnel_route){.child = c,
+                                         .spi = esp_out_spi(c->out),
+                                         .front = esp_out_front(c->out),
+                                         .ecn = ecn_of(h.tos)};
+    }
+    return (struct tunnel_route){.err = e != ERR_OK ? e : ERR_SELECTOR};
+}
+
+/* Bounds hold for each packet, so they are asked for each, also where the child is known. */
+enum err tunnel_seal(struct tunnel *t, const struct tunnel_route *r, struct span inner,
+                     struct packet *p)
+{
+    struct child *c = r->child;
+    if (c == NULL) {
+        tally_add(&t->out.no_child, 1);
+        return r->err;
+    }
+    p->ecn = r->ecn;
+    enum err e = spent(c) ? ERR_EXHAUSTED : esp_seal(c->out, inner, p);
+    if (e == ERR_OK) {
+        tally_add(&t->out.counters.packets, 1);
+        tally_add(&t->out.counters.bytes, inner.len);
+        if (nearly_spent(c))
+            atomic_store_explicit(&t->expiring, true, memory_order_release);
+    }
+    return e;
 }
 
 static struct tunnel_result open_one(struct tunnel *t, const struct table *table, struct packet *p)

@@ -1,5 +1,5 @@
 /* The path manager: by which of the ways to the gateway the connection goes, and when by another
- * (RFC 4555). What MOBIKE's messages say is exchange_mobike.c's.
+ * (RFC 4555). Moving itself is roam_move.c's, what MOBIKE's messages say exchange_mobike.c's.
  *
  * A way that is not listed any more is left at once, without a question: UPDATE_SA_ADDRESSES and
  * ESP leave by the best other way together. A better way is asked first, while the old one goes on
@@ -21,20 +21,11 @@ enum {
     DOUBT_QUIET_MAX = 5,
     RACES_MAX = 5,
     HINT_PAUSE_MS = 2000, /* a gateway that moves is followed that often at most */
-    FORGIVE_MS = 60000,   /* an interface that carried that long is as good as new */
 };
 
 bool session_stranded(const struct session *s)
 {
     return s->roam.stranded;
-}
-
-/* MOBIKE goes on port 4500, or wherever the conversation was moved to (RFC 4555 3.3). */
-static struct path along(const struct ike_sa *sa, const struct path *way)
-{
-    struct path path = *way;
-    path.remote.port = sa->path.remote.port;
-    return path;
 }
 
 bool session_roams(const struct ike_sa *sa)
@@ -48,7 +39,7 @@ static struct ike_sa *roamer(const struct session *s)
     return s->current != NULL && session_roams(s->current) ? s->current : NULL;
 }
 
-/* --- moving --- */
+/* --- where things stand --- */
 
 void roam_init(struct session *s)
 {
@@ -59,15 +50,9 @@ void roam_init(struct session *s)
         r->ways[i].srtt_ms = -1;
 }
 
-static void steady(struct roam *r)
-{
-    r->mode = ROAM_STEADY;
-    r->target = r->hint = (struct path){.interface = 0};
-}
-
 static void settle_here(struct roam *r)
 {
-    steady(r);
+    roam_steady(r);
     r->update_wanted = r->update_out = r->scattered = r->hurry = false;
     r->seen_known = r->moving = false;
     r->silence_since = MONO_NEVER;
@@ -78,112 +63,6 @@ void roam_begin(struct session *s, mono_ms now)
 {
     settle_here(&s->roam);
     s->roam.path_since = now;
-}
-
-static const char *const move_texts[] = {
-    [SESSION_MOVE_ADDRESS_GONE] = "the address is gone",
-    [SESSION_MOVE_BETTER_PATH] = "a better path works",
-    [SESSION_MOVE_DEAD_PATH] = "the path is dead",
-    [SESSION_MOVE_NAT_CHANGED] = "the address translator has changed",
-    [SESSION_MOVE_PEER_MOVED] = "the gateway has moved",
-};
-
-/* A handover begins; one that goes on keeps its beginning. */
-static void begin_move(struct session *s, mono_ms now, enum session_move reason)
-{
-    struct roam *r = &s->roam;
-    if (!r->moving) {
-        bool silent = reason == SESSION_MOVE_DEAD_PATH || reason == SESSION_MOVE_NAT_CHANGED;
-        r->handover = (struct session_handover){.from = s->current->path, .reason = reason};
-        r->left_at = silent && r->silence_since != MONO_NEVER ? r->silence_since : now;
-        r->moving = true;
-        r->races = 0;
-    }
-    r->moved_at = now;
-    r->heard_at = MONO_NEVER;
-    s->nat_tried_ms = 0;
-    r->update_wanted = r->hurry = true;
-}
-
-static void announce_path(struct session *s)
-{
-    struct session_event *event = session_emit(s, SESSION_EVENT_PATH);
-    if (event != NULL)
-        event->path = s->current->path;
-}
-
-/* Every IKE SA of the connection goes along, with what it is asking (RFC 4555 3.5). */
-static void take_along(struct session *s, const struct path *to)
-{
-    for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
-        struct ike_sa *sa = s->sas[i];
-        if (sa != NULL &&
-            (sa->state == SA_ESTABLISHED || sa->state == SA_REPLACED || sa->state == SA_CLOSING))
-            sa->path = *to;
-    }
-}
-
-static void ask_again(struct session *s, mono_ms now)
-{
-    for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
-        struct ike_sa *sa = s->sas[i];
-        if (sa == NULL || sa->state == SA_DEAD || !sa->window.request.active ||
-            sa->handshake != NULL)
-            continue;
-        window_request_anew(&sa->window, now);
-        sa_request_repeat(sa, now);
-    }
-}
-
-/* The interface that is being left, where that is why. */
-static void blame(struct session *s, mono_ms now, enum session_move reason)
-{
-    struct roam *r = &s->roam;
-    const struct path *left = &s->current->path;
-    bool went = reason == SESSION_MOVE_ADDRESS_GONE && !ways_have_source(s, left);
-    if (!went && reason != SESSION_MOVE_DEAD_PATH)
-        return;
-    if (r->path_since != MONO_NEVER && now - r->path_since > FORGIVE_MS)
-        ways_forgive(r, left->interface);
-    ways_failed(r, now, left->interface, went ? WAYS_WENT : WAYS_DEAD);
-}
-
-/* resend: what is outstanding has no answer yet, and goes by the new path. */
-static void move(struct session *s, mono_ms now, const struct path *way, enum session_move reason,
-                 bool resend)
-{
-    struct roam *r = &s->roam;
-    struct ike_sa *sa = s->current;
-    struct path to = along(sa, way);
-    char from_text[ENDPOINT_TEXT_MAX], to_text[ENDPOINT_TEXT_MAX];
-    log_info("moving from %s to %s: %s", endpoint_format(&sa->path.local, from_text),
-             endpoint_format(&to.local, to_text), move_texts[reason]);
-    blame(s, now, reason);
-    begin_move(s, now, reason);
-    steady(r);
-    r->seen_known = false;
-    r->path_since = now;
-    take_along(s, &to);
-    announce_path(s);
-    if (sa->window.request.active)
-        r->scattered = true;
-    if (resend)
-        ask_again(s, now);
-}
-
-/* --- the gateway lacks MOBIKE: a new IKE SA on the new way --- */
-
-static void move_anew(struct session *s, mono_ms now)
-{
-    struct fault f = {0};
-    if (!s->searching) {
-        (void)fault_set(&f, ERR_NOT_FOUND,
-                        "the network has changed, and the gateway does not know MOBIKE");
-        fault_hint(&f, "the connection is made anew; nothing leaves outside the tunnel");
-        lifecycle_search(s, SESSION_DOWN_UNREACHABLE, &f);
-    }
-    s->attempt_at = MONO_NEVER;
-    lifecycle_rebuild(s, now, ATTEMPT_REBUILD);
 }
 
 /* --- the network has changed --- */
@@ -198,7 +77,7 @@ static void strand(struct session *s, mono_ms now)
         return;
     if (r->mode != ROAM_STEADY)
         r->scattered = true;
-    steady(r);
+    roam_steady(r);
     if (sa->config->hold_ms != 0 && sa->hold_until == MONO_NEVER)
         sa->hold_until = now + (mono_ms)sa->config->hold_ms;
     (void)fault_set(&f, ERR_NOT_FOUND, "no network leads to the gateway");
@@ -227,9 +106,9 @@ static void follow_new_ways(struct session *s, mono_ms now)
         return;
     if (r->mode == ROAM_PROBING && r->target_reason == SESSION_MOVE_BETTER_PATH && better != NULL &&
         at <= now && !ways_same_ends(&better->path, &r->target)) {
-        r->target = along(s->current, &better->path);
+        r->target = roam_along(s->current, &better->path);
         r->scattered = true;
-        ask_again(s, now);
+        roam_ask_again(s, now);
     } else if (r->mode == ROAM_STEADY && r->hurry) {
         race(s, now);
     }
@@ -243,10 +122,10 @@ static void leave_gone_ways(struct session *s, mono_ms now)
         struct ike_sa *sa = s->sas[i];
         if (sa == NULL || sa->state == SA_DEAD || ways_have_source(s, &sa->path))
             continue;
-        sa->path = along(sa, &ways_best(s, now, &sa->path)->path);
+        sa->path = roam_along(sa, &ways_best(s, now, &sa->path)->path);
         if (sa != s->current)
             continue;
-        announce_path(s);
+        roam_announce_path(s);
         s->roam.update_wanted = true; /* a rekeying that is out may still bring a successor */
     }
 }
@@ -258,19 +137,19 @@ static void follow_ways(struct session *s, mono_ms now, bool was_stranded, bool 
     bool gone = !ways_lists(s, &sa->path);
     if (roamer(s) == NULL) {
         if (gone && s->was_up)
-            move_anew(s, now);
+            roam_move_anew(s, now);
         else if (was_stranded)
             s->suspect = true;
         return;
     }
     sa->hold_until = was_stranded ? MONO_NEVER : sa->hold_until;
     if (gone || was_stranded) {
-        move(s, now, &ways_best(s, now, &sa->path)->path, SESSION_MOVE_ADDRESS_GONE, true);
+        roam_move(s, now, &ways_best(s, now, &sa->path)->path, SESSION_MOVE_ADDRESS_GONE, true);
     } else if (r->mode == ROAM_PROBING && ways_find(s, &r->target) == NULL) {
-        steady(r); /* what it asked goes by the path */
+        roam_steady(r); /* what it asked goes by the path */
         r->scattered = true;
         leave_gone_ways(s, now); /* of older IKE SAs */
-        ask_again(s, now);
+        roam_ask_again(s, now);
     } else if (more) {
         follow_new_ways(s, now);
     }
@@ -329,7 +208,7 @@ void roam_transmit(struct ike_sa *sa, struct span train)
         /* Where the path in use is the only way, an answer says how we are seen there. */
         r->scattered |= r->way_count > 1 || !ways_same_ends(&r->ways[0].path, &sa->path);
         for (size_t i = 0; i < r->way_count; i++) {
-            struct path path = along(sa, &r->ways[i].path);
+            struct path path = roam_along(sa, &r->ways[i].path);
             session_transmit(s, &path, train);
         }
         r->handover.messages += (uint32_t)r->way_count;
@@ -448,7 +327,7 @@ void roam_probing(struct ike_sa *sa, mono_ms now)
         r->hint_after = now + HINT_PAUSE_MS;
         r->hint = (struct path){.interface = 0};
     } else {
-        r->target = along(sa, &ways_better(sa->session, &at)->path);
+        r->target = roam_along(sa, &ways_better(sa->session, &at)->path);
         r->target_reason = SESSION_MOVE_BETTER_PATH;
     }
     log_info("another path from %s may be better: asking by it",
@@ -524,9 +403,9 @@ void roam_answered(struct ike_sa *sa, const struct sa_input *in)
     r->target = (struct path){.interface = 0};
     bool elsewhere = way != NULL && !ways_same_ends(in->path, &sa->path);
     if (elsewhere && by_target)
-        move(s, in->now, &way->path, r->target_reason, false);
+        roam_move(s, in->now, &way->path, r->target_reason, false);
     else if (elsewhere && mode == ROAM_RACING)
-        move(s, in->now, &way->path, SESSION_MOVE_DEAD_PATH, false);
+        roam_move(s, in->now, &way->path, SESSION_MOVE_DEAD_PATH, false);
     if (!r->moving && !r->scattered)
         r->races = 0;
 }
@@ -535,37 +414,7 @@ void roam_asked(struct ike_sa *sa, const struct sa_input *in)
 {
     if (session_roams(sa) && !ways_same_ends(in->path, &sa->path) &&
         ways_lists(sa->session, in->path))
-        sa->session->roam.hint = along(sa, in->path);
-}
-
-void roam_heard(struct session *s, mono_ms at)
-{
-    struct roam *r = &s->roam;
-    if (r->moving && r->heard_at == MONO_NEVER && at >= r->moved_at)
-        r->heard_at = at;
-}
-
-static void finish(struct session *s, mono_ms now)
-{
-    struct roam *r = &s->roam;
-    if (!r->moving)
-        return;
-    r->moving = false;
-    r->handovers++;
-    r->handover.to = s->current->path;
-    r->handover.gap_ms = (r->heard_at != MONO_NEVER ? r->heard_at : now) - r->left_at;
-    r->silence_since = MONO_NEVER;
-    /* What the peer was sending us comes again by this path; if it does not, that is asked about,
-     * though we have nothing to send. */
-    if (session_in_use(s, now) && s->traffic.last_in <= r->moved_at)
-        s->unanswered_since = now;
-    struct session_event *event = NULL;
-    if (s->was_up) /* before there is a Child SA it is no handover of anything */
-        event = session_emit(s, SESSION_EVENT_HANDOVER);
-    if (event != NULL)
-        event->handover = r->handover;
-    log_info("moved in %" PRId64 " ms with %" PRIu32 " messages", r->handover.gap_ms,
-             r->handover.messages);
+        sa->session->roam.hint = roam_along(sa, in->path);
 }
 
 void roam_updated(struct ike_sa *sa, mono_ms now)
@@ -573,7 +422,7 @@ void roam_updated(struct ike_sa *sa, mono_ms now)
     struct roam *r = &sa->session->roam;
     r->update_out = false;
     if (roam_certain(sa))
-        finish(sa->session, now);
+        roam_move_finish(sa->session, now);
     else /* moved meanwhile: this answer is old news (RFC 4555 3.5) */
         r->update_wanted = true;
 }
@@ -591,9 +440,9 @@ void roam_refused(struct ike_sa *sa, mono_ms now)
     const struct way *other = ways_best(s, now, &sa->path);
     if (!ways_same_ends(&other->path, &sa->path) &&
         ways_trusted_at(s, other->path.interface) <= now)
-        move(s, now, &other->path, r->handover.reason, false);
+        roam_move(s, now, &other->path, r->handover.reason, false);
     else
-        move_anew(s, now);
+        roam_move_anew(s, now);
 }
 
 bool roam_certain(const struct ike_sa *sa)
@@ -637,7 +486,7 @@ void roam_seen_as(struct ike_sa *sa, mono_ms now, struct span hash, bool was_nat
         return;
     }
     log_info("the address translator in front of us has changed");
-    begin_move(s, now, SESSION_MOVE_NAT_CHANGED);
+    roam_move_begin(s, now, SESSION_MOVE_NAT_CHANGED);
 }
 
 void roam_replaced(struct ike_sa *made)
@@ -659,63 +508,4 @@ void roam_not_better(struct session *s, mono_ms now)
     s->candidate_limit = 0;
     if (way != NULL)
         ways_failed(&s->roam, now, way->path.interface, WAYS_UNHEARD);
-}
-
-/* --- the responder --- */
-
-void roam_peer_moved(struct ike_sa *sa, const struct sa_input *in)
-{
-    struct session *s = sa->session;
-    struct roam *r = &s->roam;
-    /* One that a rekeying made counts before its Delete of the old one has come. */
-    bool counts = session_is_current(sa) || session_predecessor(sa) != NULL;
-    if (path_equal(&sa->path, in->path) || !counts)
-        return;
-    take_along(s, in->path);
-    ask_again(s, in->now); /* RFC 4555 3.5: what went to the old address */
-    s->roam.handovers++;
-    if (sa->config->return_routability)
-        r->check_wanted = true;
-    else
-        announce_path(s);
-}
-
-bool roam_wants_check(const struct ike_sa *sa)
-{
-    return sa->session->roam.check_wanted;
-}
-
-bool roam_wants_announcement(const struct ike_sa *sa)
-{
-    return sa->session->roam.announce_wanted;
-}
-
-void roam_said(struct ike_sa *sa)
-{
-    struct roam *r = &sa->session->roam;
-    r->path_unconfirmed = r->check_wanted;
-    r->list_unconfirmed = r->announce_wanted;
-    r->check_wanted = r->announce_wanted = false;
-}
-
-void roam_checked(struct ike_sa *sa)
-{
-    struct roam *r = &sa->session->roam;
-    if (r->path_unconfirmed && !r->check_wanted)
-        announce_path(sa->session);
-    r->path_unconfirmed = r->list_unconfirmed = false;
-}
-
-enum err session_set_additional(struct session *s, mono_ms now, const struct ip *addresses,
-                                size_t count)
-{
-    if (s->config.role != SESSION_RESPONDER || s->current == NULL || !s->current->peer_mobike)
-        return ERR_STATE;
-    s->config.additional_count = count < SESSION_ADDRESSES_MAX ? count : SESSION_ADDRESSES_MAX;
-    for (size_t i = 0; i < s->config.additional_count; i++)
-        s->config.additional[i] = addresses[i];
-    /* Where the IKE SA is at its end, by a successor, should there be one. */
-    s->roam.announce_wanted = true;
-    lifecycle_settle(s, now);
-    return ERR_OK;
 }

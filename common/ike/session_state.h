@@ -229,6 +229,21 @@ const struct way *ways_best(const struct session *s, mono_ms now, const struct p
  * be tried; NULL for none. */
 const struct way *ways_better(const struct session *s, mono_ms *ret_at);
 
+/* --- roam_move.c --- */
+
+/* From that way, to the gateway's port as it is. */
+struct path roam_along(const struct ike_sa *sa, const struct path *way);
+void roam_steady(struct roam *r); /* no way is being asked but the path */
+void roam_announce_path(struct session *s);
+void roam_ask_again(struct session *s, mono_ms now); /* all that is outstanding, by the path */
+/* A handover begins; one that goes on keeps its beginning. */
+void roam_move_begin(struct session *s, mono_ms now, enum session_move reason);
+/* resend: what is outstanding has no answer yet, and goes by the new path. */
+void roam_move(struct session *s, mono_ms now, const struct path *way, enum session_move reason,
+               bool resend);
+void roam_move_anew(struct session *s, mono_ms now); /* by a new IKE SA: the gateway lacks MOBIKE */
+void roam_move_finish(struct session *s, mono_ms now); /* the gateway knows where we are */
+
 /* --- roam.c --- */
 
 void roam_init(struct session *s);

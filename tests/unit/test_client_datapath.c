@@ -101,11 +101,9 @@ static struct udp_message message_to_us(uint8_t *data, size_t len)
 /* By the newest child of `there`. */
 static void far_seal(uint8_t storage[ROOM], struct span inner, struct udp_message *ret)
 {
-    struct packet p = {.data = storage, .cap = ROOM, .start = ESP_HEADROOM, .len = inner.len};
-    struct tunnel_result r;
-    memcpy(packet_bytes(&p), inner.data, inner.len);
-    tunnel_seal(there, &p, &r, 1);
-    ck_ok(r.err);
+    struct packet p = {.data = storage, .cap = ROOM, .start = ESP_HEADROOM};
+    struct tunnel_route r = tunnel_route(there, inner);
+    ck_ok(tunnel_seal(there, &r, inner, &p));
     *ret = message_to_us(packet_bytes(&p), p.len);
 }
 
