@@ -50,8 +50,9 @@ VALGRIND = (r"^test_(packet|client|platform|gateway|lab)_|^test_base_(addr|selec
 
 
 # Where several threads are at work.
-THREADED = ("test_base_epoch", "test_base_ring", "test_client_datapath", "test_esp_threads",
-            "test_esp_tunnel")
+THREADED = ("test_base_epoch", "test_base_ring", "test_client_datapath",
+            "test_client_datapath_storm", "test_esp_threads", "test_esp_tunnel",
+            "test_platform_waker")
 
 
 class Tally:
