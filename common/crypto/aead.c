@@ -301,7 +301,7 @@ enum err aead_seal(const struct aead *a, uint8_t *packet, size_t aad_len, size_t
                    const uint8_t *esn_high)
 {
     const struct span text = span_make(packet + aad_len + a->iv_len, text_len);
-    return aead_seal_from(a, packet, aad_len, text, span_make(NULL, 0), esn_high);
+    return aead_seal_from(a, packet, aad_len, text, SPAN_EMPTY, esn_high);
 }
 
 enum err aead_open(const struct aead *a, uint8_t *packet, size_t packet_len, size_t aad_len,
