@@ -487,6 +487,32 @@ START_TEST(congestion_outside_comes_inside)
 }
 END_TEST
 
+/* Removed by control while a sealing thread has it in hand: what it seals still is a packet, and
+ * only then the child goes. (That it is there until then, and not after, ASan sees.) */
+START_TEST(a_removed_child_stays_for_who_seals_with_it)
+{
+    struct tunnel_child_parameters ours = child_of(0x1001, "10.1.0.0/24", "10.9.0.0/16");
+    struct tunnel_child_parameters theirs = child_of(0x1001, "10.9.0.0/16", "10.1.0.0/24");
+    struct tunnel *here = tunnel_with(&ours), *there = tunnel_with(&theirs);
+    struct parcel p;
+    uint32_t spi;
+    write_parcel(&p, "10.1.0.7", "10.9.0.1", PROTOCOL_UDP, 1, 2);
+    struct span inner = span_make(packet_bytes(&p.packet), p.packet.len);
+    tunnel_seal_begin(here);
+    struct tunnel_route route = tunnel_route(here, inner);
+    ck_ok(tunnel_remove_child(here, 0x1001));
+    ck_assert_uint_eq(tunnel_children(here), 0);
+    ck_assert(!tunnel_expiring(here, &spi)); /* frees nothing that is in use */
+    ck_err(tunnel_route(here, inner).err, ERR_SELECTOR);
+    ck_ok(tunnel_seal(here, &route, inner, &p.packet));
+    tunnel_seal_end(here);
+    ck_assert(!tunnel_expiring(here, &spi));
+    ck_result(open_one(there, &p), ERR_OK, 0x1001);
+    tunnel_free(here);
+    tunnel_free(there);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("esp tunnel");
@@ -503,6 +529,7 @@ static Suite *suite(void)
     tcase_add_test(c, unknown_spis_and_runts);
     tcase_add_test(c, dummies_are_a_sign_of_life);
     tcase_add_test(c, children_come_and_go);
+    tcase_add_test(c, a_removed_child_stays_for_who_seals_with_it);
     suite_add_tcase(s, c);
     return s;
 }
