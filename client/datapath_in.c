@@ -25,8 +25,8 @@ _Static_assert((int)TUN_HEADER_LEN == VNET_HEADER_LEN && (int)TUN_SPANS_MAX >= 1
 
 /* An ESP packet with an SPI that is not known, yet. */
 struct early {
-    size_t len; /* 0: none */
-    enum ecn ecn;
+    size_t len;  /* 0: none */
+    uint8_t tos; /* of the outer header */
     int64_t at_ns;
     uint8_t bytes[EARLY_LEN];
 };
@@ -112,6 +112,7 @@ static void flush(struct datapath_in *in, const struct carried *c)
 
 static void to_tun(struct datapath_in *in, const struct carried *c, const struct packet *p)
 {
+    fit_inbound(&c->fit, packet_bytes(p), p->len);
     if (gro_add(&in->gro, packet_bytes(p), p->len) == ERR_OK)
         return;
     flush(in, c);
@@ -128,7 +129,7 @@ static void keep_early(struct datapath_in *in, const struct packet *p)
         return;
     memcpy(e->bytes, packet_bytes(p), p->len);
     e->len = p->len;
-    e->ecn = p->ecn;
+    e->tos = p->tos;
     e->at_ns = in->now_ns;
     in->early_next = (in->early_next + 1) % EARLY_MAX;
 }
@@ -137,7 +138,7 @@ static void open_early(struct datapath_in *in, const struct carried *c)
 {
     for (size_t i = 0; i < EARLY_MAX; i++) {
         struct early *e = &in->early[(in->early_next + i) % EARLY_MAX];
-        struct packet p = {.data = e->bytes, .cap = EARLY_LEN, .len = e->len, .ecn = e->ecn};
+        struct packet p = {.data = e->bytes, .cap = EARLY_LEN, .len = e->len, .tos = e->tos};
         struct tunnel_result result;
         if (e->len == 0 || in->now_ns - e->at_ns > EARLY_NS)
             continue;
@@ -201,7 +202,7 @@ static void sort(struct datapath_in *in, const struct carried *c, const struct u
         if (in->packet_count == OPENED)
             open_packets(in, c);
         in->packets[in->packet_count++] = (struct packet){
-            .data = m->data + at, .cap = datagram.len, .len = datagram.len, .ecn = ecn_of(m->tos)};
+            .data = m->data + at, .cap = datagram.len, .len = datagram.len, .tos = m->tos};
         break;
     case DATAGRAM_IKE:
         deliver(in, c); /* in order: the message may take its SA away */

@@ -30,6 +30,8 @@ struct carried {
     struct tun *tun;       /* NULL: nothing is carried */
     struct tunnel *tunnel; /* NULL only then */
     struct path path;      /* by which ESP leaves */
+    struct fit fit;        /* for that path */
+    size_t datagram_max;   /* on it, as far as is known; 0: anything */
     unsigned turn;         /* another one for each TUN */
     bool held;             /* the TUN is not read */
     bool over;             /* the threads end */
@@ -102,6 +104,8 @@ void datapath_out_run(void *datapath);          /* until what is carried is over
 /* For any thread: packets that could not be sent; when the last left, in nanoseconds, 0: never. */
 uint64_t datapath_out_not_sent(const struct datapath_out *o);
 int64_t datapath_out_last_ns(const struct datapath_out *o);
+uint64_t datapath_out_not_taken(const struct datapath_out *o); /* answers, by the TUN */
+uint64_t datapath_out_too_long(const struct datapath_out *o);  /* datagrams that did not fit */
 
 /* --- datapath_in.c --- */
 

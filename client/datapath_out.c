@@ -19,7 +19,7 @@ struct datapath_out {
     struct udp_sender *sender[DATAPATH_FAMILIES];
     unsigned lost_turn; /* of the TUN that cannot be read; 0: none */
     bool sent;          /* something of this batch */
-    struct tally not_sent;
+    struct tally not_sent, not_taken;
     _Atomic int64_t last_ns;
     struct outbound outbound;
     struct udp_message messages[OUTBOUND_TRAINS_MAX];
@@ -57,21 +57,43 @@ uint64_t datapath_out_not_sent(const struct datapath_out *o)
     return tally_read(&o->not_sent);
 }
 
+uint64_t datapath_out_not_taken(const struct datapath_out *o)
+{
+    return tally_read(&o->not_taken);
+}
+
 int64_t datapath_out_last_ns(const struct datapath_out *o)
 {
     return atomic_load(&o->last_ns);
 }
 
+uint64_t datapath_out_too_long(const struct datapath_out *o)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < DATAPATH_FAMILIES; i++)
+        count += o->sender[i] != NULL ? udp_too_long(o->sender[i]) : 0;
+    return count;
+}
+
+/* The kernel does not know all that the path has taught us (platform/path_mtu.h). */
+static bool too_long(const struct carried *c, const struct udp_message *m)
+{
+    return c->datagram_max != 0 && m->segment > c->datagram_max;
+}
+
 /* A datagram too large for its path: let IP fragment it rather than lose it. */
-static void send_all(struct datapath_out *o, struct udp_sender *sender, size_t count)
+static void send_all(struct datapath_out *o, const struct carried *c, struct udp_sender *sender,
+                     size_t count)
 {
     size_t at = 0;
     while (at < count) {
-        size_t sent;
-        enum err e = udp_send(sender, o->messages + at, count - at, &sent);
-        at += sent;
+        size_t sent, n = 0;
+        while (at + n < count && !too_long(c, &o->messages[at + n]))
+            n++;
+        enum err e = n > 0 ? udp_send(sender, o->messages + at, n, &sent) : ERR_LIMIT;
+        at += n > 0 ? sent : 0;
         if (e == ERR_OK)
-            break;
+            continue;
         if (e == ERR_LIMIT)
             e = udp_send_fragmentable(sender, &o->messages[at]);
         if (e == ERR_AGAIN) { /* the socket is full */
@@ -95,25 +117,38 @@ static void send_outbound(struct datapath_out *o, const struct carried *c)
         return;
     for (size_t i = 0; i < out->count; i++) {
         const struct outbound_train *t = &out->trains[i];
-        o->messages[i] = (struct udp_message){.path = c->path,
-                                              .data = t->data,
-                                              .len = t->len,
-                                              .segment = t->segment,
-                                              .tos = (uint8_t)t->ecn};
+        o->messages[i] = (struct udp_message){
+            .path = c->path, .data = t->data, .len = t->len, .segment = t->segment, .tos = t->tos};
     }
     atomic_store(&o->last_ns, clock_now_ns());
     o->sent = true;
     if (sender != NULL)
-        send_all(o, sender, out->count);
+        send_all(o, c, sender, out->count);
     else
         tally_add(&o->not_sent, out->packets);
     outbound_begin(out);
+}
+
+/* The sender of what does not fit hears of it; true: it fits. (Nothing is left to do to an answer,
+ * so that it does not matter that the other thread writes as well.) */
+static bool fits(struct datapath_out *o, const struct carried *c, size_t len)
+{
+    uint8_t answer[FIT_ANSWER_MAX];
+    size_t answer_len;
+    if (fit_outbound(&c->fit, o->frame, len, answer, &answer_len))
+        return true;
+    const struct span span = span_make(answer, answer_len);
+    if (tun_write(c->tun, &span, 1) != ERR_OK)
+        tally_add(&o->not_taken, 1);
+    return false;
 }
 
 /* One frame, perhaps many packets. What cannot be sealed the tunnel counts. */
 static void seal_frame(struct datapath_out *o, const struct carried *c, size_t len)
 {
     size_t dropped;
+    if (!fits(o, c, len))
+        return;
     enum err e = outbound_add(&o->outbound, c->tunnel, o->frame, len, &dropped);
     while (e == ERR_LIMIT) {
         send_outbound(o, c);

@@ -22,6 +22,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/base/tally.h"
+#include "platform/linux/sockaddr.h"
+
 struct udp {
     int fd;
     int cutting; /* with IPv4, for what may be fragmented; else -1 */
@@ -42,6 +45,7 @@ struct bound {
 struct udp_sender {
     const struct udp *u;
     bool trains; /* are taken, as far as we know */
+    struct tally too_long;
     struct bound bound[BOUND];
     size_t next_bound; /* which is the oldest */
 };
@@ -54,36 +58,6 @@ union control {
     char v4[CMSG_SPACE(sizeof(struct in_pktinfo)) + 2 * CMSG_SPACE(sizeof(int))];
     char v6[CMSG_SPACE(sizeof(struct in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int))];
 };
-
-/* --- addresses --- */
-
-static socklen_t to_sockaddr(const struct endpoint *e, enum ip_family family,
-                             struct sockaddr_storage *ret)
-{
-    memset(ret, 0, sizeof(*ret));
-    if (family == IP_V4) {
-        struct sockaddr_in *in = (struct sockaddr_in *)ret;
-        in->sin_family = AF_INET;
-        in->sin_port = htons(e->port);
-        memcpy(&in->sin_addr, e->ip.bytes, 4);
-        return sizeof(*in);
-    }
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
-    in6->sin6_family = AF_INET6;
-    in6->sin6_port = htons(e->port);
-    memcpy(&in6->sin6_addr, e->ip.bytes, 16);
-    return sizeof(*in6);
-}
-
-static struct endpoint from_sockaddr(const struct sockaddr_storage *s)
-{
-    if (s->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)s;
-        return (struct endpoint){ip_from_span(span_make(&in->sin_addr, 4)), ntohs(in->sin_port)};
-    }
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)s;
-    return (struct endpoint){ip_from_span(span_make(&in6->sin6_addr, 16)), ntohs(in6->sin6_port)};
-}
 
 /* --- opening --- */
 
@@ -135,13 +109,13 @@ static bool bind_to(struct udp *u, const struct udp_options *o)
 {
     struct sockaddr_storage address;
     struct endpoint e = {o->address, o->port};
-    socklen_t len = to_sockaddr(&e, u->family, &address);
+    socklen_t len = sockaddr_write(&e, u->family, &address);
     if (bind(u->fd, (struct sockaddr *)&address, len) != 0)
         return false;
     len = sizeof(address);
     if (getsockname(u->fd, (struct sockaddr *)&address, &len) != 0)
         return false;
-    u->port = from_sockaddr(&address).port;
+    u->port = sockaddr_read(&address).port;
     /* Only now: the port is not to be shared with another program of ours. */
     return set(u->fd, SOL_SOCKET, SO_REUSEPORT, 1);
 }
@@ -154,7 +128,7 @@ static bool open_cutting(struct udp *u)
     if (u->family != IP_V4)
         return true;
     u->cutting = open_socket(u);
-    socklen_t len = to_sockaddr(&dummy, IP_V4, &address);
+    socklen_t len = sockaddr_write(&dummy, IP_V4, &address);
     return u->cutting >= 0 && configure(u, u->cutting) &&
            set(u->cutting, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT) &&
            set(u->cutting, IPPROTO_IP, IP_FREEBIND, 1) &&
@@ -288,7 +262,7 @@ enum err udp_receive(struct udp *u, struct udp_message *m, size_t count, size_t 
         if ((headers[i].msg_hdr.msg_flags & MSG_TRUNC) != 0)
             r->len = 0; /* no datagram of ours is that long */
         read_control(&headers[i].msg_hdr, u->port, r);
-        r->path.remote = from_sockaddr(&from[i]);
+        r->path.remote = sockaddr_read(&from[i]);
     }
     *ret_count = (size_t)n;
     return ERR_OK;
@@ -327,6 +301,11 @@ void udp_sender_free(struct udp_sender *s)
             close(s->bound[i].fd);
     }
     free(s);
+}
+
+uint64_t udp_too_long(const struct udp_sender *s)
+{
+    return tally_read(&s->too_long);
 }
 
 /* Behind what is there; each message begins aligned. */
@@ -416,6 +395,14 @@ static enum err send_error(int error)
     }
 }
 
+/* The kernel did not take it. */
+static enum err refused(struct udp_sender *s, int error)
+{
+    if (error == EMSGSIZE)
+        tally_add(&s->too_long, 1);
+    return send_error(error);
+}
+
 /* A socket that sends by that path's interface; -1 with errno. */
 static int open_bound(const struct udp *u, const struct path *path)
 {
@@ -425,11 +412,11 @@ static int open_bound(const struct udp *u, const struct path *path)
     int fd = open_socket(u);
     if (fd < 0)
         return -1;
-    socklen_t len = to_sockaddr(&ours, u->family, &address);
+    socklen_t len = sockaddr_write(&ours, u->family, &address);
     bool ok = configure(u, fd) && set(fd, SOL_SOCKET, SO_REUSEPORT, 1) &&
               set(fd, SOL_SOCKET, SO_BINDTOIFINDEX, (int)path->interface) &&
               bind(fd, (struct sockaddr *)&address, len) == 0;
-    len = to_sockaddr(&nobody, u->family, &address);
+    len = sockaddr_write(&nobody, u->family, &address);
     if (ok && connect(fd, (struct sockaddr *)&address, len) == 0)
         return fd;
     int error = errno;
@@ -473,9 +460,10 @@ static size_t run_length(const struct udp *u, const struct udp_message *m, size_
     return n;
 }
 
-static enum err send_batch(const struct udp *u, int fd, const struct udp_message *m, size_t count,
+static enum err send_batch(struct udp_sender *s, int fd, const struct udp_message *m, size_t count,
                            bool fragmentable, size_t *ret_count)
 {
+    const struct udp *u = s->u;
     struct mmsghdr headers[UDP_BATCH_MAX];
     struct iovec iov[UDP_BATCH_MAX];
     struct sockaddr_storage to[UDP_BATCH_MAX];
@@ -484,7 +472,7 @@ static enum err send_batch(const struct udp *u, int fd, const struct udp_message
         iov[i] = (struct iovec){m[i].data, m[i].len};
         headers[i] =
             (struct mmsghdr){.msg_hdr = {.msg_name = &to[i], .msg_iov = &iov[i], .msg_iovlen = 1}};
-        headers[i].msg_hdr.msg_namelen = to_sockaddr(&m[i].path.remote, u->family, &to[i]);
+        headers[i].msg_hdr.msg_namelen = sockaddr_write(&m[i].path.remote, u->family, &to[i]);
         write_source(u, fd, &m[i].path, &headers[i].msg_hdr, &control[i]);
         write_tos(u, m[i].tos, &headers[i].msg_hdr, &control[i]);
         write_segment(&m[i], &headers[i].msg_hdr, &control[i]);
@@ -498,15 +486,26 @@ static enum err send_batch(const struct udp *u, int fd, const struct udp_message
         if (n > 0)
             *ret_count += (size_t)n;
         else if (errno != ECONNREFUSED || ++hints > UDP_BATCH_MAX)
-            return send_error(errno);
+            return refused(s, errno);
     }
     return ERR_OK;
 }
 
-static enum err send_fragmentable(const struct udp *u, int fd, const struct udp_message *m)
+/* One by one: the kernel does not fragment what it cuts. */
+static enum err send_fragmentable(struct udp_sender *s, int fd, const struct udp_message *m)
 {
-    size_t sent;
-    return send_batch(u, u->family == IP_V4 ? u->cutting : fd, m, 1, true, &sent);
+    const struct udp *u = s->u;
+    struct udp_message one = *m;
+    struct span datagram;
+    enum err e = ERR_OK;
+    size_t at = 0, sent;
+    one.segment = 0;
+    while (e == ERR_OK && udp_next_datagram(m, &at, &datagram)) {
+        one.data = m->data + (datagram.data - m->data);
+        one.len = datagram.len;
+        e = send_batch(s, u->family == IP_V4 ? u->cutting : fd, &one, 1, true, &sent);
+    }
+    return e;
 }
 
 /* A train that was not taken whole. Where its datagrams are taken one by one, and none of them is
@@ -521,10 +520,10 @@ static enum err send_apart(struct udp_sender *s, int fd, const struct udp_messag
         size_t left = train->len - at, sent;
         m.data = train->data + at;
         m.len = left < train->segment ? left : train->segment;
-        e = send_batch(s->u, fd, &m, 1, false, &sent);
+        e = send_batch(s, fd, &m, 1, false, &sent);
         fits = fits && e != ERR_LIMIT;
         if (e == ERR_LIMIT)
-            e = send_fragmentable(s->u, fd, &m);
+            e = send_fragmentable(s, fd, &m);
     }
     if (e == ERR_OK && fits)
         s->trains = false;
@@ -541,7 +540,7 @@ static enum err send_some(struct udp_sender *s, int fd, const struct udp_message
     while (n < count && (s->trains || !is_train(&m[n])))
         n++;
     if (n > 0)
-        e = send_batch(s->u, fd, m, n, false, ret_count);
+        e = send_batch(s, fd, m, n, false, ret_count);
     const struct udp_message *next = &m[*ret_count];
     if (*ret_count == count || !is_train(next) || e == ERR_AGAIN || e == ERR_REFUSED ||
         e == ERR_NOT_FOUND)
@@ -573,5 +572,5 @@ enum err udp_send(struct udp_sender *s, const struct udp_message *m, size_t coun
 enum err udp_send_fragmentable(struct udp_sender *s, const struct udp_message *m)
 {
     int error, fd = socket_for(s, &m->path, &error);
-    return error != 0 ? send_error(error) : send_fragmentable(s->u, fd, m);
+    return error != 0 ? send_error(error) : send_fragmentable(s, fd, m);
 }
