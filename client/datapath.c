@@ -96,18 +96,10 @@ void datapath_fit(struct datapath *d, const struct fit *fit, size_t datagram_max
 {
     struct carried next = current(d);
     if (memcmp(&next.fit, fit, sizeof(*fit)) == 0 && next.datagram_max == datagram_max)
-        return; /* asked again, and nothing new */
+        return; /* it is asked for often */
     next.fit = *fit;
     next.datagram_max = datagram_max;
     publish(d, &next);
-}
-
-uint64_t datapath_too_long(const struct datapath *d)
-{
-    uint64_t count = datapath_out_too_long(d->out);
-    for (size_t i = 0; i < DATAPATH_FAMILIES; i++)
-        count += d->sender[i] != NULL ? udp_too_long(d->sender[i]) : 0;
-    return count;
 }
 
 void datapath_hold(struct datapath *d, bool held)
@@ -190,7 +182,7 @@ static void report_drops(struct datapath *d, mono_ms now)
         counters = tunnel_counters(c.tunnel);
     d->drops.bad = in.bad;
     d->drops.ike = d->ike_useless + in.ike;
-    d->drops.not_taken = in.not_taken;
+    d->drops.not_taken = in.not_taken + datapath_out_not_taken(d->out);
     d->drops.not_sent = d->not_sent + datapath_out_not_sent(d->out);
     drops_tell(&d->drops, now, &counters);
 }
@@ -286,6 +278,14 @@ void datapath_send(struct datapath *d, const struct session_datagram *datagram)
               endpoint_format(&m.path.remote, text), err_text(e));
     if (now >= d->complain_after)
         d->complain_after = now + COMPLAIN_MS;
+}
+
+uint64_t datapath_too_long(const struct datapath *d)
+{
+    uint64_t count = datapath_out_too_long(d->out);
+    for (size_t i = 0; i < DATAPATH_FAMILIES; i++)
+        count += d->sender[i] != NULL ? udp_too_long(d->sender[i]) : 0;
+    return count;
 }
 
 /* --- opening and closing --- */

@@ -106,6 +106,8 @@ void datapath_out_run(void *datapath);          /* until what is carried is over
 uint64_t datapath_out_not_sent(const struct datapath_out *o);
 uint64_t datapath_out_too_long(const struct datapath_out *o);
 int64_t datapath_out_last_ns(const struct datapath_out *o);
+uint64_t datapath_out_not_taken(const struct datapath_out *o); /* answers, by the TUN */
+uint64_t datapath_out_too_long(const struct datapath_out *o);  /* datagrams that did not fit */
 
 /* --- datapath_in.c --- */
 

@@ -19,7 +19,7 @@ struct datapath_out {
     struct udp_sender *sender[DATAPATH_FAMILIES];
     unsigned lost_turn; /* of the TUN that cannot be read; 0: none */
     bool sent;          /* something of this batch */
-    struct tally not_sent;
+    struct tally not_sent, not_taken;
     _Atomic int64_t last_ns;
     struct outbound outbound;
     struct udp_message messages[OUTBOUND_TRAINS_MAX];
@@ -57,17 +57,22 @@ uint64_t datapath_out_not_sent(const struct datapath_out *o)
     return tally_read(&o->not_sent);
 }
 
+uint64_t datapath_out_not_taken(const struct datapath_out *o)
+{
+    return tally_read(&o->not_taken);
+}
+
+int64_t datapath_out_last_ns(const struct datapath_out *o)
+{
+    return atomic_load(&o->last_ns);
+}
+
 uint64_t datapath_out_too_long(const struct datapath_out *o)
 {
     uint64_t count = 0;
     for (size_t i = 0; i < DATAPATH_FAMILIES; i++)
         count += o->sender[i] != NULL ? udp_too_long(o->sender[i]) : 0;
     return count;
-}
-
-int64_t datapath_out_last_ns(const struct datapath_out *o)
-{
-    return atomic_load(&o->last_ns);
 }
 
 /* The kernel does not know all that the path has taught us (platform/path_mtu.h). */
@@ -124,7 +129,8 @@ static void send_outbound(struct datapath_out *o, const struct carried *c)
     outbound_begin(out);
 }
 
-/* The sender of what does not fit hears of it; true: it fits. */
+/* The sender of what does not fit hears of it; true: it fits. (Nothing is left to do to an answer,
+ * so that it does not matter that the other thread writes as well.) */
 static bool fits(struct datapath_out *o, const struct carried *c, size_t len)
 {
     uint8_t answer[FIT_ANSWER_MAX];
@@ -132,8 +138,8 @@ static bool fits(struct datapath_out *o, const struct carried *c, size_t len)
     if (fit_outbound(&c->fit, o->frame, len, answer, &answer_len))
         return true;
     const struct span span = span_make(answer, answer_len);
-    (void)!tun_write(c->tun, &span,
-                     1); /* lost, as any packet may be; the next one is answered too */
+    if (tun_write(c->tun, &span, 1) != ERR_OK)
+        tally_add(&o->not_taken, 1);
     return false;
 }
 

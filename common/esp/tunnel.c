@@ -323,11 +323,6 @@ static bool destination_matches(const struct selector_list *l, const struct ip_h
                                h->later_fragment);
 }
 
-static uint8_t outer_tos(const struct child *c, uint8_t tos)
-{
-    return c->copy_dscp ? tos : (uint8_t)ecn_of(tos);
-}
-
 void tunnel_seal_begin(struct tunnel *t)
 {
     epoch_enter(&t->epoch, SEALING);
@@ -336,6 +331,11 @@ void tunnel_seal_begin(struct tunnel *t)
 void tunnel_seal_end(struct tunnel *t)
 {
     epoch_leave(&t->epoch, SEALING);
+}
+
+static uint8_t outer_tos(const struct child *c, uint8_t tos)
+{
+    return c->copy_dscp ? tos : (uint8_t)ecn_of(tos);
 }
 
 struct tunnel_route tunnel_route(const struct tunnel *t, struct span inner)

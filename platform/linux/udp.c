@@ -463,6 +463,7 @@ static size_t run_length(const struct udp *u, const struct udp_message *m, size_
 static enum err send_batch(struct udp_sender *s, int fd, const struct udp_message *m, size_t count,
                            bool fragmentable, size_t *ret_count)
 {
+    const struct udp *u = s->u;
     struct mmsghdr headers[UDP_BATCH_MAX];
     struct iovec iov[UDP_BATCH_MAX];
     struct sockaddr_storage to[UDP_BATCH_MAX];
@@ -494,7 +495,7 @@ static enum err send_batch(struct udp_sender *s, int fd, const struct udp_messag
 /* One by one: the kernel does not fragment what it cuts. */
 static enum err send_fragmentable(struct udp_sender *s, int fd, const struct udp_message *m)
 {
-    const int by = s->u->family == IP_V4 ? s->u->cutting : fd;
+    const struct udp *u = s->u;
     struct udp_message one = *m;
     struct span datagram;
     enum err e = ERR_OK;
@@ -503,7 +504,7 @@ static enum err send_fragmentable(struct udp_sender *s, int fd, const struct udp
     while (e == ERR_OK && udp_next_datagram(m, &at, &datagram)) {
         one.data = m->data + (datagram.data - m->data);
         one.len = datagram.len;
-        e = send_batch(s, by, &one, 1, true, &sent);
+        e = send_batch(s, u->family == IP_V4 ? u->cutting : fd, &one, 1, true, &sent);
     }
     return e;
 }

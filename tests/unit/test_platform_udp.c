@@ -559,8 +559,8 @@ int main(void)
     tcase_add_loop_test(t, the_tos_octet_of_each, 0, 2);
     tcase_add_loop_test(t, too_long_for_the_buffer, 0, 2);
     tcase_add_loop_test(t, df_but_for_what_may_be_fragmented, 0, 2);
-    tcase_add_loop_test(t, trains_that_may_be_fragmented, 0, 2);
     tcase_add_loop_test(t, only_what_may_be_is_cut, 0, 2);
+    tcase_add_loop_test(t, trains_that_may_be_fragmented, 0, 2);
     tcase_add_loop_test(t, what_errors_become, 0, 2);
     tcase_add_test(t, a_train_is_its_datagrams);
     tcase_add_loop_test(t, trains, 0, 2);
