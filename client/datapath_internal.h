@@ -101,10 +101,8 @@ void datapath_tell_news(struct datapath *d, unsigned news);
 CHECKED enum err datapath_out_new(struct datapath *d, struct datapath_out **ret);
 void datapath_out_free(struct datapath_out *o); /* NULL is fine */
 void datapath_out_run(void *datapath);          /* until what is carried is over */
-/* For any thread: packets that could not be sent; datagrams that were too long; when the last left,
- * in nanoseconds, 0: never. */
+/* For any thread: packets that could not be sent; when the last left, in nanoseconds, 0: never. */
 uint64_t datapath_out_not_sent(const struct datapath_out *o);
-uint64_t datapath_out_too_long(const struct datapath_out *o);
 int64_t datapath_out_last_ns(const struct datapath_out *o);
 uint64_t datapath_out_not_taken(const struct datapath_out *o); /* answers, by the TUN */
 uint64_t datapath_out_too_long(const struct datapath_out *o);  /* datagrams that did not fit */

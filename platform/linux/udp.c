@@ -468,7 +468,6 @@ static enum err send_batch(struct udp_sender *s, int fd, const struct udp_messag
     struct iovec iov[UDP_BATCH_MAX];
     struct sockaddr_storage to[UDP_BATCH_MAX];
     union control control[UDP_BATCH_MAX];
-    const struct udp *u = s->u;
     for (size_t i = 0; i < count; i++) {
         iov[i] = (struct iovec){m[i].data, m[i].len};
         headers[i] =
