@@ -196,6 +196,14 @@ void session_resumed(struct session *s, mono_ms now)
 
 /* --- asking --- */
 
+/* Which way the one before it went is of no matter to its answer. */
+void roam_asking(struct ike_sa *sa, struct span train)
+{
+    if (session_roams(sa))
+        sa->session->roam.scattered = false;
+    roam_transmit(sa, train);
+}
+
 void roam_transmit(struct ike_sa *sa, struct span train)
 {
     struct session *s = sa->session;
@@ -310,7 +318,7 @@ bool roam_wants_probe(const struct ike_sa *sa, mono_ms now)
 void roam_updating(struct ike_sa *sa)
 {
     struct roam *r = &sa->session->roam;
-    r->update_wanted = r->scattered = false;
+    r->update_wanted = false;
     r->update_out = r->hurry = true;
 }
 
@@ -320,7 +328,6 @@ void roam_probing(struct ike_sa *sa, mono_ms now)
     mono_ms at;
     char text[ENDPOINT_TEXT_MAX];
     r->mode = ROAM_PROBING;
-    r->scattered = false;
     if (ways_is_path(&r->hint)) {
         r->target = r->hint;
         r->target_reason = SESSION_MOVE_PEER_MOVED;
@@ -340,7 +347,6 @@ bool roam_doubting(struct ike_sa *sa)
 {
     struct roam *r = &sa->session->roam;
     r->hurry = true;
-    r->scattered = false;
     return r->quiet++ > 0;
 }
 

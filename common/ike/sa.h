@@ -479,7 +479,8 @@ const struct ip *session_redirected_from(const struct session *s);
 bool session_stranded(const struct session *s);
 /* Initiator: does the connection on this IKE SA move by MOBIKE? */
 bool session_roams(const struct ike_sa *sa);
-/* An outstanding request, by the path, by the one that is probed, or by all. */
+/* A request, for the first time and again: by the path, by the one that is probed, or by all. */
+void roam_asking(struct ike_sa *sa, struct span train);
 void roam_transmit(struct ike_sa *sa, struct span train);
 /* What is to be asked next; and that it is being asked. */
 bool roam_wants_update(const struct ike_sa *sa);

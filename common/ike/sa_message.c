@@ -74,7 +74,7 @@ enum err sa_request_send(struct ike_sa *sa, mono_ms now, struct message_writer *
         return e;
     e = window_request_begin(&sa->window, now, train.data[18], train, policy);
     if (e == ERR_OK)
-        roam_transmit(sa, train);
+        roam_asking(sa, train);
     return e;
 }
 

@@ -282,6 +282,35 @@ START_TEST(success_raises_to_a_bound)
 }
 END_TEST
 
+static bool all_but_wifi(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
+{
+    (void)from_client;
+    (void)bytes;
+    (void)len;
+    return !ip_equal(&p->wire_path.local.ip, &wifi.local.ip);
+}
+
+/* A better way that does not answer, so that the question goes by both: what its answer says of the
+ * translator is not certain. What the next ones say is. */
+START_TEST(a_race_spoils_its_own_answer_alone)
+{
+    struct path ways[] = {wifi, cell};
+    pair.client_config.keepalive_ms = KEEPALIVE_MS;
+    pair.nat_port = 20000;
+    come_up(&cell, 1);
+    pair.wire = all_but_wifi;
+    session_networks_changed(pair.client, pair.now, ways, 2);
+    pair_run(&pair, pair.now + 10000);
+    ck_assert_uint_ge(pair_count_events(&pair, true, SESSION_EVENT_PATH_PROBE), 1);
+    for (mono_ms last = KEEPALIVE_MS; last < 2 * KEEPALIVE_MS; last = known_good_ms()) {
+        pair_run(&pair, session_next_timeout(pair.client)); /* what is to be compared with */
+        pair_run(&pair, session_next_timeout(pair.client));
+        ck_assert_int_gt(known_good_ms(), last);
+    }
+    ck_assert(ways_same_ends(&pair.client->current->path, &cell));
+}
+END_TEST
+
 static void learn_until(mono_ms longer_than)
 {
     while (silence() <= longer_than)
@@ -381,6 +410,7 @@ int main(void)
     t = tcase_create("keepalive");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, success_raises_to_a_bound);
+    tcase_add_test(t, a_race_spoils_its_own_answer_alone);
     tcase_add_test(t, loss_lowers_to_what_was_good);
     tcase_add_loop_test(t, what_turns_out_wrong_is_learned_anew, 0, 2);
     tcase_add_test(t, every_network_has_a_memory_of_its_own);
