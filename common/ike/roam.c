@@ -19,7 +19,7 @@ enum {
     HURRY_MIN_MS = 150,  /* for an answer to what went by a new path */
     DOUBT_MIN_MS = 1000, /* of silence, before a path that carried is doubted */
     DOUBT_QUIET_MAX = 5,
-    RACES_MAX = 5,
+    TOOK_MAX_MS = 2500,   /* what came later says more about the network than about the way */
     HINT_PAUSE_MS = 2000, /* a gateway that moves is followed that often at most */
 };
 
@@ -56,7 +56,8 @@ static void settle_here(struct roam *r)
     r->update_wanted = r->update_out = r->scattered = r->hurry = false;
     r->seen_known = r->moving = false;
     r->silence_since = MONO_NEVER;
-    r->quiet = r->races = 0;
+    r->quiet = 0;
+    r->took_ms = 0;
 }
 
 void roam_begin(struct session *s, mono_ms now)
@@ -91,7 +92,7 @@ static void race(struct session *s, mono_ms now)
     struct roam *r = &s->roam;
     log_info("no answer by this path: asking by %zu", r->way_count);
     r->mode = ROAM_RACING;
-    r->races += r->races < RACES_MAX ? 1 : 0;
+    r->raced_at = now;
     sa_request_repeat(s->current, now);
 }
 
@@ -260,8 +261,8 @@ static mono_ms race_at(const struct session *s)
     int64_t doubt_ms = at_least(DOUBT_MIN_MS, 4 * round_trip_ms(s));
     if (r->mode == ROAM_PROBING)
         return asked + doubt_ms;
-    if (r->hurry) /* less and less: the way may be slower than any that was known */
-        return asked + (at_least(HURRY_MIN_MS, 2 * round_trip_ms(s)) << r->races);
+    if (r->hurry) /* but for a way that has shown that it is slower */
+        return asked + at_least(HURRY_MIN_MS, 2 * at_least(r->took_ms, round_trip_ms(s)));
     if (r->way_count < 2)
         return MONO_NEVER;
     mono_ms in = liveness_last_in(s);
@@ -347,6 +348,7 @@ bool roam_doubting(struct ike_sa *sa)
 {
     struct roam *r = &sa->session->roam;
     r->hurry = true;
+    r->took_ms = 0; /* that was another time */
     return r->quiet++ > 0;
 }
 
@@ -389,6 +391,15 @@ static bool answers_probe(const struct roam *r, const struct sa_input *in, const
             way->path.interface == r->target.interface);
 }
 
+/* By which of its transmissions the winner was asked is not known: by the first that went by it. A
+ * path that carried, and was silent, is measured from the race on, as the others are. */
+static int64_t race_took_ms(const struct ike_sa *sa, mono_ms now, bool elsewhere)
+{
+    const struct roam *r = &sa->session->roam;
+    mono_ms asked = r->hurry && !elsewhere ? sa->window.request.first_at : r->raced_at;
+    return now - asked < TOOK_MAX_MS ? now - asked : TOOK_MAX_MS;
+}
+
 void roam_answered(struct ike_sa *sa, const struct sa_input *in)
 {
     struct session *s = sa->session;
@@ -398,7 +409,6 @@ void roam_answered(struct ike_sa *sa, const struct sa_input *in)
         return;
     measure(s, in->now, in);
     r->handover.messages++;
-    r->hurry = false;
     r->mode = ROAM_STEADY;
     const struct way *way = ways_find(s, in->path);
     bool probed = ways_is_path(&r->target), by_target = probed && answers_probe(r, in, way);
@@ -408,12 +418,14 @@ void roam_answered(struct ike_sa *sa, const struct sa_input *in)
         ways_failed(r, in->now, r->target.interface, WAYS_UNHEARD);
     r->target = (struct path){.interface = 0};
     bool elsewhere = way != NULL && !ways_same_ends(in->path, &sa->path);
+    int64_t took_ms = mode == ROAM_RACING ? race_took_ms(sa, in->now, elsewhere) : 0;
+    r->hurry = false;
     if (elsewhere && by_target)
         roam_move(s, in->now, &way->path, r->target_reason, false);
     else if (elsewhere && mode == ROAM_RACING)
         roam_move(s, in->now, &way->path, SESSION_MOVE_DEAD_PATH, false);
-    if (!r->moving && !r->scattered)
-        r->races = 0;
+    if (took_ms > 0 || (!r->moving && !r->scattered))
+        r->took_ms = took_ms;
 }
 
 void roam_asked(struct ike_sa *sa, const struct sa_input *in)

@@ -39,9 +39,9 @@ void roam_move_begin(struct session *s, mono_ms now, enum session_move reason)
         r->handover = (struct session_handover){.from = s->current->path, .reason = reason};
         r->left_at = silent && r->silence_since != MONO_NEVER ? r->silence_since : now;
         r->moving = true;
-        r->races = 0;
     }
     r->moved_at = now;
+    r->took_ms = 0;
     r->heard_at = MONO_NEVER;
     s->nat_tried_ms = 0;
     r->update_wanted = r->hurry = true;

@@ -68,7 +68,8 @@ struct roam {
      * certain (RFC 4555 3.5). */
     bool scattered;
     bool hurry;            /* its answer decides whether the path carries */
-    unsigned races;        /* in this handover so far */
+    mono_ms raced_at;      /* the last race began */
+    int64_t took_ms;       /* what the way that won it takes, at most; 0: none, or long ago */
     mono_ms path_since;    /* the path is this one since */
     mono_ms silence_since; /* of the first packet that brought no answer; MONO_NEVER: all is well */
     uint32_t quiet;        /* questions since something came through a Child SA */

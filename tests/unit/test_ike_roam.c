@@ -16,7 +16,8 @@ static bool dead_all;
 static struct ip gone_local; /* nothing must leave from there */
 static bool gone_all;
 static struct ip open_local; /* nothing else gets through; none: all does */
-static struct ip slow_local; /* what goes from and to that address takes SLOW_MS each way */
+static struct ip slow_local; /* what goes from and to that address takes slow_ms each way */
+static mono_ms slow_ms;
 
 static bool wire(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
 {
@@ -29,11 +30,11 @@ static bool wire(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
     return !dead_all && !ip_equal(&p->wire_path.local.ip, &dead_local);
 }
 
-enum { FAST_MS = 10, SLOW_MS = 125 };
+enum { FAST_MS = 10, SLOW_MS = 125, SLOWER_MS = 170 };
 
 static mono_ms delay(const struct pair *p)
 {
-    return ip_equal(&p->wire_path.local.ip, &slow_local) ? SLOW_MS : FAST_MS;
+    return ip_equal(&p->wire_path.local.ip, &slow_local) ? slow_ms : FAST_MS;
 }
 
 static void setup(void)
@@ -44,6 +45,7 @@ static void setup(void)
     dead_all = gone_all = false;
     gone_local = open_local = (struct ip){.family = IP_NONE};
     slow_local = (struct ip){.family = IP_NONE};
+    slow_ms = SLOW_MS;
     wifi = pair.client_path;
     cell = wifi;
     cell.local.ip = ip_v4(198, 51, 100, 7);
@@ -274,9 +276,9 @@ START_TEST(an_update_that_is_lost_is_raced)
 END_TEST
 
 /* The way is slower than what was known of the others: being asked in haste must not go on. */
-static void slow_cell_alone(const struct path *other)
+static void leave_for(const struct path *first, const struct path *other, const struct path *slow)
 {
-    slow_local = cell.local.ip;
+    slow_local = slow->local.ip;
     pair.delay = delay;
     pair.client_path = wifi;
     pair_start(&pair);
@@ -284,10 +286,15 @@ static void slow_cell_alone(const struct path *other)
     pair_run(&pair, 1000);
     pair_forget_events(&pair);
     pair.datagrams = 0;
-    networks(&cell, other);
+    networks(first, other);
     pair_run(&pair, 3000);
-    ck_on(&cell);
+    ck_on(slow);
     ck_handover(SESSION_MOVE_ADDRESS_GONE);
+}
+
+static void slow_cell_alone(const struct path *other)
+{
+    leave_for(&cell, other, &cell);
 }
 
 START_TEST(a_slow_way_is_moved_to)
@@ -302,6 +309,26 @@ START_TEST(a_slow_way_is_moved_to_where_there_is_another)
     dead_local = wifi6.local.ip;
     slow_cell_alone(&wifi6);
     ck_assert_uint_le(pair.datagrams, 10);
+}
+END_TEST
+
+/* However slow: what the race found out is how long its winner takes. One question, two in the
+ * race, and an answer to each that arrives; then UPDATE by that way alone. */
+START_TEST(a_way_slower_than_haste_is_raced_once)
+{
+    slow_ms = SLOWER_MS;
+    dead_local = wifi6.local.ip;
+    slow_cell_alone(&wifi6);
+    ck_assert_uint_eq(pair.datagrams, 1 + 2 + 2 + 2);
+}
+END_TEST
+
+START_TEST(so_is_one_that_another_is_left_for)
+{
+    slow_ms = SLOWER_MS;
+    dead_local = cell.local.ip;
+    leave_for(&cell, &wifi6, &wifi6);
+    ck_assert_uint_eq(pair.datagrams, 1 + 2 + 1 + 2);
 }
 END_TEST
 
@@ -1133,6 +1160,8 @@ int main(void)
     tcase_add_test(t, an_update_that_is_lost_is_raced);
     tcase_add_test(t, a_slow_way_is_moved_to);
     tcase_add_test(t, a_slow_way_is_moved_to_where_there_is_another);
+    tcase_add_test(t, a_way_slower_than_haste_is_raced_once);
+    tcase_add_test(t, so_is_one_that_another_is_left_for);
     suite_add_tcase(s, t);
 
     t = tcase_create("soft");
