@@ -126,10 +126,18 @@ void client_moves(struct end *e)
         world_at(w, 0, DUE_GATEWAY_REKEY, (unsigned)e->client, NULL);
 }
 
+void client_probed(struct end *e, bool answered)
+{
+    struct client *c = &e->world->clients[e->client];
+    c->probes++;
+    c->probes_answered += answered ? 1 : 0;
+}
+
 void client_moved(struct end *e, const struct session_handover *h)
 {
     struct client *c = &e->world->clients[e->client];
     c->handovers++;
+    c->bettered += h->reason == SESSION_MOVE_BETTER_PATH ? 1 : 0;
     c->handover = *h;
 }
 

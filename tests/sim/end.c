@@ -214,6 +214,9 @@ static void take_event(struct end *e, const struct session_event *event)
     case SESSION_EVENT_ADDRESSES:
         client_addresses(e, event->addresses.items, event->addresses.count);
         break;
+    case SESSION_EVENT_PATH_PROBE:
+        client_probed(e, event->path_probe.answered);
+        break;
     case SESSION_EVENT_HANDOVER:
         check_handover(e, &event->handover);
         client_moved(e, &event->handover);

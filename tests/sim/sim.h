@@ -174,6 +174,7 @@ struct client {
     uint64_t ike_datagrams, keepalives, wakeups; /* of its conversation so far, both ways */
     struct session_handover handover;            /* the last one told */
     unsigned handovers;
+    unsigned probes, probes_answered, bettered; /* and it has moved for those; told so */
     struct rng random;
     uint64_t sent, delivered; /* since healing, of its inner packets and of those to it */
     uint64_t delivered_in;
@@ -289,11 +290,12 @@ struct step {
     uint64_t serial; /* of the client's end */
     uint32_t reconnects;
     uint64_t ike_datagrams;
-    unsigned handovers;
+    unsigned handovers, probes, probes_answered, bettered;
     mono_ms at;
     mono_ms rtt; /* of the slowest way */
     bool keeps;  /* the IKE SA */
     bool moving; /* it still is, from before, or is asking something */
+    bool asked;  /* or the gateway is */
     bool young;  /* it is */
 };
 
@@ -388,10 +390,12 @@ void client_command(struct world *w, size_t i);
 void client_networks(struct world *w, size_t i);
 /* Goes on after a pause. */
 void client_resume(struct world *w, size_t i);
-/* What its session told: the gateway's addresses; to go elsewhere; that it moved. */
+/* What its session told: the gateway's addresses; to go elsewhere; that it moved; that a path was
+ * asked, and whether it answered. */
 void client_addresses(struct end *e, const struct ip *addresses, size_t count);
 void client_redirected(struct end *e, const struct ip *to);
 void client_moved(struct end *e, const struct session_handover *h);
+void client_probed(struct end *e, bool answered);
 void client_moves(struct end *e); /* to another path, of which the gateway has not heard yet */
 /* May it send from there, as far as it knows? */
 bool client_has(const struct client *c, const struct path *path);
