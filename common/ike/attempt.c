@@ -124,6 +124,22 @@ static void redirect_in_vain(struct session *s)
     s->redirect_unwanted = true;
 }
 
+/* An account may be locked for a password that is wrong too often. */
+static uint32_t refusals_max(const struct session *s)
+{
+    return s->config.local_auth == SESSION_AUTH_EAP ? 1 : REFUSALS_MAX;
+}
+
+void session_spend_password(struct session *s)
+{
+    s->password_spent = s->config.eap_once;
+}
+
+bool session_password_spent(const struct session *s)
+{
+    return s->password_spent;
+}
+
 static void attempt_failed(struct session *s, mono_ms now, enum session_down_reason reason,
                            const struct fault *f)
 {
@@ -147,8 +163,12 @@ static void attempt_failed(struct session *s, mono_ms now, enum session_down_rea
     s->failures++;
     s->candidate++; /* few ways get their turn in one attempt: the next begins with the next */
     s->refusals = reason == SESSION_DOWN_REFUSED ? s->refusals + 1 : 0;
-    if (s->refusals >= REFUSALS_MAX && s->current == NULL) {
+    if (s->refusals >= refusals_max(s) && s->current == NULL) {
         lifecycle_end(s, reason, f);
+        return;
+    }
+    if (s->refusals > 0 && s->config.local_auth == SESSION_AUTH_EAP) {
+        log_warn("%s; not tried again while the IKE SA that we have stands", f->text);
         return;
     }
     log_info("no new IKE SA: %s", f->text);

@@ -305,7 +305,7 @@ void session_stop(struct session *s, mono_ms now)
         if (sa == NULL)
             continue;
         /* With IKE_AUTH out the gateway may have the IKE SA already: its answer decides. */
-        if (sa->state == SA_ESTABLISHED || sa->state == SA_REPLACED || sa->state == SA_AUTH_SENT)
+        if (sa->state == SA_ESTABLISHED || sa->state == SA_REPLACED || sa_authenticating(sa))
             sa_close(sa, now, SESSION_DOWN_REQUESTED, &none, 0);
         else if (!sa->close_wanted)
             sa_die(sa, SESSION_DOWN_REQUESTED, &none);

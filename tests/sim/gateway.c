@@ -124,7 +124,7 @@ static struct end *accept_end(struct world *w, const struct path *path)
         return NULL;
     struct session_config config = w->plan.gateway;
     config.random = (struct random_source){rng_fill, &g->random};
-    config.policy = (struct session_policy){NULL, find_psk, assign};
+    config.policy = (struct session_policy){.find_psk = find_psk, .assign = assign};
     config.additional_count = other_addresses(w, &path->local.ip, config.additional);
     struct end *e = end_new(w, END_GATEWAY, &config);
     wipe(&config, sizeof(config));

@@ -216,7 +216,7 @@ static void impostor_new(struct world *w)
     struct session_config config = w->plan.gateway;
     certificates_use(&config, CERTIFIED_IMPOSTOR);
     config.random = (struct random_source){rng_fill, &w->hostile.random};
-    config.policy = (struct session_policy){NULL, impostor_psk, impostor_assign};
+    config.policy = (struct session_policy){.find_psk = impostor_psk, .assign = impostor_assign};
     w->hostile.impostor = end_new(w, END_IMPOSTOR, &config);
     if (w->hostile.impostor != NULL && config.remote_auth == SESSION_AUTH_CERTIFICATE)
         w->hostile.impostor->leased = true; /* the first question is about its own key */

@@ -27,7 +27,7 @@ static enum err find_psk(void *ctx, const struct identity *peer, struct secret *
     const struct gateway_config *config = c->gateway->config;
 
     for (const struct gateway_user *u = config->users; u != NULL; u = u->next) {
-        if (identity_equal(&u->identity, peer)) {
+        if (u->psk.len > 0 && identity_equal(&u->identity, peer)) {
             *ret = u->psk;
             return ERR_OK;
         }
@@ -36,6 +36,37 @@ static enum err find_psk(void *ctx, const struct identity *peer, struct secret *
         return ERR_NOT_FOUND;
     *ret = config->psk;
     return ERR_OK;
+}
+
+static enum err find_password(void *ctx, struct span name, struct secret *ret_password,
+                              struct identity *ret_peer)
+{
+    const struct gateway_config *config = ctx;
+
+    for (const struct gateway_user *u = config->users; u != NULL; u = u->next) {
+        if (u->password.len > 0 && span_equal(span_text(u->name), name)) {
+            *ret_password = u->password;
+            *ret_peer = u->identity;
+            return ERR_OK;
+        }
+    }
+    return ERR_NOT_FOUND;
+}
+
+/* Who it claims to be in IDi is of no interest: EAP asks. */
+static enum err serve_eap(void *ctx, const struct identity *claimed, struct span response,
+                          struct session_eap_step *ret)
+{
+    struct client *c = ctx;
+    const struct gateway_config *config = c->gateway->config;
+    struct eap_server_policy policy = {.method_count = config->eap_method_count,
+                                       .random = c->gateway->session.random,
+                                       .ctx = (void *)config,
+                                       .find_password = find_password};
+
+    (void)claimed;
+    memcpy(policy.methods, config->eap_methods, sizeof(policy.methods));
+    return eap_server_step(&c->eap, &policy, response, ret);
 }
 
 static void release_addresses(struct client *c)
@@ -123,8 +154,12 @@ void clients_prepare(struct gateway *g)
     s->local_id = config->identity;
     s->local_auth = config->key != NULL ? SESSION_AUTH_CERTIFICATE : SESSION_AUTH_PSK;
     s->local_psk = config->psk;
-    s->remote_auth = (config->trust != NULL ? SESSION_AUTH_CERTIFICATE : 0U) |
-                     (config->psk.len > 0 || config->users != NULL ? SESSION_AUTH_PSK : 0U);
+    s->remote_auth = config->trust != NULL ? SESSION_AUTH_CERTIFICATE : 0U;
+    s->remote_auth |= config->psk.len > 0 ? SESSION_AUTH_PSK : 0U;
+    for (const struct gateway_user *u = config->users; u != NULL; u = u->next) {
+        s->remote_auth |= u->psk.len > 0 ? SESSION_AUTH_PSK : 0U;
+        s->remote_auth |= u->password.len > 0 ? SESSION_AUTH_EAP : 0U;
+    }
     s->key = config->key;
     s->chain = config->chain.count > 0 ? &config->chain : NULL;
     s->trust = config->trust;
@@ -136,6 +171,7 @@ void clients_prepare(struct gateway *g)
     s->redirect = config->redirect;
     s->policy.find_psk = find_psk;
     s->policy.assign = assign;
+    s->policy.eap = serve_eap;
     cookie_jar_init(&g->jar, &s->random);
 }
 
@@ -215,6 +251,7 @@ static void client_free(struct client *c)
     }
     tunnel_free(c->tunnel);
     session_free(c->session);
+    eap_server_wipe(&c->eap);
     free(c);
 }
 

@@ -19,6 +19,7 @@
 #include "platform/routes.h"
 #include "platform/tun.h"
 #include "platform/udp.h"
+#include "tools/gateway/eap_server.h"
 #include "tools/gateway/gateway.h"
 #include "tools/gateway/pool.h"
 
@@ -62,6 +63,7 @@ struct client {
     struct ip addresses[CLIENT_ADDRESSES_MAX]; /* leased */
     size_t address_count;
     struct identity peer; /* once the session asked for addresses or was up */
+    struct eap_server eap;
 
     /* Where its ESP goes: what the session says, or the source of the last packet that verified,
      * where a translator is in front of the client (RFC 7296 2.23). */
