@@ -94,9 +94,9 @@ static void on_signal(int number)
     caught = number;
 }
 
-enum { SIGNALS = 7 };
+enum { SIGNALS = 5 };
 
-static const int signals[SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU};
+static const int signals[SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
 
 static void write_text(int fd, const char *text)
 {
@@ -186,11 +186,13 @@ enum err ask_secret(const char *prompt, struct secret *ret, struct fault *f)
     if (program != NULL && program[0] != '\0')
         return fault_set(f, ERR_REFUSED, "TERN_ASKPASS=%s is not an absolute path", program);
     int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (fd >= 0) {
+    if (fd >= 0 && tcgetpgrp(fd) == getpgrp()) { /* in the background it is somebody else's */
         enum err e = ask_terminal(fd, prompt, ret, f);
         close(fd);
         return e;
     }
+    if (fd >= 0)
+        close(fd);
     if (access(SYSTEMD_DIRECTORY, F_OK) == 0 && access(SYSTEMD_ASK, X_OK) == 0) {
         const char *const argv[] = {SYSTEMD_ASK, "--no-tty", "--timeout=60", prompt, NULL};
         return ask_program(argv, ret, f);

@@ -54,6 +54,8 @@ static enum err end(struct eap_server *s, struct session_eap_step *ret)
         if (e != ERR_OK)
             return e;
     }
+    wipe(&s->password, sizeof(s->password));
+    wipe(&s->m, sizeof(s->m));
     begin(s, ret, &w, s->proven ? EAP_SUCCESS : EAP_FAILURE);
     return finish(&w, ret);
 }
