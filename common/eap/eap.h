@@ -72,6 +72,8 @@ void eap_peer_input(struct eap_peer *p, struct span packet, struct eap_result *r
 struct span eap_peer_msk(const struct eap_peer *p);
 /* Words for a refusal that came by another way than EAP Failure. */
 void eap_peer_refused(const struct eap_peer *p, struct fault *ret);
+/* A method was begun: what came of it is about the password. */
+bool eap_peer_tried(const struct eap_peer *p);
 /* Whoever is on the other side has seen the password itself. */
 bool eap_peer_told_password(const struct eap_peer *p);
 

@@ -94,6 +94,11 @@ struct span eap_peer_msk(const struct eap_peer *p)
     return secret_span(&p->msk);
 }
 
+bool eap_peer_tried(const struct eap_peer *p)
+{
+    return p->method != NULL;
+}
+
 bool eap_peer_told_password(const struct eap_peer *p)
 {
     return p->told_password;

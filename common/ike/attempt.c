@@ -93,6 +93,15 @@ void attempt_abandon(struct session *s)
     s->attempt = NULL;
 }
 
+void session_proven(struct ike_sa *sa)
+{
+    struct session *s = sa->session;
+    if (s->attempt == NULL)
+        return;
+    disown(s->attempt);
+    s->attempt = NULL;
+}
+
 enum err session_contend(struct ike_sa *sa)
 {
     struct session *s = sa->session;
@@ -124,15 +133,14 @@ static void redirect_in_vain(struct session *s)
     s->redirect_unwanted = true;
 }
 
-/* An account may be locked for a password that is wrong too often. */
-static uint32_t refusals_max(const struct session *s)
-{
-    return s->config.local_auth == SESSION_AUTH_EAP ? 1 : REFUSALS_MAX;
-}
-
 void session_spend_password(struct session *s)
 {
     s->password_spent = s->config.eap_once;
+}
+
+void session_refuse_password(struct session *s)
+{
+    s->password_refused = true;
 }
 
 bool session_password_spent(const struct session *s)
@@ -163,11 +171,14 @@ static void attempt_failed(struct session *s, mono_ms now, enum session_down_rea
     s->failures++;
     s->candidate++; /* few ways get their turn in one attempt: the next begins with the next */
     s->refusals = reason == SESSION_DOWN_REFUSED ? s->refusals + 1 : 0;
-    if (s->refusals >= refusals_max(s) && s->current == NULL) {
+    /* An account may be locked for a password that is wrong too often: once is enough. */
+    bool password = reason == SESSION_DOWN_REFUSED && s->password_refused;
+    bool stands = s->current != NULL && !(password && s->searching);
+    if (s->refusals >= (password ? 1 : REFUSALS_MAX) && !stands) {
         lifecycle_end(s, reason, f);
         return;
     }
-    if (s->refusals > 0 && s->config.local_auth == SESSION_AUTH_EAP) {
+    if (password) {
         log_warn("%s; not tried again while the IKE SA that we have stands", f->text);
         return;
     }

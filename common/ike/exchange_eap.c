@@ -49,6 +49,8 @@ static enum session_down_reason reason_of(enum err e)
 static void failed(struct ike_sa *sa, mono_ms now, const struct eap_result *r)
 {
     enum session_down_reason reason = reason_of(r->fault.code);
+    if (reason == SESSION_DOWN_REFUSED && eap_peer_tried(sa->handshake->eap))
+        session_refuse_password(sa->session);
     if (r->refused)
         sa_die(sa, reason, &r->fault);
     else
@@ -94,6 +96,7 @@ static bool password_left(struct ike_sa *sa, mono_ms now)
                     "the gateway wants a new code of user \"%.100s\", and nobody can be asked here",
                     sa->config->eap.name);
     fault_hint(&f, "run tern up again, and enter one");
+    session_refuse_password(sa->session);
     auth_reject_peer(sa, now, SESSION_DOWN_REFUSED, &f);
     return false;
 }
@@ -112,6 +115,7 @@ enum err eap_begin_in(struct ike_sa *sa, struct sa_input *in)
     }
     if (auth_redirected(sa, in))
         return ERR_OK;
+    session_proven(sa);
     if (notify_find_error(&in->payloads, &n)) {
         reason = child_refusal(sa, n.type, &f);
         sa_close(sa, in->now, reason, &f, 0);
@@ -162,6 +166,8 @@ enum err eap_notify_in(struct ike_sa *sa, struct sa_input *in)
                         "though EAP had succeeded");
         sa_die(sa, SESSION_DOWN_REFUSED, &f);
     } else {
+        if (eap_peer_tried(sa->handshake->eap))
+            session_refuse_password(sa->session);
         eap_peer_refused(sa->handshake->eap, &f);
         sa_die(sa, SESSION_DOWN_REFUSED, &f);
     }

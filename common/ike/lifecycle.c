@@ -197,6 +197,7 @@ void session_established(struct ike_sa *sa, mono_ms now)
     attempt_abandon(s);
     s->attempt_at = MONO_NEVER;
     s->failures = s->refusals = 0;
+    s->password_refused = false;
     s->redirecting = s->redirect_unwanted = s->searching = false;
     s->redirected_from = (struct ip){.family = IP_NONE};
     s->up_told = false;

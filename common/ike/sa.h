@@ -500,6 +500,9 @@ void session_reauthenticate(struct session *s, mono_ms now);
 /* Initiator: an IKE SA for an answer to IKE_SA_INIT, beside whatever other answers bring;
  * ERR_LIMIT. On success the session owns it. */
 CHECKED enum err session_contend(struct ike_sa *sa);
+/* Initiator: the gateway has proven itself on this one, and EAP is next: nobody else need be asked.
+ */
+void session_proven(struct ike_sa *sa);
 /* How patiently an IKE_SA_INIT request is sent. */
 const struct session_retransmit *session_init_policy(const struct session *s);
 /* Initiator: AUTHENTICATION_FAILED, which need not mean our credentials. After we named the
@@ -512,8 +515,10 @@ bool session_retry_afresh(struct ike_sa *sa, mono_ms now);
 bool session_follow_redirect(struct ike_sa *sa, mono_ms now, const struct redirect_target *to);
 /* Do we let ourselves be sent elsewhere? */
 bool session_wants_redirect(const struct session *s);
-/* Initiator: what was given for one use (a code) has been used; has it been? */
+/* Initiator: what was given for one use (a code) has been used; has it been? And: it is not what the
+ * gateway wants. */
 void session_spend_password(struct session *s);
+void session_refuse_password(struct session *s);
 bool session_password_spent(const struct session *s);
 /* Where we were sent away from; family none: nowhere. */
 const struct ip *session_redirected_from(const struct session *s);
