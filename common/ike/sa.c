@@ -461,8 +461,8 @@ static bool acceptable(struct ike_sa *sa, struct sa_input *in)
         /* Before both are proven there is one exchange that may follow, and one side that begins
          * it; a request that overtook the IKE_AUTH response will be repeated. */
         if (sa_authenticating(sa))
-            return !sa->initiator && (h->exchange == EXCHANGE_IKE_AUTH ||
-                                      h->exchange == EXCHANGE_INFORMATIONAL);
+            return !sa->initiator &&
+                   (h->exchange == EXCHANGE_IKE_AUTH || h->exchange == EXCHANGE_INFORMATIONAL);
         return sa->state != SA_INIT_ANSWERED || h->exchange == EXCHANGE_IKE_AUTH;
     case WINDOW_REPEAT:
         if (h->next_payload != PAYLOAD_SKF) {

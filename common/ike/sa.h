@@ -515,11 +515,11 @@ bool session_retry_afresh(struct ike_sa *sa, mono_ms now);
 bool session_follow_redirect(struct ike_sa *sa, mono_ms now, const struct redirect_target *to);
 /* Do we let ourselves be sent elsewhere? */
 bool session_wants_redirect(const struct session *s);
-/* Initiator: what was given for one use (a code) has been used; has it been? And: it is not what the
- * gateway wants. */
+/* Initiator: what was given for one use (a code) has been used; has it been? */
 void session_spend_password(struct session *s);
-void session_refuse_password(struct session *s);
 bool session_password_spent(const struct session *s);
+/* Initiator: it is not what the gateway wants, and would not be if it were said again. */
+void session_refuse_password(struct session *s);
 /* Where we were sent away from; family none: nowhere. */
 const struct ip *session_redirected_from(const struct session *s);
 
