@@ -1,4 +1,4 @@
-/* Protection of one packet in place: BoringSSL's AEADs, and AES-CBC with an HMAC (hmac.c) over what
+/* Protection of one packet: BoringSSL's AEADs, and AES-CBC with an HMAC (hmac.c) over what
  * it made. All that depends on a key is computed in aead_new and only read afterwards, which is
  * what lets threads share an object. Sealed and opened by common/ike's message.c and common/esp. */
 #include "common/crypto/aead.h"
@@ -190,16 +190,27 @@ size_t aead_block_len(const struct aead *a)
     return a->combined ? 1 : AES_BLOCK_SIZE;
 }
 
+static void write_u64(uint8_t *at, uint64_t v)
+{
+    at[0] = (uint8_t)(v >> 56);
+    at[1] = (uint8_t)(v >> 48);
+    at[2] = (uint8_t)(v >> 40);
+    at[3] = (uint8_t)(v >> 32);
+    at[4] = (uint8_t)(v >> 24);
+    at[5] = (uint8_t)(v >> 16);
+    at[6] = (uint8_t)(v >> 8);
+    at[7] = (uint8_t)v;
+}
+
 void aead_write_iv(const struct aead *a, uint64_t counter, uint8_t *iv)
 {
-    uint8_t block[AES_BLOCK_SIZE] = {0};
-    uint8_t *low = a->combined ? block : block + AES_BLOCK_SIZE - 8;
-    for (size_t i = 0; i < 8; i++)
-        low[i] = (uint8_t)(counter >> (56 - 8 * i));
-    if (a->combined)
-        memcpy(iv, block, COMBINED_IV_LEN);
-    else
+    if (a->combined) {
+        write_u64(iv, counter);
+    } else {
+        uint8_t block[AES_BLOCK_SIZE] = {0};
+        write_u64(block + AES_BLOCK_SIZE - 8, counter);
         AES_encrypt(block, iv, &a->encrypt);
+    }
 }
 
 /* What a combined mode authenticates beside the text, and under which nonce. */
@@ -236,38 +247,61 @@ static void mac_compute(const struct aead *a, const uint8_t *packet, size_t cove
     hmac_finish(&h, out);
 }
 
-static void cbc_crypt(const AES_KEY *key, int direction, const uint8_t *iv, uint8_t *text,
-                      size_t text_len)
+/* The trailer goes through `extra_in`, which every combined mode takes: what it becomes is written
+ * where the ICV follows it, and that is right behind the text. */
+static enum err combined_seal(const struct aead *a, uint8_t *packet, size_t aad_len,
+                              struct span text, struct span trailer, const uint8_t *esn_high)
 {
-    uint8_t chain[AES_BLOCK_SIZE]; /* AES_cbc_encrypt moves it along */
-    memcpy(chain, iv, sizeof(chain));
-    AES_cbc_encrypt(text, text, text_len, key, chain, direction);
+    struct combined_input in;
+    uint8_t *out = packet + aad_len + COMBINED_IV_LEN;
+    size_t behind_len;
+    combined_input(a, packet, aad_len, esn_high, &in);
+    if (!EVP_AEAD_CTX_seal_scatter(&a->context, out, out + text.len, &behind_len,
+                                   trailer.len + a->icv_len, in.nonce, NONCE_LEN, text.data,
+                                   text.len, trailer.data, trailer.len, in.aad.data, in.aad.len)) {
+        ERR_clear_error();
+        return ERR_CRYPTO;
+    }
+    return ERR_OK;
+}
+
+/* Whole blocks from where they are; what is left of the text is put in front of the trailer first.
+ */
+static void cbc_seal(const struct aead *a, uint8_t *packet, size_t aad_len, struct span text,
+                     struct span trailer, const uint8_t *esn_high)
+{
+    uint8_t mac[HMAC_OUT_MAX], chain[AES_BLOCK_SIZE]; /* AES_cbc_encrypt moves it along */
+    uint8_t *out = packet + aad_len + AES_BLOCK_SIZE;
+    size_t rest_len = text.len % AES_BLOCK_SIZE, whole_len = text.len - rest_len;
+    memcpy(chain, packet + aad_len, sizeof(chain));
+    AES_cbc_encrypt(text.data, out, whole_len, &a->encrypt, chain, AES_ENCRYPT);
+    out += whole_len;
+    memmove(out, text.data + whole_len, rest_len);
+    if (trailer.len > 0) /* else it may be NULL, which memcpy does not take */
+        memcpy(out + rest_len, trailer.data, trailer.len);
+    rest_len += trailer.len;
+    AES_cbc_encrypt(out, out, rest_len, &a->encrypt, chain, AES_ENCRYPT);
+    out += rest_len;
+    mac_compute(a, packet, (size_t)(out - packet), esn_high, mac);
+    memcpy(out, mac, a->icv_len);
+}
+
+enum err aead_seal_from(const struct aead *a, uint8_t *packet, size_t aad_len, struct span text,
+                        struct span trailer, const uint8_t *esn_high)
+{
+    if ((text.len + trailer.len) % aead_block_len(a) != 0)
+        return ERR_MALFORMED;
+    if (a->combined)
+        return combined_seal(a, packet, aad_len, text, trailer, esn_high);
+    cbc_seal(a, packet, aad_len, text, trailer, esn_high);
+    return ERR_OK;
 }
 
 enum err aead_seal(const struct aead *a, uint8_t *packet, size_t aad_len, size_t text_len,
                    const uint8_t *esn_high)
 {
-    if (text_len % aead_block_len(a) != 0)
-        return ERR_MALFORMED;
-    uint8_t *text = packet + aad_len + a->iv_len;
-    uint8_t *icv = text + text_len;
-    if (a->combined) {
-        struct combined_input in;
-        combined_input(a, packet, aad_len, esn_high, &in);
-        size_t icv_len;
-        if (!EVP_AEAD_CTX_seal_scatter(&a->context, text, icv, &icv_len, a->icv_len, in.nonce,
-                                       NONCE_LEN, text, text_len, NULL, 0, in.aad.data,
-                                       in.aad.len)) {
-            ERR_clear_error();
-            return ERR_CRYPTO;
-        }
-        return ERR_OK;
-    }
-    cbc_crypt(&a->encrypt, AES_ENCRYPT, text - a->iv_len, text, text_len);
-    uint8_t mac[HMAC_OUT_MAX];
-    mac_compute(a, packet, aad_len + a->iv_len + text_len, esn_high, mac);
-    memcpy(icv, mac, a->icv_len);
-    return ERR_OK;
+    const struct span text = span_make(packet + aad_len + a->iv_len, text_len);
+    return aead_seal_from(a, packet, aad_len, text, SPAN_EMPTY, esn_high);
 }
 
 enum err aead_open(const struct aead *a, uint8_t *packet, size_t packet_len, size_t aad_len,
@@ -292,7 +326,9 @@ enum err aead_open(const struct aead *a, uint8_t *packet, size_t packet_len, siz
         mac_compute(a, packet, aad_len + a->iv_len + text_len, esn_high, mac);
         if (CRYPTO_memcmp(mac, icv, a->icv_len) != 0)
             return ERR_INTEGRITY;
-        cbc_crypt(&a->decrypt, AES_DECRYPT, text - a->iv_len, text, text_len);
+        uint8_t chain[AES_BLOCK_SIZE];
+        memcpy(chain, text - a->iv_len, sizeof(chain));
+        AES_cbc_encrypt(text, text, text_len, &a->decrypt, chain, AES_DECRYPT);
     }
     *ret_text_len = text_len;
     return ERR_OK;

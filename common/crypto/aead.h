@@ -1,4 +1,4 @@
-/* Protection of a packet in place: combined-mode ciphers, and AES-CBC with an HMAC in encrypt-then-
+/* Protection of a packet: combined-mode ciphers, and AES-CBC with an HMAC in encrypt-then-
  * MAC order, behind one face. IKE's SK payload (RFC 7296 3.14, RFC 5282, RFC 7634) and ESP
  * (RFC 4303, 4106, 7634, 3602, 4868) both use it.
  *
@@ -52,6 +52,12 @@ void aead_write_iv(const struct aead *a, uint64_t counter, uint8_t *iv);
  * ERR_MALFORMED where text_len is no multiple of the block. */
 CHECKED enum err aead_seal(const struct aead *a, uint8_t *packet, size_t aad_len, size_t text_len,
                            const uint8_t *esn_high);
+
+/* The same from elsewhere, in two pieces: the text is `text` and behind it `trailer`, and the
+ * packet holds aad and IV, with room for the text and the ICV. Both are read only. text lies where
+ * it goes, or does not overlap the packet; trailer does not overlap it. */
+CHECKED enum err aead_seal_from(const struct aead *a, uint8_t *packet, size_t aad_len,
+                                struct span text, struct span trailer, const uint8_t *esn_high);
 
 /* The reverse: packet_len counts aad, IV, text and ICV. Verifies before anything is used; on
  * ERR_INTEGRITY the text area's contents are unspecified. On success the text lies decrypted at

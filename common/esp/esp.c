@@ -1,4 +1,4 @@
-/* Sealing and opening ESP packets (RFC 4303) in tunnel mode, in place.
+/* Sealing and opening ESP packets (RFC 4303) in tunnel mode.
  *
  *     | SPI | sequence | IV | inner packet | TFC padding | 1 2 3 .. | pad len | next header | ICV |
  *
@@ -17,6 +17,7 @@
 enum {
     SPI_MIN = 256,   /* 0 is for local use, 1 to 255 are reserved (RFC 4303 2.1) */
     TRAILER_LEN = 2, /* pad length, next header */
+    ALIGN_MAX = 16,  /* of the text */
     ESN_HIGH_LEN = 4
 };
 
@@ -142,6 +143,11 @@ uint32_t esp_in_spi(const struct esp_in *sa)
     return sa->spi;
 }
 
+size_t esp_out_front(const struct esp_out *sa)
+{
+    return ESP_HEADER_LEN + sa->cipher.iv_len;
+}
+
 const struct esp_counters *esp_out_counters(const struct esp_out *sa)
 {
     return &sa->counters;
@@ -217,27 +223,32 @@ static uint8_t inner_next_header(const uint8_t *inner, size_t len)
     return 0;
 }
 
-enum err esp_seal(struct esp_out *sa, struct packet *p)
+/* Returns its length: padding, pad length, next header (RFC 4303 2.4 to 2.6). */
+static size_t write_trailer(uint8_t trailer[ALIGN_MAX - 1 + TRAILER_LEN], size_t pad_len,
+                            uint8_t next_header)
 {
-    const struct esp_cipher *c = &sa->cipher;
-    uint8_t next_header = inner_next_header(packet_bytes(p), p->len);
-    if (next_header == 0)
-        return ERR_MALFORMED;
-    size_t inner_len = p->len;
-    size_t pad_len = padding_len(inner_len, c->align);
-    size_t text_len = inner_len + pad_len + TRAILER_LEN;
-    size_t front = ESP_HEADER_LEN + c->iv_len;
-    if (p->start < front || packet_tailroom(p) < text_len - inner_len + c->icv_len)
-        return ERR_LIMIT;
-    if (sa->sequence == sa->sequence_max)
-        return ERR_EXHAUSTED;
-    uint64_t sequence = ++sa->sequence;
-
-    uint8_t *trailer = packet_bytes(p) + inner_len;
     for (size_t i = 0; i < pad_len; i++)
         trailer[i] = (uint8_t)(i + 1);
     trailer[pad_len] = (uint8_t)pad_len;
     trailer[pad_len + 1] = next_header;
+    return pad_len + TRAILER_LEN;
+}
+
+enum err esp_seal(struct esp_out *sa, struct span inner, struct packet *p)
+{
+    const struct esp_cipher *c = &sa->cipher;
+    uint8_t next_header = inner_next_header(inner.data, inner.len);
+    if (next_header == 0)
+        return ERR_MALFORMED;
+    uint8_t trailer[ALIGN_MAX - 1 + TRAILER_LEN];
+    size_t trailer_len = write_trailer(trailer, padding_len(inner.len, c->align), next_header);
+    size_t front = ESP_HEADER_LEN + c->iv_len;
+    size_t text_len = inner.len + trailer_len;
+    if (p->start < front || p->cap - p->start < text_len + c->icv_len)
+        return ERR_LIMIT;
+    if (sa->sequence == sa->sequence_max)
+        return ERR_EXHAUSTED;
+    uint64_t sequence = ++sa->sequence;
 
     uint8_t *esp = packet_bytes(p) - front;
     write_u32(esp, sa->spi);
@@ -245,13 +256,14 @@ enum err esp_seal(struct esp_out *sa, struct packet *p)
     aead_write_iv(c->aead, sequence, esp + ESP_HEADER_LEN);
     uint8_t esn_high[ESN_HIGH_LEN];
     write_u32(esn_high, (uint32_t)(sequence >> 32));
-    enum err e = aead_seal(c->aead, esp, ESP_HEADER_LEN, text_len, sa->esn ? esn_high : NULL);
+    enum err e = aead_seal_from(c->aead, esp, ESP_HEADER_LEN, inner,
+                                span_make(trailer, trailer_len), sa->esn ? esn_high : NULL);
     if (e != ERR_OK)
         return e;
     p->start -= front;
     p->len = front + text_len + c->icv_len;
     sa->counters.packets++;
-    sa->counters.bytes += inner_len;
+    sa->counters.bytes += inner.len;
     return ERR_OK;
 }
 

@@ -48,10 +48,14 @@ uint64_t esp_out_left(const struct esp_out *sa);
 /* The octets sealing adds to an inner packet of that length. */
 size_t esp_overhead(const struct aead_suite *suite, size_t inner_len);
 
-/* *p: an inner IP packet, made into an ESP packet in place. ERR_EXHAUSTED at the end of the
- * sequence numbers (nothing is sent any more), ERR_LIMIT without head- or tailroom, ERR_MALFORMED
- * where it is not IPv4 or IPv6. */
-CHECKED enum err esp_seal(struct esp_out *sa, struct packet *p);
+/* Octets that the SA puts in front of an inner packet; ESP_HEADROOM at most. */
+size_t esp_out_front(const struct esp_out *sa);
+
+/* inner: an IP packet, which is read only. It becomes the ESP packet *p: its text lies where p
+ * began, its header in front of that. inner is what p was (sealed in place), or overlaps p's buffer
+ * nowhere; p->len is not read. ERR_EXHAUSTED at the end of the sequence numbers (nothing is sent
+ * any more), ERR_LIMIT without head- or tailroom, ERR_MALFORMED where it is not IPv4 or IPv6. */
+CHECKED enum err esp_seal(struct esp_out *sa, struct span inner, struct packet *p);
 
 /* *p: an ESP packet whose SPI is this SA's, made into its inner packet in place (trimmed to the
  * inner header's own length). Only an authenticated packet moves the replay window (RFC

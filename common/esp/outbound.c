@@ -1,20 +1,19 @@
-/* Invariant: the datagrams of a train lie one behind the other. Where the inner packet has to begin
- * for that depends on the SA, which is not known before it is sealed; so it begins where the last
- * one's did, and where that turns out to be too little room, the train ends. */
+/* Invariant: the datagrams of a train lie one behind the other. So each is sealed to where the last
+ * one ended, from where the kernel put it: the cipher is what moves a payload. A frame's packets
+ * differ in nothing that policy looks at, so one look serves all of them; it is taken anew where a
+ * frame goes on in another batch. */
 #include "common/esp/outbound.h"
 
 void outbound_begin(struct outbound *o)
 {
     o->count = o->packets = o->used = 0;
-    if (o->front == 0)
-        o->front = ESP_HEADROOM;
 }
 
 static bool fits(const struct outbound_train *t, const struct packet *p)
 {
     return t->count < OUTBOUND_DATAGRAMS_MAX && t->len + p->len <= OUTBOUND_TRAIN_LEN_MAX &&
            t->len == t->count * t->segment && /* a shorter one was the last */
-           p->len <= t->segment && t->ecn == p->ecn && t->data + t->len == packet_bytes(p);
+           p->len <= t->segment && t->ecn == p->ecn;
 }
 
 static void append(struct outbound *o, const struct packet *p)
@@ -27,28 +26,14 @@ static void append(struct outbound *o, const struct packet *p)
     t->len += p->len;
     t->count++;
     o->packets++;
-    o->used = (size_t)(packet_bytes(p) - o->bytes) + p->len;
-}
-
-/* Into the place behind the last one. */
-static enum err seal(struct outbound *o, struct tunnel *t, const struct gso_segment *s)
-{
-    struct packet p = {
-        .data = o->bytes + o->used, .cap = OUTBOUND_LEN - o->used, .start = o->front};
-    struct tunnel_result result;
-    if (gso_copy(s, &p) != ERR_OK)
-        return ERR_LIMIT;
-    tunnel_seal(t, &p, &result, 1);
-    if (result.err != ERR_OK)
-        return result.err;
-    o->front -= p.start; /* 0 where it was as expected */
-    append(o, &p);
-    return ERR_OK;
+    o->used += p->len;
 }
 
 enum err outbound_resume(struct outbound *o, struct tunnel *t, size_t *ret_dropped)
 {
     struct gso_segment s;
+    struct tunnel_route route;
+    bool routed = false;
     *ret_dropped = 0;
     while (gso_left(&o->gso) > 0) {
         size_t needs = ESP_HEADROOM + gso_packet_max(&o->gso) + ESP_TAILROOM;
@@ -56,12 +41,16 @@ enum err outbound_resume(struct outbound *o, struct tunnel *t, size_t *ret_dropp
             return ERR_LIMIT;
         if (!gso_next(&o->gso, &s))
             break;
-        enum err e = seal(o, t, &s);
-        if (e == ERR_LIMIT && o->front < ESP_HEADROOM) { /* an SA that needs more in front */
-            o->front = ESP_HEADROOM;
-            e = seal(o, t, &s);
-        }
-        *ret_dropped += e != ERR_OK ? 1 : 0;
+        struct span inner = gso_join(&o->gso, &s);
+        if (!routed)
+            route = tunnel_route(t, inner);
+        routed = true;
+        struct packet p = {
+            .data = o->bytes + o->used, .cap = OUTBOUND_LEN - o->used, .start = route.front};
+        if (tunnel_seal(t, &route, inner, &p) == ERR_OK)
+            append(o, &p);
+        else
+            ++*ret_dropped;
     }
     return ERR_OK;
 }

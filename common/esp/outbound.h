@@ -1,6 +1,7 @@
 /* What the kernel gives in one piece, into ESP datagrams that leave in one piece: segments are cut,
  * sealed, and laid one behind the other, so that datagrams of equal length make a train (UDP GSO).
- * Pure: no heap, no clock, no I/O. Payloads are copied once, to where they are sealed. */
+ * Pure: no heap, no clock, no I/O. Payloads are not copied: they are read where the kernel put them
+ * and sealed to where they leave from. */
 #ifndef TERN_ESP_OUTBOUND_H
 #define TERN_ESP_OUTBOUND_H
 
@@ -29,7 +30,6 @@ struct outbound {
     size_t count;
     size_t packets; /* sealed since the beginning of the batch */
     size_t used;    /* octets of bytes */
-    size_t front;   /* octets that the SA puts before the inner packet, as far as is known */
     struct gso gso;
     uint8_t bytes[OUTBOUND_LEN];
 };

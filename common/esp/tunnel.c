@@ -223,38 +223,40 @@ static bool destination_matches(const struct selector_list *l, const struct ip_h
                                h->later_fragment);
 }
 
-static struct tunnel_result seal_one(struct tunnel *t, struct packet *p)
+struct tunnel_route tunnel_route(const struct tunnel *t, struct span inner)
 {
     struct ip_header h;
-    enum err e = ip_header_parse(span_make(packet_bytes(p), p->len), &h);
-    struct child *c = NULL;
-    for (size_t i = t->count; e == ERR_OK && c == NULL && i > 0; i--) {
-        struct child *candidate = t->children[i - 1];
-        if (atomic_load_explicit(&candidate->ready, memory_order_relaxed) &&
-            source_matches(&candidate->local, &h) && destination_matches(&candidate->remote, &h))
-            c = candidate;
+    enum err e = ip_header_parse(inner, &h);
+    for (size_t i = t->count; e == ERR_OK && i > 0; i--) {
+        struct child *c = t->children[i - 1];
+        if (atomic_load_explicit(&c->ready, memory_order_relaxed) &&
+            source_matches(&c->local, &h) && destination_matches(&c->remote, &h))
+            return (struct tunnel_route){.child = c,
+                                         .spi = esp_out_spi(c->out),
+                                         .front = esp_out_front(c->out),
+                                         .ecn = ecn_of(h.tos)};
     }
+    return (struct tunnel_route){.err = e != ERR_OK ? e : ERR_SELECTOR};
+}
+
+/* Bounds hold for each packet, so they are asked for each, also where the child is known. */
+enum err tunnel_seal(struct tunnel *t, const struct tunnel_route *r, struct span inner,
+                     struct packet *p)
+{
+    struct child *c = r->child;
     if (c == NULL) {
         t->counters.no_child++;
-        return (struct tunnel_result){.err = e != ERR_OK ? e : ERR_SELECTOR, .spi = 0};
+        return r->err;
     }
-    size_t inner_len = p->len;
-    p->ecn = ecn_of(h.tos);
-    e = spent(c) ? ERR_EXHAUSTED : esp_seal(c->out, p);
+    p->ecn = r->ecn;
+    enum err e = spent(c) ? ERR_EXHAUSTED : esp_seal(c->out, inner, p);
     if (e == ERR_OK) {
         t->counters.out.packets++;
-        t->counters.out.bytes += inner_len;
+        t->counters.out.bytes += inner.len;
         if (nearly_spent(c))
             t->expiring = true;
     }
-    return (struct tunnel_result){.err = e, .spi = esp_out_spi(c->out)};
-}
-
-void tunnel_seal(struct tunnel *t, struct packet *packets, struct tunnel_result *results,
-                 size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        results[i] = seal_one(t, &packets[i]);
+    return e;
 }
 
 static struct tunnel_result open_one(struct tunnel *t, struct packet *p)

@@ -46,16 +46,30 @@ bool tunnel_expiring(struct tunnel *t, uint32_t *ret_spi_in);
 /* Is there any child that seals at all? */
 bool tunnel_can_seal(const struct tunnel *t);
 
+/* Which child an inner packet takes, and with it all that have the same addresses, protocol, ports
+ * and ECN field, as the segments of a large packet have. Good until a child is added, drained or
+ * removed. */
+struct tunnel_route {
+    enum err err; /* ERR_OK; ERR_SELECTOR where no child's selectors match, or ip_header_parse's
+                   * own: then tunnel_seal only counts, and returns it */
+    struct child *child; /* the tunnel's; NULL: none */
+    uint32_t spi;        /* of its outbound SA; 0: none */
+    size_t front;        /* octets that come before the inner packet, ESP_HEADROOM at most */
+    enum ecn ecn;        /* that the outer header is to carry */
+};
+struct tunnel_route tunnel_route(const struct tunnel *t, struct span inner);
+
+/* An inner packet to the ESP packet *p, as esp_seal does it and with its errors; ERR_EXHAUSTED also
+ * beyond a hard bound of the child. p->ecn is then what the outer header is to carry. */
+CHECKED enum err tunnel_seal(struct tunnel *t, const struct tunnel_route *r, struct span inner,
+                             struct packet *p);
+
 /* One result per packet of a batch; packets are changed in place. */
 struct tunnel_result {
     enum err err; /* ERR_OK: the packet is ready; anything else: it is dropped */
     uint32_t spi; /* of the SA that was used; 0 where none matched */
 };
 
-/* Inner packets to ESP packets; each one's ecn is then what its outer header is to carry.
- * ERR_SELECTOR where no child's selectors match. */
-void tunnel_seal(struct tunnel *t, struct packet *packets, struct tunnel_result *results,
-                 size_t count);
 /* ESP packets to inner packets; each one's ecn is what its outer header carried. ERR_NOT_FOUND for
  * an unknown SPI, ERR_SELECTOR after decryption where the inner packet lies outside the child's
  * selectors, ERR_REFUSED where it was marked as congested and inside knows no ECN, and esp_open's

@@ -1,12 +1,19 @@
 /* The sum over a run of octets, which every octet of the tunnel passes: as many at once as the
- * processor takes. What is built from sums is in the header. */
+ * processor takes. What is built from sums is in the header.
+ *
+ * There is no way around that pass. Outwards the kernel leaves the sum to be finished (NEEDS_CSUM),
+ * and what the tunnel's far end takes out has to have one; inwards the ICV vouches for the way from
+ * the gateway alone, the checksum for the way from the host behind it, and the kernel asks nobody
+ * for that of what is written in one piece. To let the kernel do it instead (no NEEDS_CSUM) would
+ * move the pass into the write, not save it, and packets that are forwarded would be given a new
+ * sum unseen. DATA_VALID is nothing that a TUN takes. A cipher that sums as it goes would save it;
+ * BoringSSL's do not. */
 #include "common/packet/checksum.h"
 
 #include <string.h>
 
+#include "common/packet/checksum_internal.h"
 #include "common/packet/packet_internal.h"
-
-enum { BLOCK_LEN = 64 };
 
 /* One's complement sums commute with swapping the bytes of every word (RFC 1071 2B), so the words
  * are added as the machine loads them, and the result is put into network order once. They are as
@@ -16,13 +23,18 @@ typedef uint64_t lanes __attribute__((vector_size(16)));
 
 #define LOW_HALF 0xffffffff
 
-/* Of whole blocks; at most 2^32 of them. */
-static uint64_t sum_blocks(const uint8_t *at, size_t len)
+static inline lanes load(const uint8_t *at)
+{
+    lanes words;
+    memcpy(&words, at, sizeof(words));
+    return words;
+}
+
+uint64_t checksum_blocks(const uint8_t *at, size_t len)
 {
     lanes low[2] = {{0}, {0}}, high[2] = {{0}, {0}}; /* two each: additions side by side */
-    for (const uint8_t *end = at + len; at < end; at += BLOCK_LEN) {
-        lanes words[4];
-        memcpy(words, at, BLOCK_LEN);
+    for (const uint8_t *end = at + len; at < end; at += CHECKSUM_BLOCK_LEN) {
+        const lanes words[4] = {load(at), load(at + 16), load(at + 32), load(at + 48)};
         low[0] += words[0] & LOW_HALF;
         high[0] += words[0] >> 32;
         low[1] += words[1] & LOW_HALF;
@@ -69,10 +81,11 @@ static uint64_t sum_rest(const uint8_t *at, size_t len)
 
 uint32_t checksum_add(uint32_t sum, struct span data)
 {
-    size_t blocks_len = data.len - data.len % BLOCK_LEN;
+    size_t blocks_len = data.len - data.len % CHECKSUM_BLOCK_LEN;
     uint64_t words = 0;
     if (blocks_len > 0)
-        words = sum_blocks(data.data, blocks_len);
+        words = checksum_has_wide() ? checksum_blocks_wide(data.data, blocks_len)
+                                    : checksum_blocks(data.data, blocks_len);
     if (blocks_len < data.len)
         words += sum_rest(data.data + blocks_len, data.len - blocks_len);
     words = (words & LOW_HALF) + (words >> 32);

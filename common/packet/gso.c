@@ -258,15 +258,3 @@ struct span gso_join(struct gso *g, const struct gso_segment *s)
     memcpy(start, g->header, g->header_len);
     return span_make(start, g->header_len + s->payload.len);
 }
-
-enum err gso_copy(const struct gso_segment *s, struct packet *p)
-{
-    size_t len = s->header.len + s->payload.len;
-    if (p->start > p->cap || p->cap - p->start < len)
-        return ERR_LIMIT;
-    uint8_t *out = packet_bytes(p);
-    memcpy(out, s->header.data, s->header.len);
-    memcpy(out + s->header.len, s->payload.data, s->payload.len);
-    p->len = len;
-    return ERR_OK;
-}

@@ -8,9 +8,7 @@
  *             ...
  *
  * A segment is a header that was made for it and a payload that lies where it was: nothing is
- * copied. Who needs it in one piece takes gso_join, which copies the header alone (for a cipher
- * that reads here and writes elsewhere), or gso_copy, which copies both (for one that works in
- * place). */
+ * copied. Who needs it in one piece takes gso_join, which copies the header alone. */
 #ifndef TERN_PACKET_GSO_H
 #define TERN_PACKET_GSO_H
 
@@ -62,9 +60,5 @@ bool gso_next(struct gso *g, struct gso_segment *ret);
  * over what earlier segments left there. Good until the buffer is used again or a later segment is
  * joined. */
 struct span gso_join(struct gso *g, const struct gso_segment *s);
-
-/* The segment into a packet's buffer, from p->start on; sets p->len. ERR_LIMIT where p->cap does
- * not suffice. */
-CHECKED enum err gso_copy(const struct gso_segment *s, struct packet *p);
 
 #endif

@@ -19,14 +19,17 @@ enum {
     TCP_OPTION_MSS = 2
 };
 
-static struct ip read_ip(enum ip_family family, const uint8_t *at)
-{
-    struct ip a = {.family = family};
-    memcpy(a.bytes, at, family == IP_V4 ? 4 : 16);
-    return a;
-}
+/* An ip_header but for its addresses. They are written where they go, once all is well: a view that
+ * is made of small pieces and copied as a whole makes the processor wait for the pieces. */
+struct fields {
+    enum ip_family family;
+    uint8_t protocol, tos;
+    bool later_fragment;
+    uint16_t source_port, destination_port;
+    size_t header_len, total_len;
+};
 
-static enum err parse_v4(struct span packet, struct ip_header *h)
+static enum err parse_v4(struct span packet, struct fields *h)
 {
     const uint8_t *b = packet.data;
     if (packet.len < IPV4_HEADER_LEN)
@@ -39,8 +42,7 @@ static enum err parse_v4(struct span packet, struct ip_header *h)
     h->tos = b[1];
     h->later_fragment = (read_u16(b + 6) & 0x1fff) != 0;
     h->protocol = b[9];
-    h->source = read_ip(IP_V4, b + 12);
-    h->destination = read_ip(IP_V4, b + 16);
+    h->family = IP_V4;
     return ERR_OK;
 }
 
@@ -54,7 +56,7 @@ static bool is_extension(uint8_t next_header)
 
 /* RFC 8200 4: from the fixed header to the upper layer, or to the fragment header of a later
  * fragment, behind which nothing more can be told. */
-static enum err walk_extensions(struct span packet, struct ip_header *h)
+static enum err walk_extensions(struct span packet, struct fields *h)
 {
     struct wire_reader r;
     wire_reader_init(&r, packet);
@@ -78,7 +80,7 @@ static enum err walk_extensions(struct span packet, struct ip_header *h)
     return ERR_OK;
 }
 
-static enum err parse_v6(struct span packet, struct ip_header *h)
+static enum err parse_v6(struct span packet, struct fields *h)
 {
     const uint8_t *b = packet.data;
     if (packet.len < IPV6_HEADER_LEN)
@@ -88,8 +90,7 @@ static enum err parse_v6(struct span packet, struct ip_header *h)
         return ERR_MALFORMED;
     h->tos = (uint8_t)(b[0] << 4 | b[1] >> 4);
     h->protocol = b[6];
-    h->source = read_ip(IP_V6, b + 8);
-    h->destination = read_ip(IP_V6, b + 24);
+    h->family = IP_V6;
     h->header_len = IPV6_HEADER_LEN;
     if (!is_extension(h->protocol))
         return ERR_OK;
@@ -98,7 +99,7 @@ static enum err parse_v6(struct span packet, struct ip_header *h)
 
 /* A packet that claims a protocol with ports but ends before them (RFC 1858 for IPv4, RFC 7112 for
  * IPv6) could pass under any port's policy, so it does not parse. */
-static enum err parse_ports(struct span packet, struct ip_header *h)
+static enum err parse_ports(struct span packet, struct fields *h)
 {
     if (h->later_fragment)
         return ERR_OK;
@@ -126,9 +127,16 @@ static enum err parse_ports(struct span packet, struct ip_header *h)
     }
 }
 
+static void put_ip(struct ip *ret, enum ip_family family, const uint8_t *at)
+{
+    ret->family = family;
+    memset(ret->bytes, 0, sizeof(ret->bytes));
+    memcpy(ret->bytes, at, family == IP_V4 ? 4 : 16);
+}
+
 enum err ip_header_parse(struct span packet, struct ip_header *ret)
 {
-    struct ip_header h = {0};
+    struct fields h = {0};
     enum err e = ERR_MALFORMED;
     if (packet.len > 0 && packet.data[0] >> 4 == IP_V4)
         e = parse_v4(packet, &h);
@@ -136,9 +144,19 @@ enum err ip_header_parse(struct span packet, struct ip_header *ret)
         e = parse_v6(packet, &h);
     if (e == ERR_OK)
         e = parse_ports(packet, &h);
-    if (e == ERR_OK)
-        *ret = h;
-    return e;
+    if (e != ERR_OK)
+        return e;
+    bool is_v4 = h.family == IP_V4;
+    put_ip(&ret->source, h.family, packet.data + (is_v4 ? 12 : 8));
+    put_ip(&ret->destination, h.family, packet.data + (is_v4 ? 16 : 24));
+    ret->protocol = h.protocol;
+    ret->tos = h.tos;
+    ret->later_fragment = h.later_fragment;
+    ret->source_port = h.source_port;
+    ret->destination_port = h.destination_port;
+    ret->header_len = h.header_len;
+    ret->total_len = h.total_len;
+    return ERR_OK;
 }
 
 static uint16_t swap_u16(uint16_t v)

@@ -325,15 +325,13 @@ enum { SEALED_MAX = ESP_HEADROOM + INNER_MAX_LEN + ESP_TAILROOM };
 static enum err seal(struct end *e, struct span inner, uint8_t buffer[SEALED_MAX],
                      struct packet *ret)
 {
-    struct tunnel_result result;
     ASSERT(inner.len <= INNER_MAX_LEN);
-    memcpy(buffer + ESP_HEADROOM, inner.data, inner.len);
-    *ret =
-        (struct packet){.data = buffer, .cap = SEALED_MAX, .start = ESP_HEADROOM, .len = inner.len};
-    tunnel_seal(e->tunnel, ret, &result, 1);
-    if (result.err == ERR_OK)
-        observe_sealed(e, result.spi, inner.len);
-    return result.err;
+    struct tunnel_route route = tunnel_route(e->tunnel, inner);
+    *ret = (struct packet){.data = buffer, .cap = SEALED_MAX, .start = ESP_HEADROOM};
+    enum err err = tunnel_seal(e->tunnel, &route, inner, ret);
+    if (err == ERR_OK)
+        observe_sealed(e, route.spi, inner.len);
+    return err;
 }
 
 bool end_esp_waste(struct end *e, struct span inner)

@@ -21,6 +21,8 @@ enum err __real_aead_new(const struct aead_suite *suite, struct span enc_key, st
 void __real_aead_free(struct aead *a);
 enum err __real_aead_seal(const struct aead *a, uint8_t *packet, size_t aad_len, size_t text_len,
                           const uint8_t *esn_high);
+enum err __real_aead_seal_from(const struct aead *a, uint8_t *packet, size_t aad_len,
+                               struct span text, struct span trailer, const uint8_t *esn_high);
 enum err __real_kex_shared(const struct kex *k, struct span peer, struct secret *ret);
 enum err __real_ike_keys_derive(const struct suite *suite, const struct ike_keys_input *in,
                                 struct ike_keys *ret);
@@ -41,6 +43,8 @@ enum err __wrap_aead_new(const struct aead_suite *suite, struct span enc_key, st
 void __wrap_aead_free(struct aead *a);
 enum err __wrap_aead_seal(const struct aead *a, uint8_t *packet, size_t aad_len, size_t text_len,
                           const uint8_t *esn_high);
+enum err __wrap_aead_seal_from(const struct aead *a, uint8_t *packet, size_t aad_len,
+                               struct span text, struct span trailer, const uint8_t *esn_high);
 enum err __wrap_kex_shared(const struct kex *k, struct span peer, struct secret *ret);
 enum err __wrap_ike_keys_derive(const struct suite *suite, const struct ike_keys_input *in,
                                 struct ike_keys *ret);
@@ -282,18 +286,30 @@ void __wrap_aead_free(struct aead *a)
     __real_aead_free(a);
 }
 
+static void see_iv(const struct aead *a, const uint8_t *iv)
+{
+    if (memory.world == NULL)
+        return;
+    const uint64_t use[] = {map_get(&memory.ciphers, (uint64_t)(uintptr_t)a),
+                            print_of(span_make(iv, aead_iv_len(a)))};
+    uint64_t key = print_of(span_make(use, sizeof(use)));
+    if (map_get(&memory.ivs, key) != 0)
+        violate(memory.world, "iv-reuse", "an IV is used twice with one key");
+    map_set(&memory.ivs, key, 1);
+}
+
 enum err __wrap_aead_seal(const struct aead *a, uint8_t *packet, size_t aad_len, size_t text_len,
                           const uint8_t *esn_high)
 {
-    if (memory.world != NULL) {
-        const uint64_t use[] = {map_get(&memory.ciphers, (uint64_t)(uintptr_t)a),
-                                print_of(span_make(packet + aad_len, aead_iv_len(a)))};
-        uint64_t key = print_of(span_make(use, sizeof(use)));
-        if (map_get(&memory.ivs, key) != 0)
-            violate(memory.world, "iv-reuse", "an IV is used twice with one key");
-        map_set(&memory.ivs, key, 1);
-    }
+    see_iv(a, packet + aad_len);
     return __real_aead_seal(a, packet, aad_len, text_len, esn_high);
+}
+
+enum err __wrap_aead_seal_from(const struct aead *a, uint8_t *packet, size_t aad_len,
+                               struct span text, struct span trailer, const uint8_t *esn_high)
+{
+    see_iv(a, packet + aad_len);
+    return __real_aead_seal_from(a, packet, aad_len, text, trailer, esn_high);
 }
 
 void memory_lax_selectors(bool on)

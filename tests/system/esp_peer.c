@@ -66,7 +66,7 @@ static enum err seal_packet(const struct esp_parameters *parameters, uint64_t se
         return e;
     if (parameters->esn)
         esp_out_start_at(sa, sequence);
-    e = esp_seal(sa, p);
+    e = esp_seal(sa, span_make(packet_bytes(p), p->len), p);
     esp_out_free(sa);
     return e;
 }

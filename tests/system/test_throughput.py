@@ -3,12 +3,15 @@
 How fast anything is, is not for a test to say."""
 
 import json
+import re
 import subprocess
 
 import pytest
 
 import lab as lab_module
 
+# One at a time: they build what they measure.
+pytestmark = pytest.mark.xdist_group("throughput")
 THROUGHPUT = lab_module.HERE.parents[1] / "tools/bench/throughput"
 # A tunnel of a few lines: what comes out of a TUN goes into a UDP socket, and back.
 PEER = """
@@ -53,7 +56,7 @@ def measure(build, tmp_path, *args):
 @pytest.mark.slow
 def test_the_benchmark_measures_tunnels(build, tmp_path):
     figures, text, picture = measure(build, tmp_path, "--only", "tcp-up", "--only", "latency")
-    for tunnel in ("tern", "tern-off", "strongswan"):
+    for tunnel in ("null", "tern", "tern-off", "strongswan"):
         (tcp,), (echoes,) = figures["tcp-up"][tunnel], figures["latency"][tunnel]
         assert tcp["gbit_s"] > 0 and tcp["peak_kb"] > 0, tcp
         # The client is part of the machine; a tick of either may be counted for the other.
@@ -61,7 +64,23 @@ def test_the_benchmark_measures_tunnels(build, tmp_path):
         assert 0 < echoes["p50_us"] <= echoes["p99_us"], echoes
     assert "client_s_per_gb" not in figures["tcp-up"]["veth"][0]
     assert "TCP up, Gbit/s" in text and "strongSwan" in text
-    assert picture.count("<rect") == 4
+    assert picture.count("<rect") == 5
+    # What tern would carry if it were the null tunnel and its AEAD: less than the null tunnel does.
+    model = re.search(r"^TCP up, Gbit/s: .* = ([\d.]+); tern reaches ", text, re.M)
+    assert model and 0 < float(model[1]) <= figures["tcp-up"]["null"][0]["gbit_s"], text
+
+
+def test_the_null_tunnel_is_not_to_be_mistaken_for_tern(build):
+    """Its programs, if built, say what they are and do not run by mistake, and are not installed."""
+    subprocess.run(["cmake", "--build", build, "--target", "tern-null", "tern-gateway-null"], check=True,
+                   capture_output=True, timeout=240)
+    for program in ("tern-null", "tern-gateway-null"):
+        for consent, code in (({}, 1), ({"TERN_PROTECTS_NOTHING": "yes"}, 0)):
+            result = subprocess.run([build / program, "--version"], capture_output=True, text=True,
+                                    env=consent, timeout=10)
+            assert result.returncode == code and "enciphers nothing" in result.stderr, result
+    installed = (build / "cmake_install.cmake").read_text()
+    assert '"' + str(build / "tern") + '"' in installed and "null" not in installed
 
 
 @pytest.mark.slow

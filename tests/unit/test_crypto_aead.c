@@ -27,6 +27,34 @@ static struct aead *cipher(const struct aead_suite *suite, const char *enc_key)
     return a;
 }
 
+/* The text from a buffer of its own, in two pieces, wherever the one ends and the other begins; and
+ * the first piece from where it goes. */
+static void check_pieces(const struct aead *a, struct span head, struct span text,
+                         struct span sealed, const uint8_t *esn_high)
+{
+    for (size_t at = 0; at <= text.len; at++) {
+        uint8_t *out = malloc(head.len + sealed.len), *in_place = malloc(head.len + sealed.len);
+        uint8_t *first = support_exact_copy(span_make(text.data, at));
+        uint8_t *second = support_exact_copy(span_make(text.data + at, text.len - at));
+        ck_assert(out != NULL && in_place != NULL);
+        memcpy(out, head.data, head.len);
+        memcpy(in_place, head.data, head.len);
+        memcpy(in_place + head.len, text.data, at);
+        const struct span trailer = span_make(second, text.len - at);
+        const size_t aad_len = head.len - aead_iv_len(a);
+        ck_ok(aead_seal_from(a, out, aad_len, span_make(first, at), trailer, esn_high));
+        ck_span_eq(span_make(out + head.len, sealed.len), sealed);
+        ck_span_eq(span_make(first, at), span_make(text.data, at));
+        ck_ok(aead_seal_from(a, in_place, aad_len, span_make(in_place + head.len, at), trailer,
+                             esn_high));
+        ck_span_eq(span_make(in_place + head.len, sealed.len), sealed);
+        free(out);
+        free(in_place);
+        free(first);
+        free(second);
+    }
+}
+
 static void check_packet(const struct packet_case *c)
 {
     uint8_t esn[4], packet[BUFFER_MAX], text[BUFFER_MAX], sealed[BUFFER_MAX];
@@ -49,6 +77,8 @@ static void check_packet(const struct packet_case *c)
     ck_ok(aead_open(a, exact, head_len + sealed_len, aad_len, esn_high, &got));
     ck_span_eq(span_make(exact + head_len, got), span_make(text, text_len));
     free(exact);
+    check_pieces(a, span_make(packet, head_len), span_make(text, text_len),
+                 span_make(sealed, sealed_len), esn_high);
     aead_free(a);
 }
 
@@ -291,8 +321,11 @@ START_TEST(short_packets)
         free(copy);
     }
     ck_assert_uint_eq(got, 99);
-    if (aead_block_len(a) > 1)
+    if (aead_block_len(a) > 1) {
+        const struct span text = span_make(packet + AAD_LEN + aead_iv_len(a), 16);
         ck_err(aead_seal(a, packet, AAD_LEN, 15, NULL), ERR_MALFORMED);
+        ck_err(aead_seal_from(a, packet, AAD_LEN, text, span_make("\1\2", 2), NULL), ERR_MALFORMED);
+    }
     free(packet);
     aead_free(a);
 }

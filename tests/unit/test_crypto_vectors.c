@@ -65,6 +65,12 @@ static void check_aead(const struct aead_vector *v)
         ck_ok(aead_seal(a, mine, v->aad.len, v->text.len, NULL));
         ck_span_eq(span_make(mine + head_len, v->text.len), v->sealed);
         ck_span_eq(span_make(mine + head_len + v->text.len, v->icv.len), v->icv);
+        memset(mine + head_len, 0, v->text.len + v->icv.len);
+        const size_t half = v->text.len / 2;
+        ck_ok(aead_seal_from(a, mine, v->aad.len, span_make(v->text.data, half),
+                             span_make(v->text.data + half, v->text.len - half), NULL));
+        ck_span_eq(span_make(mine + head_len, v->text.len), v->sealed);
+        ck_span_eq(span_make(mine + head_len + v->text.len, v->icv.len), v->icv);
         free(mine);
     }
     memcpy(packet + head_len, v->sealed.data, v->sealed.len);

@@ -10,7 +10,7 @@ static void round_trip(const struct aead_suite *suite, struct pair *sas, size_t 
 {
     struct packet p = inner_new(len, family);
     uint8_t *original = support_exact_copy(wire_of(&p));
-    ck_ok(esp_seal(sas->out, &p));
+    ck_ok(seal_in_place(sas->out, &p));
     ck_assert_uint_eq(p.len, len + esp_overhead(suite, len));
     ck_assert_uint_eq(p.len % 4, 0);
     struct packet received = received_new(wire_of(&p));
@@ -60,15 +60,48 @@ START_TEST(header_room_and_tail_room_suffice_exactly)
         short_before.start--;
         short_before.cap--;
         uint64_t left = esp_out_left(sas.out);
-        ck_err(esp_seal(sas.out, &short_behind), ERR_LIMIT);
-        ck_err(esp_seal(sas.out, &short_before), ERR_LIMIT);
+        ck_err(seal_in_place(sas.out, &short_behind), ERR_LIMIT);
+        ck_err(seal_in_place(sas.out, &short_before), ERR_LIMIT);
         ck_assert_uint_eq(esp_out_left(sas.out), left);
-        ck_ok(esp_seal(sas.out, &p));
+        ck_ok(seal_in_place(sas.out, &p));
         ck_assert_uint_eq(p.start, 0);
         ck_assert_uint_eq(p.len, p.cap);
         free(storage);
     }
     pair_free(&sas);
+}
+END_TEST
+
+/* From a buffer that holds the inner packet and nothing more, to one that ends with the ICV: the
+ * same ESP packet as in place, and the inner one as it was. */
+START_TEST(sealed_from_elsewhere)
+{
+    const struct aead_suite *suite = &suites[_i / 2];
+    struct pair in_place = pair_new(suite, _i % 2 == 1), apart = pair_new(suite, _i % 2 == 1);
+    for (size_t len = 40; len < 1500; len += len < 120 ? 1 : 31) {
+        struct packet p = inner_new(len, len % 2 == 0 ? IP_V4 : IP_V6);
+        uint8_t *inner = support_exact_copy(wire_of(&p)), *before = support_exact_copy(wire_of(&p));
+        ck_ok(seal_in_place(in_place.out, &p));
+        struct packet to = {.cap = len + esp_overhead(suite, len), .len = 9999};
+        to.start = esp_out_front(apart.out);
+        to.data = malloc(to.cap);
+        ck_assert_ptr_nonnull(to.data);
+        ck_ok(esp_seal(apart.out, span_make(inner, len), &to));
+        ck_span_eq(wire_of(&to), wire_of(&p));
+        ck_assert_uint_eq(to.start, 0);
+        ck_assert_mem_eq(inner, before, len);
+        to.start = 1;
+        uint64_t left = esp_out_left(apart.out);
+        ck_err(esp_seal(apart.out, span_make(inner, len), &to), ERR_LIMIT);
+        ck_assert_uint_eq(esp_out_left(apart.out), left);
+        free(before);
+        free(inner);
+        free(to.data);
+        free(p.data);
+    }
+    ck_assert_uint_eq(esp_out_counters(apart.out)->bytes, esp_out_counters(in_place.out)->bytes);
+    pair_free(&in_place);
+    pair_free(&apart);
 }
 END_TEST
 
@@ -83,7 +116,7 @@ START_TEST(seals_nothing_but_ip)
         struct packet p = inner_new(60, IP_V4);
         packet_bytes(&p)[0] = cases[i].first;
         p.len = cases[i].len;
-        ck_err(esp_seal(sas.out, &p), ERR_MALFORMED);
+        ck_err(seal_in_place(sas.out, &p), ERR_MALFORMED);
         ck_assert_uint_eq(p.len, cases[i].len);
         free(p.data);
     }
@@ -249,7 +282,7 @@ START_TEST(sequence_numbers_end)
     for (int i = 0; i < 3; i++) {
         struct packet p = inner_new(60, IP_V4);
         uint8_t *before = support_exact_copy(span_make(p.data, p.cap));
-        ck_err(esp_seal(sas.out, &p), ERR_EXHAUSTED);
+        ck_err(seal_in_place(sas.out, &p), ERR_EXHAUSTED);
         ck_assert_mem_eq(p.data, before, p.cap);
         free(before);
         free(p.data);
@@ -316,6 +349,7 @@ static Suite *suite(void)
     TCase *c = tcase_create("sealing");
     tcase_add_loop_test(c, round_trip_of_every_length, 0, 2 * SUITES);
     tcase_add_loop_test(c, header_room_and_tail_room_suffice_exactly, 0, SUITES);
+    tcase_add_loop_test(c, sealed_from_elsewhere, 0, 2 * SUITES);
     tcase_add_test(c, seals_nothing_but_ip);
     tcase_add_test(c, wire_format);
     tcase_add_test(c, reserved_spis_and_bad_keys_are_refused);

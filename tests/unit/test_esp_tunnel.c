@@ -92,11 +92,16 @@ static struct tunnel *tunnel_with(const struct tunnel_child_parameters *p)
     return t;
 }
 
+static struct tunnel_result seal_in_place(struct tunnel *t, struct packet *p)
+{
+    struct span inner = span_make(packet_bytes(p), p->len);
+    struct tunnel_route r = tunnel_route(t, inner);
+    return (struct tunnel_result){tunnel_seal(t, &r, inner, p), r.spi};
+}
+
 static struct tunnel_result seal_one(struct tunnel *t, struct parcel *p)
 {
-    struct tunnel_result r;
-    tunnel_seal(t, &p->packet, &r, 1);
-    return r;
+    return seal_in_place(t, &p->packet);
 }
 
 static struct tunnel_result open_one(struct tunnel *t, struct parcel *p)
@@ -128,9 +133,9 @@ START_TEST(a_batch_crosses_and_is_counted)
                      (uint16_t)(1000 + i), 53);
         packets[i] = parcels[i].packet;
     }
-    tunnel_seal(here, packets, results, BATCH);
     for (size_t i = 0; i < BATCH; i++)
-        ck_result(results[i], i == 2 ? ERR_SELECTOR : ERR_OK, i == 2 ? 0 : 0x1001);
+        ck_result(seal_in_place(here, &packets[i]), i == 2 ? ERR_SELECTOR : ERR_OK,
+                  i == 2 ? 0 : 0x1001);
     packets[2] = packets[4];
     tunnel_open(there, packets, results, 4);
     for (size_t i = 0; i < 4; i++) {

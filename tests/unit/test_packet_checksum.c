@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/packet/checksum.h"
+#include "common/packet/checksum_internal.h"
 #include "tests/support/packets.h"
 #include "tests/support/support.h"
 
@@ -79,6 +80,33 @@ START_TEST(checksum_of_random_octets)
 }
 END_TEST
 
+/* What this processor has beside what all have: checksum_add would ask only the better one. */
+START_TEST(both_ways_to_sum_blocks)
+{
+    uint64_t seed = 2;
+    for (int round = 0; round < 2000; round++) {
+        size_t before = packets_below(&seed, 64),
+               len = packets_below(&seed, 40) * CHECKSUM_BLOCK_LEN;
+        uint8_t *data = malloc(before + len + 1);
+        ck_assert_ptr_nonnull(data);
+        for (size_t i = 0; i < before + len; i++)
+            data[i] = round % 3 == 0 ? 0xff : (uint8_t)packets_random(&seed);
+        uint8_t *exact = support_exact_copy(span_make(data, before + len));
+        uint64_t plain = 0;
+        for (size_t at = before; at < before + len; at += 4) {
+            uint32_t word;
+            memcpy(&word, data + at, sizeof(word));
+            plain += word;
+        }
+        ck_assert_uint_eq(checksum_blocks(exact + before, len), plain);
+        if (checksum_has_wide())
+            ck_assert_uint_eq(checksum_blocks_wide(exact + before, len), plain);
+        free(exact);
+        free(data);
+    }
+}
+END_TEST
+
 START_TEST(numbers_are_added_and_taken_away)
 {
     uint64_t seed = 1624;
@@ -139,6 +167,7 @@ static Suite *suite(void)
     tcase_add_test(c, checksum_of_every_length_and_split);
     tcase_add_test(c, every_carry_is_taken_along);
     tcase_add_test(c, checksum_of_random_octets);
+    tcase_add_test(c, both_ways_to_sum_blocks);
     suite_add_tcase(s, c);
     c = tcase_create("changes");
     tcase_add_test(c, numbers_are_added_and_taken_away);

@@ -7,6 +7,7 @@ import os
 import pathlib
 import select
 import subprocess
+import sys
 
 from client import Tern
 from gateway import TernGateway, psk_config
@@ -59,12 +60,14 @@ class Bare:
 
 
 class TernToTern(Bare):
-    name, title, far, offload = "tern", "tern", Lab.LAN[0], "auto"
+    name, title, far, offload, suffix = "tern", "tern", Lab.LAN[0], "auto", ""
 
     def start(self, stack):
         gateway = stack.enter_context(TernGateway(self.gateway, self.options.build))
+        gateway.binary = gateway.binary.with_name(gateway.binary.name + self.suffix)
         gateway.start(psk_config())
         self.tern = stack.enter_context(Tern(self.client, self.options.build))
+        self.tern.binary = self.tern.binary.with_name(self.tern.binary.name + self.suffix)
         profile = self.tern.profile(tunnel={"Offload": self.offload}, crypto={"ESP": ESP})
         # Not Tern.up(): its log of everything is for tests.
         self.tern.run("up", profile, "--log-file", self.tern.log)
@@ -75,6 +78,23 @@ class TernToTern(Bare):
 
 class TernWithoutOffload(TernToTern):
     name, title, offload = "tern-off", "tern, Offload = off", "off"
+
+
+class NullToNull(TernToTern):
+    """The very same without an AEAD: what is left is the price of all the rest."""
+
+    name, title, suffix = "null", "tern, no AEAD", "-null"
+
+    def start(self, stack):
+        os.environ["TERN_PROTECTS_NOTHING"] = "yes"  # they do not run without
+        super().start(stack)
+
+
+def build_null(options):
+    built = subprocess.run(["cmake", "--build", options.build, "--target", "tern-null",
+                            "tern-gateway-null"], stdout=sys.stderr)
+    if built.returncode != 0:
+        sys.exit(f"throughput: {options.build} cannot build the null tunnel; choose others by --tunnel")
 
 
 class StrongSwanToStrongSwan(Bare):
@@ -146,13 +166,13 @@ CMD and its descendants."""
 
 
 def tunnels(options):
-    kinds = [Bare, TernToTern, TernWithoutOffload, StrongSwanToStrongSwan]
+    kinds = [Bare, NullToNull, TernToTern, TernWithoutOffload, StrongSwanToStrongSwan]
     if options.peer:
         kinds.append(Peer)
     return [kind(options) for kind in kinds if not options.tunnel or kind.name in options.tunnel]
 
 
-NAMES = ("veth", "tern", "tern-off", "strongswan", "peer")
+NAMES = ("veth", "null", "tern", "tern-off", "strongswan", "peer")
 
 
 def settings(tunnel):
