@@ -69,7 +69,7 @@ def assert_password_untold(lab):
 METHODS = {"mschapv2": "eap-mschapv2", "md5": "eap-md5", "gtc": "eap-gtc"}
 
 
-@pytest.mark.parametrize("method", ["mschapv2", "md5"])
+@pytest.mark.parametrize("method", list(METHODS))
 def test_user_with_a_password(lab, tern, strongswan, pki, authority, method):
     load(strongswan, pki, authority, remote=f"auth = {METHODS[method]}\neap_id = %any")
     profile = profile_of(tern, authority, by_password(EAPMethods=method))
