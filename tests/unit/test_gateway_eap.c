@@ -493,6 +493,66 @@ START_TEST(words_of_the_gateway)
 }
 END_TEST
 
+/* --- what is out of place --- */
+
+static const struct ike_sa *unproven_client(void)
+{
+    for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
+        const struct ike_sa *sa = pair.client->sas[i];
+        if (sa != NULL && sa->handshake != NULL && sa->seal != NULL)
+            return sa;
+    }
+    return NULL;
+}
+
+/* A request of the client's in place of the one that is on its way: sealed with its keys, and of an
+ * exchange whose time has not come. */
+static void ask_out_of_place(uint8_t exchange)
+{
+    const struct ike_sa *sa = unproven_client();
+    ck_assert_ptr_nonnull(sa);
+    const struct ike_header h = {.spi_i = sa->spi_i,
+                                 .spi_r = sa->spi_r,
+                                 .major = 2,
+                                 .exchange = exchange,
+                                 .flags = IKE_FLAG_INITIATOR,
+                                 .message_id = sa->window.request.id};
+    const struct path at = {.local = sa->path.remote, .remote = sa->path.local, .interface = 1};
+    uint8_t buffer[2048];
+    struct message_writer m;
+    struct proposal_list esp = pair.client_config.esp;
+    struct nonce nonce;
+    struct span message;
+    message_begin(&m, buffer, sizeof(buffer), &h);
+    size_t sk = sk_begin(&m, sa->seal);
+    for (size_t i = 0; i < esp.count; i++)
+        child_spi_put(&esp.items[i], 0x11223344);
+    write_proposals(&m, &esp);
+    nonce_make(sa, &nonce);
+    payload_write(&m, PAYLOAD_NONCE, nonce_span(&nonce));
+    ts_payload_write(&m, PAYLOAD_TS_I, &pair.client_config.remote_selectors);
+    ts_payload_write(&m, PAYLOAD_TS_R, &pair.client_config.remote_selectors);
+    ck_ok(sk_seal(&m, sk, sa->seal, 1000 + lost_one, &message));
+    session_input(pair.gateway, pair.now, &at, message);
+}
+
+/* CREATE_CHILD_SA before the client is proven changes nothing; what it goes on with, counts. */
+START_TEST(nothing_is_created_before_the_end)
+{
+    lost_one = 5 + 2 * (unsigned)_i; /* a round of EAP; the last AUTH */
+    pair.wire = lose_nth;
+    pair_start(&pair);
+    pair_pump(&pair);
+    struct session_datagram d;
+    ck_assert_uint_eq(pair.datagrams, lost_one);
+    ask_out_of_place(EXCHANGE_CREATE_CHILD_SA);
+    ck_assert(!session_output(pair.gateway, pair.now, &d));
+    ck_assert_ptr_null(pair_gateway_event(&pair, SESSION_EVENT_CHILD_UP));
+    pair_run(&pair, 60000);
+    ck_up();
+}
+END_TEST
+
 /* --- stopping --- */
 
 static bool stop_in_the_midst(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
@@ -641,6 +701,7 @@ static Suite *suite(void)
     tcase_add_test(t, last_auth_of_somebody_else);
     tcase_add_loop_test(t, does_not_play_fair, 0, sizeof(unfair_ones) / sizeof(unfair_ones[0]));
     tcase_add_test(t, words_of_the_gateway);
+    tcase_add_loop_test(t, nothing_is_created_before_the_end, 0, 4);
     tcase_add_loop_test(t, stopped_in_the_midst, 0, 4);
     tcase_add_test(t, what_is_built_anew_has_the_same_password);
     tcase_add_test(t, a_code_serves_once);

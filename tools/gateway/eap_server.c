@@ -118,7 +118,7 @@ static enum err take_name(struct eap_server *s, const struct eap_server_policy *
     memcpy(s->name, name.data, name.len);
     s->name[name.len] = '\0';
     if (policy->find_password(policy->ctx, name, &s->password, &s->peer) != ERR_OK) {
-        log_info("nobody has a password who is called \"%s\"", s->name);
+        log_debug("nobody has a password who is called \"%s\"", s->name);
         s->password.len = 0;
     }
     return ERR_OK;
@@ -136,7 +136,7 @@ static enum err other_method(struct eap_server *s, const struct eap_server_polic
             return challenge(s, policy, ret);
         }
     }
-    log_info("the client wants none of our EAP methods");
+    log_debug("the client wants none of our EAP methods");
     return end(s, ret);
 }
 
