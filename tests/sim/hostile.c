@@ -237,6 +237,9 @@ static enum err impostor_eap(void *ctx, const struct identity *claimed, struct s
     struct end *e = ctx;
     struct rng *r = &e->world->hostile.random;
     uint8_t identifier = response.len > 1 ? response.data[1] : 0, noise[40];
+    if (response.len > 0 && !e->certified)
+        violate(e->world, "credential-early", "client%zu says something of EAP to the impostor",
+                e->client + 1);
     if (rng_chance(r, 600)) {
         enum err err = gateway_eap(ctx, claimed, response, ret);
         if (err == ERR_OK && e->eap.stage == EAP_SERVER_JUDGED)
@@ -272,6 +275,8 @@ static void impostor_new(struct world *w)
     config.policy = (struct session_policy){
         .find_psk = impostor_psk, .assign = impostor_assign, .eap = impostor_eap};
     w->hostile.impostor = end_new(w, END_IMPOSTOR, &config);
+    if (w->hostile.impostor != NULL)
+        w->hostile.impostor->certified = certified;
     if (w->hostile.impostor != NULL && config.remote_auth == SESSION_AUTH_CERTIFICATE)
         w->hostile.impostor->leased = true; /* the first question is about its own key */
 }

@@ -132,6 +132,7 @@ struct end {
     struct ip inner; /* the client's inner address */
     bool leased;
     struct eap_server eap; /* gateway */
+    bool certified;        /* impostor: it has the gateway's certificate */
     mono_ms handled_at;    /* of the last timeouts, to see that they move on */
     unsigned handled_times;
 };

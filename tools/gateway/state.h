@@ -2,6 +2,7 @@
  *
  *     gateway.c   sockets, TUN, event loop, timer, signals
  *     clients.c   one session for each client: who is let in, what its events bring
+ *     policy.c    keys, passwords and addresses for them
  *     datapath.c  batches of packets between the sockets and the TUN
  *     inspect.c   the sessions as JSON, for tests
  *
@@ -136,8 +137,13 @@ void gateway_stray_ike(struct gateway *g, const struct path *path, const struct 
 /* The loop ends at once: by fault, or where f->code is ERR_OK because all is done. */
 void gateway_leave(struct gateway *g);
 
+/* --- policy.c --- */
+void policy_prepare(struct gateway *g); /* g->session and the cookie jar */
+void client_release_addresses(struct client *c);
+/* The peer has proven to be `c->peer`: older sessions of it give way. */
+void client_replace_older(struct client *c);
+
 /* --- clients.c --- */
-void clients_prepare(struct gateway *g); /* g->session and the cookie jar */
 /* An IKE message without marker, on the path it came. */
 void clients_input(struct gateway *g, mono_ms now, const struct path *path, struct span message);
 /* Drains the session: sends, obeys its events, notes its deadline. May free the client. */
