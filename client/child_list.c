@@ -33,7 +33,7 @@ static enum err remember(struct child_list *l, const struct session_child *child
 }
 
 enum err child_list_install(struct child_list *l, struct tunnel *t,
-                            const struct session_child *child)
+                            const struct session_child *child, bool copy_dscp)
 {
     struct tunnel_child_parameters p = {
         .in = {child->spi_in, child->suite.cipher, child->enc_in, child->integ_in,
@@ -44,6 +44,7 @@ enum err child_list_install(struct child_list *l, struct tunnel *t,
         .remote = child->remote,
         .replaces_spi_in = child->replaces_spi_in,
         .outbound_waits = child->outbound_waits,
+        .copy_dscp = copy_dscp,
         .soft_bytes = child->soft_bytes,
         .hard_bytes = child->hard_bytes,
         .soft_packets = child->soft_packets,

@@ -11,9 +11,9 @@ struct child_list {
     size_t count;
 };
 
-/* tunnel_add_child's errors, ERR_MEMORY. */
+/* copy_dscp: as tunnel_child_parameters has it. tunnel_add_child's errors, ERR_MEMORY. */
 CHECKED enum err child_list_install(struct child_list *l, struct tunnel *t,
-                                    const struct session_child *child);
+                                    const struct session_child *child, bool copy_dscp);
 void child_list_drain(struct child_list *l, struct tunnel *t, uint32_t spi_in);
 void child_list_remove(struct child_list *l, struct tunnel *t, uint32_t spi_in);
 /* The one that was made last; NULL where there is none. */

@@ -249,6 +249,11 @@ enum exit_code command_check(const struct command_options *o)
     struct profile *p = NULL;
     struct credentials *c = NULL;
     enum exit_code code = load(o, &p, &c);
+    if (code == EXIT_CODE_DONE && proposal_list_has_null(&p->esp))
+        fprintf(stderr,
+                "%s:%u: warning: ESP offers null: the gateway may choose that nothing is "
+                "enciphered\n",
+                p->path, p->lines[KEY_CRYPTO_ESP]);
     if (code == EXIT_CODE_DONE && !o->quiet)
         printf("%s: no faults\n", p->path);
     credentials_free(c);

@@ -120,6 +120,7 @@ static void on_traffic(void *ctx, mono_ms now, const struct session_traffic *t)
         session_child_expiring(c->session, now, spi_in);
         before = MONO_NEVER; /* whatever that led to */
     }
+    connection_fit_again(c, now);
     if (before == MONO_NEVER || c->searching || session_next_timeout(c->session) < before)
         connection_settle(c); /* later deadlines are found when the earlier one fires */
 }

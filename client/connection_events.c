@@ -33,7 +33,9 @@ static enum exit_code code_for(enum session_down_reason reason)
 
 static void install_child(struct connection *c, const struct session_child *child)
 {
-    enum err e = child_list_install(&c->children, c->tunnel, child);
+    enum err e = child_list_install(&c->children, c->tunnel, child, c->options->profile->copy_dscp);
+    if (child->suite.cipher.encr == ENCR_NULL)
+        log_warn("the Child SA enciphers nothing: all that goes through it can be read on the way");
     if (e == ERR_OK) {
         datapath_child_came(c->datapath, clock_now());
         return;
@@ -95,15 +97,6 @@ static bool apply(struct connection *c)
     return true;
 }
 
-/* What leaves the tunnel has to fit the path. */
-static void fit_mtu(struct connection *c, const struct path *path)
-{
-    struct fault f = {0};
-    const struct network_way *way = reach_interface(c->reach, path);
-    if (way != NULL && system_fit_mtu(c->system, c->options->profile, way->mtu, &f) != ERR_OK)
-        log_warn("%s", f.text);
-}
-
 static void come_up(struct connection *c)
 {
     struct session_status status;
@@ -113,7 +106,7 @@ static void come_up(struct connection *c)
         return;
     session_status(c->session, &status);
     connection_carry(c);
-    fit_mtu(c, &status.path);
+    connection_fit(c, &status.path);
     c->up = true;
     c->searching = false;
     c->since = connection_wall_now();
@@ -153,7 +146,7 @@ static void on_path(struct connection *c, const struct path *path)
     if (!c->up)
         return; /* come_up reads it */
     datapath_move(c->datapath, path);
-    fit_mtu(c, path);
+    connection_fit(c, path);
 }
 
 static void on_handover(struct connection *c, const struct session_handover *h)
@@ -216,8 +209,11 @@ void connection_event(struct connection *c, const struct session_event *e)
     case SESSION_EVENT_PATH_PROBE:
         news_probe(c, &e->path_probe.path, e->path_probe.answered);
         break;
-    case SESSION_EVENT_NAT_CHANGED:
     case SESSION_EVENT_LIVENESS:
+        if (e->liveness.result == SESSION_LIVENESS_ANSWERED)
+            connection_fit_answered(c);
+        break;
+    case SESSION_EVENT_NAT_CHANGED:
         break; /* told to who follows */
     case SESSION_EVENT_ADDRESSES:
         on_addresses(c, e);

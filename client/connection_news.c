@@ -174,7 +174,7 @@ static json_t *status_reply(struct connection *c)
     const struct network_way *way = reach_interface(c->reach, &v.session.path);
     if (v.session.path.remote.ip.family != IP_NONE && way != NULL) {
         v.path_interface = way->interface_name;
-        v.path_mtu = way->mtu;
+        v.path_mtu = c->fit.path_mtu != 0 ? c->fit.path_mtu : way->mtu;
     }
     for (size_t i = 0; i < c->children.count; i++) {
         struct connection_child *child = &v.children[i];

@@ -1,7 +1,7 @@
-/* A connection's own state, shared by its four files: connection.c (opening, driving the session,
- * stopping), connection_events.c (what the session's events lead to), connection_repair.c (what
- * others did to our part of the system) and connection_news.c (who is told what: progress,
- * followers, hooks, the control socket). */
+/* A connection's own state, shared by its five files: connection.c (opening, driving the session,
+ * stopping), connection_events.c (what the session's events lead to), connection_fit.c (what of a
+ * packet fits the path), connection_repair.c (what others did to our part of the system) and
+ * connection_news.c (who is told what: progress, followers, hooks, the control socket). */
 #ifndef TERN_CLIENT_CONNECTION_STATE_H
 #define TERN_CLIENT_CONNECTION_STATE_H
 
@@ -15,6 +15,19 @@
 #include "client/reach.h"
 #include "client/wakeup.h"
 #include "common/base/log.h"
+
+/* What the path bears, as it was found last. */
+struct connection_fit {
+    struct path path;
+    uint32_t path_mtu; /* 0: not known */
+    mono_ms looked_at;
+    uint64_t too_long; /* of the data path, then */
+    /* The gateway answered on this path, what the tunnel had counted then, and until when the path
+     * is thought to swallow what is long. */
+    bool answered;
+    uint64_t authentic, packets, bytes;
+    mono_ms swallows_until;
+};
 
 struct connection {
     const struct connection_options *options;
@@ -47,7 +60,8 @@ struct connection {
     bool holding;  /* no Child SA to leave by: packets wait in the TUN */
     bool tun_lost; /* it cannot be read, and is read no more */
     const char *host;
-    const char *state_told;             /* to those who follow */
+    const char *state_told; /* to those who follow */
+    struct connection_fit fit;
     struct timespec since, established; /* the latter as told last, of: */
     mono_ms established_mono;
     struct connection_handover handover; /* the last one */
@@ -72,6 +86,14 @@ void connection_redirect(struct connection *c, const struct redirect_target *to)
 
 /* --- connection_events.c --- */
 void connection_event(struct connection *c, const struct session_event *e);
+
+/* --- connection_fit.c --- */
+/* ESP leaves by that path: what leaves the tunnel has to fit it. */
+void connection_fit(struct connection *c, const struct path *path);
+/* The gateway answered, after what went through the tunnel had brought nothing back. */
+void connection_fit_answered(struct connection *c);
+/* Packets went, now: does the path bear what it bore? Cheap where that was asked just before. */
+void connection_fit_again(struct connection *c, mono_ms now);
 
 /* --- connection_repair.c --- */
 /* Packets go through the system's interface, whatever its name and number now. */

@@ -35,8 +35,8 @@ _Static_assert((int)TUN_HEADER_LEN == VNET_HEADER_LEN && (int)TUN_SPANS_MAX >= 1
 
 /* An ESP packet with an SPI that is not known, yet. */
 struct early {
-    size_t len; /* 0: none */
-    enum ecn ecn;
+    size_t len;  /* 0: none */
+    uint8_t tos; /* of the outer header */
     mono_ms at;
     uint8_t bytes[EARLY_LEN];
 };
@@ -54,6 +54,8 @@ struct datapath {
     struct tun *tun;
     struct tunnel *tunnel;
     struct path path;
+    struct fit fit;      /* for that path */
+    size_t datagram_max; /* on it, as far as is known; 0: anything */
     struct session_traffic traffic;
     uint64_t authentic;
     struct drops drops;
@@ -99,7 +101,7 @@ static void keep_early(struct datapath *d, const struct packet *p, mono_ms now)
         return;
     memcpy(e->bytes, packet_bytes(p), p->len);
     e->len = p->len;
-    e->ecn = p->ecn;
+    e->tos = p->tos;
     e->at = now;
     d->early_next = (d->early_next + 1) % EARLY_MAX;
 }
@@ -121,6 +123,7 @@ static void flush(struct datapath *d)
 
 static void to_tun(struct datapath *d, const struct packet *p)
 {
+    fit_inbound(&d->fit, packet_bytes(p), p->len);
     if (gro_add(&d->gro, packet_bytes(p), p->len) == ERR_OK)
         return;
     flush(d);
@@ -133,7 +136,7 @@ void datapath_child_came(struct datapath *d, mono_ms now)
         return;
     for (size_t i = 0; i < EARLY_MAX; i++) {
         struct early *e = &d->early[(d->early_next + i) % EARLY_MAX];
-        struct packet p = {.data = e->bytes, .cap = EARLY_LEN, .len = e->len, .ecn = e->ecn};
+        struct packet p = {.data = e->bytes, .cap = EARLY_LEN, .len = e->len, .tos = e->tos};
         struct tunnel_result result;
         if (e->len == 0 || now - e->at > EARLY_MS)
             continue;
@@ -195,7 +198,7 @@ static void sort(struct datapath *d, const struct udp_message *m, struct span da
         if (d->packet_count == OPENED)
             open_packets(d, now);
         d->packets[d->packet_count++] = (struct packet){
-            .data = m->data + at, .cap = datagram.len, .len = datagram.len, .ecn = ecn_of(m->tos)};
+            .data = m->data + at, .cap = datagram.len, .len = datagram.len, .tos = m->tos};
         break;
     case DATAGRAM_IKE:
         deliver(d, now); /* in order: the message may take its SA away */
@@ -244,16 +247,24 @@ static void on_udp(uv_poll_t *handle, int status, int events)
 
 /* --- outwards --- */
 
+/* The kernel does not know all that the path has taught us (platform/path_mtu.h). */
+static bool too_long(const struct datapath *d, const struct udp_message *m)
+{
+    return d->datagram_max != 0 && m->segment > d->datagram_max;
+}
+
 /* A datagram too large for its path: let IP fragment it rather than lose it. */
 static void send_all(struct datapath *d, struct udp *u, size_t count)
 {
     size_t at = 0;
     while (at < count) {
-        size_t sent;
-        enum err e = udp_send(u, d->messages + at, count - at, &sent);
-        at += sent;
+        size_t sent, n = 0;
+        while (at + n < count && !too_long(d, &d->messages[at + n]))
+            n++;
+        enum err e = n > 0 ? udp_send(u, d->messages + at, n, &sent) : ERR_LIMIT;
+        at += n > 0 ? sent : 0;
         if (e == ERR_OK)
-            break;
+            continue;
         if (e == ERR_LIMIT)
             e = udp_send_fragmentable(u, &d->messages[at]);
         if (e == ERR_AGAIN) { /* the socket is full */
@@ -275,15 +286,25 @@ static void send_outbound(struct datapath *d)
     struct outbound *o = &d->outbound;
     for (size_t i = 0; i < o->count; i++) {
         const struct outbound_train *t = &o->trains[i];
-        d->messages[i] = (struct udp_message){.path = d->path,
-                                              .data = t->data,
-                                              .len = t->len,
-                                              .segment = t->segment,
-                                              .tos = (uint8_t)t->ecn};
+        d->messages[i] = (struct udp_message){
+            .path = d->path, .data = t->data, .len = t->len, .segment = t->segment, .tos = t->tos};
     }
     d->sent |= o->count > 0;
     send_all(d, socket_for(d, d->path.remote.ip.family), o->count);
     outbound_begin(o);
+}
+
+/* The sender of what does not fit hears of it; true: it fits. */
+static bool fits(struct datapath *d, size_t len)
+{
+    uint8_t answer[FIT_ANSWER_MAX];
+    size_t answer_len;
+    if (fit_outbound(&d->fit, d->frame, len, answer, &answer_len))
+        return true;
+    const struct span span = span_make(answer, answer_len);
+    if (tun_write(d->tun, &span, 1) != ERR_OK)
+        log_debug("the sender of a packet that is too long could not be told");
+    return false;
 }
 
 /* One frame, perhaps many packets. What cannot be sealed the tunnel counts. */
@@ -291,6 +312,8 @@ static void seal_frame(struct datapath *d, size_t len)
 {
     struct outbound *o = &d->outbound;
     size_t dropped;
+    if (!fits(d, len))
+        return;
     enum err e = outbound_add(o, d->tunnel, d->frame, len, &dropped);
     while (e == ERR_LIMIT) {
         send_outbound(d);
@@ -419,6 +442,20 @@ void datapath_carry(struct datapath *d, struct tun *tun, struct tunnel *tunnel,
 void datapath_move(struct datapath *d, const struct path *path)
 {
     d->path = *path;
+}
+
+void datapath_fit(struct datapath *d, const struct fit *fit, size_t datagram_max)
+{
+    d->fit = *fit;
+    d->datagram_max = datagram_max;
+}
+
+uint64_t datapath_too_long(const struct datapath *d)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < 2; i++)
+        count += d->udp[i] != NULL ? udp_too_long(d->udp[i]) : 0;
+    return count;
 }
 
 void datapath_hold(struct datapath *d, bool held)

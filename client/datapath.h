@@ -7,6 +7,7 @@
 
 #include "common/esp/tunnel.h"
 #include "common/ike/session.h"
+#include "common/packet/fit.h"
 #include "platform/tun.h"
 #include "platform/udp.h"
 
@@ -39,6 +40,11 @@ void datapath_carry(struct datapath *d, struct tun *tun, struct tunnel *tunnel,
                     const struct path *path);
 /* ESP leaves by that path from now on; what comes in may have come by any. */
 void datapath_move(struct datapath *d, const struct path *path);
+/* What fits that path. ESP datagrams longer than datagram_max octets go in fragments without being
+ * tried; 0: all are tried. */
+void datapath_fit(struct datapath *d, const struct fit *fit, size_t datagram_max);
+/* How often a datagram did not fit, so far. */
+uint64_t datapath_too_long(const struct datapath *d);
 /* A Child SA was added to the tunnel: packets that came just before it can be opened now. */
 void datapath_child_came(struct datapath *d, mono_ms now);
 /* Packets stay in the TUN's own queue while held. */

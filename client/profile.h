@@ -48,6 +48,7 @@ enum profile_key {
     KEY_TUNNEL_DNS,
     KEY_TUNNEL_MTU,
     KEY_TUNNEL_OFFLOAD,
+    KEY_TUNNEL_DSCP,
     KEY_CRYPTO_IKE,
     KEY_CRYPTO_ESP,
     KEY_CRYPTO_IKE_LIFETIME,
@@ -121,7 +122,8 @@ struct profile {
     bool request_ipv4, request_ipv6;
     struct ip fixed_ipv4, fixed_ipv6; /* family none: any */
     bool dns;
-    bool offload; /* several packets may come and go in one piece */
+    bool copy_dscp; /* into the outer header, for who watches and who queues */
+    bool offload;   /* several packets may come and go in one piece */
     uint16_t mtu;
 
     struct proposal_list ike, esp;

@@ -359,6 +359,13 @@ static void tunnel_offload(struct reading *r, const char *value)
         FAULT(r, "Offload = %s: expected auto or off", value);
 }
 
+static void tunnel_dscp(struct reading *r, const char *value)
+{
+    r->p->copy_dscp = strcmp(value, "copy") == 0;
+    if (!r->p->copy_dscp && strcmp(value, "inside") != 0)
+        FAULT(r, "DSCP = %s: expected inside or copy", value);
+}
+
 /* --- [Crypto] --- */
 
 static void take_proposals(struct reading *r, const char *value, uint8_t protocol,
@@ -556,6 +563,7 @@ static const struct key_rule {
     [KEY_TUNNEL_DNS] = {"Tunnel", "DNS", 0, tunnel_dns},
     [KEY_TUNNEL_MTU] = {"Tunnel", "MTU", 0, tunnel_mtu},
     [KEY_TUNNEL_OFFLOAD] = {"Tunnel", "Offload", 0, tunnel_offload},
+    [KEY_TUNNEL_DSCP] = {"Tunnel", "DSCP", 0, tunnel_dscp},
     [KEY_CRYPTO_IKE] = {"Crypto", "IKE", KEY_ADDS, crypto_ike},
     [KEY_CRYPTO_ESP] = {"Crypto", "ESP", KEY_ADDS, crypto_esp},
     [KEY_CRYPTO_IKE_LIFETIME] = {"Crypto", "IKELifetime", 0, crypto_ike_lifetime},

@@ -336,22 +336,16 @@ enum err system_repair(struct system *s, const struct profile *p, struct runtime
     return e == ERR_OK ? of_routes : e;
 }
 
-/* IPv6, UDP, ESP with the longest IV, padding and ICV that we offer: 96 octets. An interface under
- * 1280 octets has no IPv6 (RFC 8200 5); there the outer packets go in fragments instead. */
-enum err system_fit_mtu(struct system *s, const struct profile *p, uint32_t path_mtu,
+/* An interface under 1280 octets has no IPv6 (RFC 8200 5): where the path bears less, the data path
+ * tells senders of IPv4, and the rest goes in fragments outside. */
+enum err system_fit_mtu(struct system *s, const struct profile *p, size_t inner_max,
                         struct fault *f)
 {
-    enum { OVERHEAD = 100, LEAST = 1280 };
-    uint32_t mtu = path_mtu > LEAST + OVERHEAD ? path_mtu - OVERHEAD : LEAST;
-    if (p->mtu != PROFILE_MTU_AUTO)
-        return ERR_OK;
-    if (mtu > MTU_DEFAULT)
-        mtu = MTU_DEFAULT;
-    if (mtu == s->mtu)
+    size_t mtu = inner_max < MTU_MIN ? MTU_MIN : inner_max > MTU_DEFAULT ? MTU_DEFAULT : inner_max;
+    if (p->mtu != PROFILE_MTU_AUTO || mtu == s->mtu)
         return ERR_OK;
     s->mtu = (uint16_t)mtu;
-    log_info("the path bears %u octets: %s now has an MTU of %u", (unsigned)path_mtu,
-             tun_name(s->tun), (unsigned)mtu);
+    log_info("%s now has an MTU of %zu", tun_name(s->tun), mtu);
     return tun_set_mtu(s->tun, s->mtu, f);
 }
 

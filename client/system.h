@@ -62,8 +62,8 @@ CHECKED enum err system_look(struct system *s, struct system_damage *ret, struct
  * over the next time. */
 CHECKED enum err system_repair(struct system *s, const struct profile *p, struct runtime_lock *lock,
                                struct system_damage *damage, struct fault *f);
-/* MTU = auto: as much as fits into a path with that MTU once it is enciphered. */
-CHECKED enum err system_fit_mtu(struct system *s, const struct profile *p, uint32_t path_mtu,
+/* MTU = auto: inner packets of up to inner_max octets fit the path. */
+CHECKED enum err system_fit_mtu(struct system *s, const struct profile *p, size_t inner_max,
                                 struct fault *f);
 /* resolved has come back with nothing in mind: tell it again. */
 CHECKED enum err system_repeat_dns(struct system *s, struct fault *f);

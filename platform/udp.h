@@ -59,7 +59,11 @@ CHECKED enum err udp_receive(struct udp *u, struct udp_message *m, size_t count,
  * route, network down, source address gone), ERR_REFUSED (EPERM), ERR_SYSTEM. */
 CHECKED enum err udp_send(struct udp *u, const struct udp_message *m, size_t count,
                           size_t *ret_count);
-/* One datagram that IP may fragment (large IKE messages). Same errors. */
+/* One datagram that IP may fragment (large IKE messages), or a train of them, one by one: here, as
+ * far as the kernel knows the path's MTU, and IPv4's at the routers as well. Same errors; of a
+ * train some may be gone. */
 CHECKED enum err udp_send_fragmentable(struct udp *u, const struct udp_message *m);
+/* How often something was longer than its path's MTU as the kernel knows it. Any thread may ask. */
+uint64_t udp_too_long(const struct udp *u);
 
 #endif

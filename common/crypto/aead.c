@@ -1,6 +1,7 @@
-/* Protection of one packet: BoringSSL's AEADs, and AES-CBC with an HMAC (hmac.c) over what
- * it made. All that depends on a key is computed in aead_new and only read afterwards, which is
- * what lets threads share an object. Sealed and opened by common/ike's message.c and common/esp. */
+/* Protection of one packet: BoringSSL's AEADs, and an HMAC (hmac.c) over what AES-CBC made, or over
+ * the text as it is (NULL). All that depends on a key is computed in aead_new and only read
+ * afterwards, which is what lets threads share an object. Sealed and opened by common/ike's
+ * message.c and common/esp. */
 #include "common/crypto/aead.h"
 
 #include <stdlib.h>
@@ -25,10 +26,11 @@ struct aead {
     bool combined;
     size_t iv_len;
     size_t icv_len;
+    size_t block_len;
     /* combined modes */
     uint8_t salt[SALT_LEN];
     EVP_AEAD_CTX context;
-    /* AES-CBC and HMAC */
+    /* AES-CBC and HMAC, or the latter alone: then no AES key is set, and iv_len is 0 */
     AES_KEY encrypt;
     AES_KEY decrypt;
     struct hmac_key mac;
@@ -93,18 +95,19 @@ static size_t cipher_key_len(const struct aead_suite *s)
 
 bool aead_supported(const struct aead_suite *suite)
 {
-    if (cipher_key_len(suite) == 0)
-        return false;
     if (encr_is_aead(suite->encr))
-        return suite->integ == INTEG_NONE;
-    return suite->encr == ENCR_AES_CBC && integ_shape(suite->integ) != NULL;
+        return cipher_key_len(suite) != 0 && suite->integ == INTEG_NONE;
+    bool cipher = suite->encr == ENCR_NULL
+                      ? suite->key_bits == 0
+                      : suite->encr == ENCR_AES_CBC && cipher_key_len(suite) != 0;
+    return cipher && integ_shape(suite->integ) != NULL;
 }
 
 void aead_key_lens(const struct aead_suite *suite, size_t *ret_enc_len, size_t *ret_integ_len)
 {
     size_t enc_len = 0, integ_len = 0;
     if (aead_supported(suite)) {
-        enc_len = cipher_key_len(suite);
+        enc_len = cipher_key_len(suite); /* NULL's has 0 bits, which is 0 octets */
         if (encr_is_aead(suite->encr))
             enc_len += SALT_LEN;
         else
@@ -121,6 +124,7 @@ static enum err combined_init(struct aead *a, const struct aead_suite *suite, st
     a->combined = true;
     a->iv_len = COMBINED_IV_LEN;
     a->icv_len = combined_icv_len(suite->encr);
+    a->block_len = 1;
     memcpy(a->salt, enc_key.data + key_len, SALT_LEN);
     if (!EVP_AEAD_CTX_init(&a->context, combined_cipher(suite), enc_key.data, key_len, a->icv_len,
                            NULL)) {
@@ -130,13 +134,17 @@ static enum err combined_init(struct aead *a, const struct aead_suite *suite, st
     return ERR_OK;
 }
 
-static enum err cbc_init(struct aead *a, const struct aead_suite *suite, struct span enc_key,
+static enum err mac_init(struct aead *a, const struct aead_suite *suite, struct span enc_key,
                          struct span integ_key)
 {
     const struct integ_shape *shape = integ_shape(suite->integ);
+    bool null = suite->encr == ENCR_NULL;
     a->combined = false;
-    a->iv_len = AES_BLOCK_SIZE;
+    a->iv_len = null ? 0 : AES_BLOCK_SIZE;
     a->icv_len = shape->icv_len;
+    a->block_len = null ? 1 : AES_BLOCK_SIZE;
+    if (null)
+        return hmac_key_set(&a->mac, shape->hmac, integ_key);
     if (AES_set_encrypt_key(enc_key.data, suite->key_bits, &a->encrypt) != 0 ||
         AES_set_decrypt_key(enc_key.data, suite->key_bits, &a->decrypt) != 0)
         return ERR_CRYPTO;
@@ -157,7 +165,7 @@ enum err aead_new(const struct aead_suite *suite, struct span enc_key, struct sp
         return ERR_MEMORY;
     EVP_AEAD_CTX_zero(&a->context);
     enum err e = encr_is_aead(suite->encr) ? combined_init(a, suite, enc_key)
-                                           : cbc_init(a, suite, enc_key, integ_key);
+                                           : mac_init(a, suite, enc_key, integ_key);
     if (e != ERR_OK) {
         aead_free(a);
         return e;
@@ -187,7 +195,7 @@ size_t aead_icv_len(const struct aead *a)
 
 size_t aead_block_len(const struct aead *a)
 {
-    return a->combined ? 1 : AES_BLOCK_SIZE;
+    return a->block_len;
 }
 
 static void write_u64(uint8_t *at, uint64_t v)
@@ -206,7 +214,7 @@ void aead_write_iv(const struct aead *a, uint64_t counter, uint8_t *iv)
 {
     if (a->combined) {
         write_u64(iv, counter);
-    } else {
+    } else if (a->iv_len > 0) {
         uint8_t block[AES_BLOCK_SIZE] = {0};
         write_u64(block + AES_BLOCK_SIZE - 8, counter);
         AES_encrypt(block, iv, &a->encrypt);
@@ -286,6 +294,19 @@ static void cbc_seal(const struct aead *a, uint8_t *packet, size_t aad_len, stru
     memcpy(out, mac, a->icv_len);
 }
 
+static void null_seal(const struct aead *a, uint8_t *packet, size_t aad_len, struct span text,
+                      struct span trailer, const uint8_t *esn_high)
+{
+    uint8_t mac[HMAC_OUT_MAX], *out = packet + aad_len;
+    memmove(out, text.data, text.len);
+    out += text.len;
+    if (trailer.len > 0) /* as above */
+        memcpy(out, trailer.data, trailer.len);
+    out += trailer.len;
+    mac_compute(a, packet, (size_t)(out - packet), esn_high, mac);
+    memcpy(out, mac, a->icv_len);
+}
+
 enum err aead_seal_from(const struct aead *a, uint8_t *packet, size_t aad_len, struct span text,
                         struct span trailer, const uint8_t *esn_high)
 {
@@ -293,7 +314,10 @@ enum err aead_seal_from(const struct aead *a, uint8_t *packet, size_t aad_len, s
         return ERR_MALFORMED;
     if (a->combined)
         return combined_seal(a, packet, aad_len, text, trailer, esn_high);
-    cbc_seal(a, packet, aad_len, text, trailer, esn_high);
+    if (a->iv_len == 0)
+        null_seal(a, packet, aad_len, text, trailer, esn_high);
+    else
+        cbc_seal(a, packet, aad_len, text, trailer, esn_high);
     return ERR_OK;
 }
 
@@ -326,9 +350,11 @@ enum err aead_open(const struct aead *a, uint8_t *packet, size_t packet_len, siz
         mac_compute(a, packet, aad_len + a->iv_len + text_len, esn_high, mac);
         if (CRYPTO_memcmp(mac, icv, a->icv_len) != 0)
             return ERR_INTEGRITY;
-        uint8_t chain[AES_BLOCK_SIZE];
-        memcpy(chain, text - a->iv_len, sizeof(chain));
-        AES_cbc_encrypt(text, text, text_len, &a->decrypt, chain, AES_DECRYPT);
+        if (a->iv_len > 0) {
+            uint8_t chain[AES_BLOCK_SIZE];
+            memcpy(chain, text - a->iv_len, sizeof(chain));
+            AES_cbc_encrypt(text, text, text_len, &a->decrypt, chain, AES_DECRYPT);
+        }
     }
     *ret_text_len = text_len;
     return ERR_OK;

@@ -1,6 +1,7 @@
-/* Protection of a packet: combined-mode ciphers, and AES-CBC with an HMAC in encrypt-then-
- * MAC order, behind one face. IKE's SK payload (RFC 7296 3.14, RFC 5282, RFC 7634) and ESP
- * (RFC 4303, 4106, 7634, 3602, 4868) both use it.
+/* Protection of a packet: combined-mode ciphers, and AES-CBC with an HMAC in encrypt-then-MAC
+ * order, behind one face. IKE's SK payload (RFC 7296 3.14, RFC 5282, RFC 7634) and ESP (RFC 4303,
+ * 4106, 7634, 3602, 4868) both use it. ESP alone also knows the HMAC without a cipher (NULL, RFC
+ * 2410).
  *
  * The packet lies contiguous:
  *
@@ -19,14 +20,15 @@
 /* What was negotiated. integ is INTEG_NONE exactly where encr is a combined mode. */
 struct aead_suite {
     enum encr_id encr;
-    uint16_t key_bits; /* 128, 192, 256; for ChaCha20-Poly1305 0 (or 256) */
+    uint16_t key_bits; /* 128, 192, 256; for ChaCha20-Poly1305 0 (or 256), for NULL 0 */
     enum integ_id integ;
 };
 
 struct aead;
 
 /* Octets of key material of each kind; 0,0 for an unknown suite. For combined modes enc_len
- * includes the salt (4 octets, RFC 4106 8.1, RFC 7634 2) and integ_len is 0. */
+ * includes the salt (4 octets, RFC 4106 8.1, RFC 7634 2) and integ_len is 0; for NULL enc_len is.
+ */
 void aead_key_lens(const struct aead_suite *suite, size_t *ret_enc_len, size_t *ret_integ_len);
 bool aead_supported(const struct aead_suite *suite);
 
@@ -35,7 +37,7 @@ CHECKED enum err aead_new(const struct aead_suite *suite, struct span enc_key,
                           struct span integ_key, struct aead **ret);
 void aead_free(struct aead *a); /* wipes; NULL is fine */
 
-size_t aead_iv_len(const struct aead *a);  /* on the wire: 8 or 16 */
+size_t aead_iv_len(const struct aead *a);  /* on the wire: 8 or 16; NULL: 0 */
 size_t aead_icv_len(const struct aead *a); /* 8, 12, 16, 24, 32 */
 /* The text's length must be a multiple of this: 16 for CBC, 1 for the others (ESP aligns to 4). */
 size_t aead_block_len(const struct aead *a);

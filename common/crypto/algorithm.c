@@ -11,6 +11,8 @@ static const struct algorithm algorithms[] = {
     {"aes256", TRANSFORM_ENCR, ENCR_AES_CBC, 256},
     {"aes", TRANSFORM_ENCR, ENCR_AES_CBC, 128},
 
+    {"null", TRANSFORM_ENCR, ENCR_NULL, 0},
+
     {"aes128gcm16", TRANSFORM_ENCR, ENCR_AES_GCM_16, 128},
     {"aes192gcm16", TRANSFORM_ENCR, ENCR_AES_GCM_16, 192},
     {"aes256gcm16", TRANSFORM_ENCR, ENCR_AES_GCM_16, 256},
@@ -133,6 +135,7 @@ bool encr_is_aead(enum encr_id id)
     case ENCR_CHACHA20_POLY1305:
         return true;
     case ENCR_NONE:
+    case ENCR_NULL:
     case ENCR_AES_CBC:
         break;
     }

@@ -17,6 +17,7 @@ enum transform_type {
 
 enum encr_id {
     ENCR_NONE = 0,
+    ENCR_NULL = 11, /* RFC 2410: enciphers nothing; ESP alone, and only where a profile names it */
     ENCR_AES_CBC = 12,
     ENCR_AES_GCM_8 = 18,
     ENCR_AES_GCM_12 = 19,

@@ -186,6 +186,7 @@ static size_t suite_icv_len(const struct aead_suite *suite)
     case ENCR_CHACHA20_POLY1305:
         return 16;
     case ENCR_AES_CBC:
+    case ENCR_NULL:
     case ENCR_NONE:
         break;
     }
@@ -204,13 +205,27 @@ static size_t suite_icv_len(const struct aead_suite *suite)
     return 0;
 }
 
+static size_t suite_iv_len(const struct aead_suite *suite)
+{
+    return suite->encr == ENCR_NULL ? 0 : suite->encr == ENCR_AES_CBC ? 16 : 8;
+}
+
+static size_t suite_align(const struct aead_suite *suite)
+{
+    return align_of(suite->encr == ENCR_AES_CBC ? 16 : 1);
+}
+
 size_t esp_overhead(const struct aead_suite *suite, size_t inner_len)
 {
-    bool cbc = suite->encr == ENCR_AES_CBC;
-    size_t iv_len = cbc ? 16 : 8;
-    size_t align = align_of(cbc ? 16 : 1);
-    return ESP_HEADER_LEN + iv_len + padding_len(inner_len, align) + TRAILER_LEN +
-           suite_icv_len(suite);
+    return ESP_HEADER_LEN + suite_iv_len(suite) + padding_len(inner_len, suite_align(suite)) +
+           TRAILER_LEN + suite_icv_len(suite);
+}
+
+size_t esp_inner_max(const struct aead_suite *suite, size_t esp_max)
+{
+    size_t around = ESP_HEADER_LEN + suite_iv_len(suite) + suite_icv_len(suite);
+    size_t text_max = esp_max > around ? (esp_max - around) & ~(suite_align(suite) - 1) : 0;
+    return text_max > TRAILER_LEN ? text_max - TRAILER_LEN : 0;
 }
 
 /* What the trailer says of the inner packet; 0 where it is no IP packet. */

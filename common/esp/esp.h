@@ -47,6 +47,9 @@ const struct esp_counters *esp_in_counters(const struct esp_in *sa);
 uint64_t esp_out_left(const struct esp_out *sa);
 /* The octets sealing adds to an inner packet of that length. */
 size_t esp_overhead(const struct aead_suite *suite, size_t inner_len);
+/* The longest inner packet whose ESP packet has at most esp_max octets; 0 where there is none. All
+ * shorter ones fit as well. */
+size_t esp_inner_max(const struct aead_suite *suite, size_t esp_max);
 
 /* Octets that the SA puts in front of an inner packet; ESP_HEADROOM at most. */
 size_t esp_out_front(const struct esp_out *sa);

@@ -13,7 +13,7 @@ static bool fits(const struct outbound_train *t, const struct packet *p)
 {
     return t->count < OUTBOUND_DATAGRAMS_MAX && t->len + p->len <= OUTBOUND_TRAIN_LEN_MAX &&
            t->len == t->count * t->segment && /* a shorter one was the last */
-           p->len <= t->segment && t->ecn == p->ecn;
+           p->len <= t->segment && t->tos == p->tos;
 }
 
 static void append(struct outbound *o, const struct packet *p)
@@ -21,7 +21,7 @@ static void append(struct outbound *o, const struct packet *p)
     struct outbound_train *t = o->count > 0 ? &o->trains[o->count - 1] : NULL;
     if (t == NULL || !fits(t, p)) {
         t = &o->trains[o->count++];
-        *t = (struct outbound_train){.data = packet_bytes(p), .segment = p->len, .ecn = p->ecn};
+        *t = (struct outbound_train){.data = packet_bytes(p), .segment = p->len, .tos = p->tos};
     }
     t->len += p->len;
     t->count++;

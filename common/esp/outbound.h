@@ -21,7 +21,7 @@ struct outbound_train {
     size_t len;     /* octets of all */
     size_t segment; /* of each */
     size_t count;
-    enum ecn ecn; /* that the outer header is to carry */
+    uint8_t tos; /* that the outer header is to carry */
 };
 
 /* In the caller's storage; trains and count are read, the rest is nobody else's business. */

@@ -2,10 +2,11 @@
  * child the SPI names, and then its selectors again, now that the inner packet can be read (RFC
  * 4301 5.1, 5.2).
  *
- * Of the outer header's TOS octet the tunnel sets and heeds the ECN field alone (RFC 6040, normal
- * mode; RFC 7296 2.24). The DSCP stays inside: RFC 4301 5.1.2 leaves copying it to configuration,
- * but it would tell whoever watches what kind of traffic each packet is, and networks on the way
- * that sort by it could delay packets beyond what the replay window forgives.
+ * Of the outer header's TOS octet the tunnel sets and heeds the ECN field (RFC 6040, normal mode;
+ * RFC 7296 2.24). The DSCP stays inside unless the child is told to copy it (RFC 4301 5.1.2 leaves
+ * that to configuration): it tells whoever watches what kind of traffic each packet is, and
+ * networks on the way that sort by it may delay packets beyond what the peer's replay window
+ * forgives. What comes in keeps its own DSCP, whatever the outer header's has become.
  *
  * Children are kept oldest first. The sealing half writes only the outbound SAs and counters, the
  * opening half only the inbound ones, so each may have a thread of its own while no child is added
@@ -28,6 +29,7 @@ struct child {
     uint64_t soft_bytes, hard_bytes, soft_packets, hard_packets;
     atomic_bool ready; /* packets may leave by it */
     bool drained;
+    bool copy_dscp;
     bool told; /* that a soft bound is reached */
 };
 
@@ -78,6 +80,7 @@ static enum err child_new(const struct tunnel_child_parameters *p, struct child 
     c->local = p->local;
     c->remote = p->remote;
     c->replaces_spi_in = p->replaces_spi_in;
+    c->copy_dscp = p->copy_dscp;
     c->soft_bytes = p->soft_bytes;
     c->hard_bytes = p->hard_bytes;
     c->soft_packets = p->soft_packets;
@@ -223,6 +226,11 @@ static bool destination_matches(const struct selector_list *l, const struct ip_h
                                h->later_fragment);
 }
 
+static uint8_t outer_tos(const struct child *c, uint8_t tos)
+{
+    return c->copy_dscp ? tos : (uint8_t)ecn_of(tos);
+}
+
 struct tunnel_route tunnel_route(const struct tunnel *t, struct span inner)
 {
     struct ip_header h;
@@ -234,7 +242,7 @@ struct tunnel_route tunnel_route(const struct tunnel *t, struct span inner)
             return (struct tunnel_route){.child = c,
                                          .spi = esp_out_spi(c->out),
                                          .front = esp_out_front(c->out),
-                                         .ecn = ecn_of(h.tos)};
+                                         .tos = outer_tos(c, h.tos)};
     }
     return (struct tunnel_route){.err = e != ERR_OK ? e : ERR_SELECTOR};
 }
@@ -248,7 +256,7 @@ enum err tunnel_seal(struct tunnel *t, const struct tunnel_route *r, struct span
         t->counters.no_child++;
         return r->err;
     }
-    p->ecn = r->ecn;
+    p->tos = r->tos;
     enum err e = spent(c) ? ERR_EXHAUSTED : esp_seal(c->out, inner, p);
     if (e == ERR_OK) {
         t->counters.out.packets++;

@@ -14,6 +14,7 @@ struct tunnel_child_parameters {
      * the peer may not have it yet (RFC 7296 2.8). */
     uint32_t replaces_spi_in;
     bool outbound_waits;
+    bool copy_dscp; /* into the outer header, where it is 0 otherwise (RFC 4301 5.1.2) */
     /* Outbound: at the soft bounds tunnel_expiring tells of it, beyond the hard ones nothing is
      * sealed. Bytes are inner octets. 0: none. */
     uint64_t soft_bytes, hard_bytes, soft_packets, hard_packets;
@@ -47,7 +48,7 @@ bool tunnel_expiring(struct tunnel *t, uint32_t *ret_spi_in);
 bool tunnel_can_seal(const struct tunnel *t);
 
 /* Which child an inner packet takes, and with it all that have the same addresses, protocol, ports
- * and ECN field, as the segments of a large packet have. Good until a child is added, drained or
+ * and TOS octet, as the segments of a large packet have. Good until a child is added, drained or
  * removed. */
 struct tunnel_route {
     enum err err; /* ERR_OK; ERR_SELECTOR where no child's selectors match, or ip_header_parse's
@@ -55,12 +56,12 @@ struct tunnel_route {
     struct child *child; /* the tunnel's; NULL: none */
     uint32_t spi;        /* of its outbound SA; 0: none */
     size_t front;        /* octets that come before the inner packet, ESP_HEADROOM at most */
-    enum ecn ecn;        /* that the outer header is to carry */
+    uint8_t tos;         /* that the outer header is to carry */
 };
 struct tunnel_route tunnel_route(const struct tunnel *t, struct span inner);
 
 /* An inner packet to the ESP packet *p, as esp_seal does it and with its errors; ERR_EXHAUSTED also
- * beyond a hard bound of the child. p->ecn is then what the outer header is to carry. */
+ * beyond a hard bound of the child. p->tos is then what the outer header is to carry. */
 CHECKED enum err tunnel_seal(struct tunnel *t, const struct tunnel_route *r, struct span inner,
                              struct packet *p);
 
@@ -70,7 +71,7 @@ struct tunnel_result {
     uint32_t spi; /* of the SA that was used; 0 where none matched */
 };
 
-/* ESP packets to inner packets; each one's ecn is what its outer header carried. ERR_NOT_FOUND for
+/* ESP packets to inner packets; each one's tos is what its outer header carried. ERR_NOT_FOUND for
  * an unknown SPI, ERR_SELECTOR after decryption where the inner packet lies outside the child's
  * selectors, ERR_REFUSED where it was marked as congested and inside knows no ECN, and esp_open's
  * own errors. A dummy packet gives ERR_NOT_FOUND with its SPI set. */

@@ -375,8 +375,11 @@ void attempt_ways_changed(struct session *s, mono_ms now)
         s->attempt_at = MONO_NEVER;
         attempt_abandon(s);
     } else if (s->attempt_owed || (face != NULL && !ways_lists(s, &face->path))) {
+        /* The gateway may have answered again since a rebuild was begun: what stands, follows. */
+        bool needed = s->attempt_kind != ATTEMPT_REBUILD || s->searching;
         attempt_abandon(s);
-        attempt_begin(s, now);
+        if (needed)
+            attempt_begin(s, now);
     }
 }
 

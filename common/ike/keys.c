@@ -112,9 +112,9 @@ enum err child_keys_derive(enum prf_id prf, const struct secret *sk_d, const str
                            struct child_keys *ret)
 {
     size_t enc_len, integ_len;
-    aead_key_lens(&esp->cipher, &enc_len, &integ_len);
-    if (enc_len == 0)
+    if (!aead_supported(&esp->cipher))
         return ERR_UNSUPPORTED;
+    aead_key_lens(&esp->cipher, &enc_len, &integ_len);
     const struct span seed[] = {shared, nonce_i, nonce_r};
     /* RFC 7296 2.17: initiator to responder first, encryption before integrity. */
     const struct slice slices[] = {

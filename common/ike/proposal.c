@@ -354,10 +354,20 @@ enum err proposal_suite(const struct proposal *p, struct suite *ret)
         }
     }
     bool ike = p->protocol == PROTOCOL_IKE;
-    if (!aead_supported(&s.cipher) || ike != (s.prf != PRF_NONE) || (ike && s.ke == KE_NONE))
+    if (!aead_supported(&s.cipher) || ike != (s.prf != PRF_NONE) || (ike && s.ke == KE_NONE) ||
+        (ike && s.cipher.encr == ENCR_NULL))
         return ERR_UNSUPPORTED;
     *ret = s;
     return ERR_OK;
+}
+
+bool proposal_list_has_null(const struct proposal_list *l)
+{
+    const struct transform t = {.type = TRANSFORM_ENCR, .id = ENCR_NULL};
+    for (size_t i = 0; i < l->count; i++)
+        if (proposal_has(&l->items[i], &t))
+            return true;
+    return false;
 }
 
 bool proposal_list_has_ke(const struct proposal_list *l, uint16_t ke)

@@ -54,7 +54,9 @@ CHECKED enum err proposal_from_text(const char *text, uint8_t protocol, struct p
 /* Comma-separated; numbers them. */
 CHECKED enum err proposal_list_from_text(const char *text, uint8_t protocol,
                                          struct proposal_list *ret, struct fault *f);
-/* The modern ordered defaults. */
+/* Does it offer to encipher nothing? */
+bool proposal_list_has_null(const struct proposal_list *l);
+/* The modern ordered defaults; NULL is not among them. */
 void proposal_list_default(uint8_t protocol, struct proposal_list *ret);
 
 /* Back to text; return out. */

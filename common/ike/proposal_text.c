@@ -73,7 +73,9 @@ static enum err add_word(struct proposal *p, struct span word, struct span whole
         fault_hint(f, "algorithms are joined by '-', as in aes256gcm16-prfsha384-x25519");
         return ERR_MALFORMED;
     }
-    bool fits = p->protocol == PROTOCOL_IKE ? a->type != TRANSFORM_ESN : a->type != TRANSFORM_PRF;
+    bool null = a->type == TRANSFORM_ENCR && a->id == ENCR_NULL; /* RFC 7296 3.3.2: not in IKE */
+    bool fits =
+        p->protocol == PROTOCOL_IKE ? a->type != TRANSFORM_ESN && !null : a->type != TRANSFORM_PRF;
     if (!fits)
         return fault_set(f, ERR_MALFORMED, "\"%.*s\" has no place in an %s proposal (\"%.*s\")",
                          (int)word.len, text, p->protocol == PROTOCOL_IKE ? "IKE" : "ESP",

@@ -224,7 +224,7 @@ static void set_ecn(uint8_t *ip, enum ecn ecn)
  * comes out without it. */
 enum err packet_join_ecn(struct packet *p, uint8_t tos)
 {
-    enum ecn inner = ecn_of(tos), outer = p->ecn;
+    enum ecn inner = ecn_of(tos), outer = ecn_of(p->tos);
     if (inner == ECN_NOT_ECT)
         return outer == ECN_CE ? ERR_REFUSED : ERR_OK;
     if ((outer == ECN_CE && inner != ECN_CE) || (outer == ECN_ECT_1 && inner == ECN_ECT_0))

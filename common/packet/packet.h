@@ -21,7 +21,7 @@ struct packet {
     size_t cap;    /* its size, octets */
     size_t start;
     size_t len;
-    enum ecn ecn; /* of the header around it, which is not in the buffer */
+    uint8_t tos; /* of the header around it, which is not in the buffer: DSCP and ECN */
 };
 
 static inline uint8_t *packet_bytes(const struct packet *p)
@@ -55,7 +55,7 @@ CHECKED enum err ip_header_parse(struct span packet, struct ip_header *ret);
  * to any other packet. */
 void packet_clamp_mss(struct packet *p, uint16_t mss);
 
-/* The end of a tunnel (RFC 6040 4.2): what p->ecn, the outer header's, says of congestion is passed
+/* The end of a tunnel (RFC 6040 4.2): what p->tos, the outer header's, says of congestion is passed
  * on in the packet's own header, and an IPv4 header's checksum mended. The packet is one that
  * ip_header_parse took, with this tos; its DSCP stays as it is. ERR_REFUSED, and the packet
  * untouched, where it is to be dropped: it met congestion, and its sender would not hear of it. */

@@ -13,10 +13,13 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "platform/linux/sockaddr.h"
 
 enum { SENDERS = 4 };
 
@@ -30,6 +33,7 @@ struct udp {
     int fd;
     uint32_t mark;
     bool trains; /* are taken, as far as we know */
+    atomic_uint_fast64_t too_long;
     struct sender senders[SENDERS];
     size_t next_sender; /* which is the oldest */
     enum ip_family family;
@@ -44,36 +48,6 @@ union control {
     char v4[CMSG_SPACE(sizeof(struct in_pktinfo)) + 2 * CMSG_SPACE(sizeof(int))];
     char v6[CMSG_SPACE(sizeof(struct in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int))];
 };
-
-/* --- addresses --- */
-
-static socklen_t to_sockaddr(const struct endpoint *e, enum ip_family family,
-                             struct sockaddr_storage *ret)
-{
-    memset(ret, 0, sizeof(*ret));
-    if (family == IP_V4) {
-        struct sockaddr_in *in = (struct sockaddr_in *)ret;
-        in->sin_family = AF_INET;
-        in->sin_port = htons(e->port);
-        memcpy(&in->sin_addr, e->ip.bytes, 4);
-        return sizeof(*in);
-    }
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
-    in6->sin6_family = AF_INET6;
-    in6->sin6_port = htons(e->port);
-    memcpy(&in6->sin6_addr, e->ip.bytes, 16);
-    return sizeof(*in6);
-}
-
-static struct endpoint from_sockaddr(const struct sockaddr_storage *s)
-{
-    if (s->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)s;
-        return (struct endpoint){ip_from_span(span_make(&in->sin_addr, 4)), ntohs(in->sin_port)};
-    }
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)s;
-    return (struct endpoint){ip_from_span(span_make(&in6->sin6_addr, 16)), ntohs(in6->sin6_port)};
-}
 
 /* --- opening --- */
 
@@ -125,13 +99,13 @@ static bool bind_to(struct udp *u, const struct udp_options *o)
 {
     struct sockaddr_storage address;
     struct endpoint e = {o->address, o->port};
-    socklen_t len = to_sockaddr(&e, u->family, &address);
+    socklen_t len = sockaddr_write(&e, u->family, &address);
     if (bind(u->fd, (struct sockaddr *)&address, len) != 0)
         return false;
     len = sizeof(address);
     if (getsockname(u->fd, (struct sockaddr *)&address, &len) != 0)
         return false;
-    u->port = from_sockaddr(&address).port;
+    u->port = sockaddr_read(&address).port;
     /* Only now: the port is not to be shared with another program of ours. */
     return u->family == IP_V4 || set(u->fd, SOL_SOCKET, SO_REUSEPORT, 1);
 }
@@ -187,6 +161,11 @@ uint16_t udp_port(const struct udp *u)
 enum ip_family udp_family(const struct udp *u)
 {
     return u->family;
+}
+
+uint64_t udp_too_long(const struct udp *u)
+{
+    return atomic_load_explicit(&u->too_long, memory_order_relaxed);
 }
 
 /* --- receiving --- */
@@ -263,7 +242,7 @@ enum err udp_receive(struct udp *u, struct udp_message *m, size_t count, size_t 
         if ((headers[i].msg_hdr.msg_flags & MSG_TRUNC) != 0)
             r->len = 0; /* no datagram of ours is that long */
         read_control(&headers[i].msg_hdr, u->port, r);
-        r->path.remote = from_sockaddr(&from[i]);
+        r->path.remote = sockaddr_read(&from[i]);
     }
     *ret_count = (size_t)n;
     return ERR_OK;
@@ -362,6 +341,14 @@ static enum err send_error(int error)
     }
 }
 
+/* The kernel did not take it. */
+static enum err refused(struct udp *u, int error)
+{
+    if (error == EMSGSIZE)
+        atomic_fetch_add_explicit(&u->too_long, 1, memory_order_relaxed);
+    return send_error(error);
+}
+
 /* A socket that sends by that path's interface; -1 with errno. */
 static int open_sender(const struct udp *u, const struct path *path)
 {
@@ -371,11 +358,11 @@ static int open_sender(const struct udp *u, const struct path *path)
     int fd = open_socket(u);
     if (fd < 0)
         return -1;
-    socklen_t len = to_sockaddr(&ours, u->family, &address);
+    socklen_t len = sockaddr_write(&ours, u->family, &address);
     bool ok = configure(u, fd) && set(fd, SOL_SOCKET, SO_REUSEPORT, 1) &&
               set(fd, SOL_SOCKET, SO_BINDTOIFINDEX, (int)path->interface) &&
               bind(fd, (struct sockaddr *)&address, len) == 0;
-    len = to_sockaddr(&nobody, u->family, &address);
+    len = sockaddr_write(&nobody, u->family, &address);
     if (ok && connect(fd, (struct sockaddr *)&address, len) == 0)
         return fd;
     int error = errno;
@@ -418,7 +405,7 @@ static size_t run_length(const struct udp *u, const struct udp_message *m, size_
     return n;
 }
 
-static enum err send_batch(const struct udp *u, int fd, const struct udp_message *m, size_t count,
+static enum err send_batch(struct udp *u, int fd, const struct udp_message *m, size_t count,
                            size_t *ret_count)
 {
     struct mmsghdr headers[UDP_BATCH_MAX];
@@ -429,7 +416,7 @@ static enum err send_batch(const struct udp *u, int fd, const struct udp_message
         iov[i] = (struct iovec){m[i].data, m[i].len};
         headers[i] =
             (struct mmsghdr){.msg_hdr = {.msg_name = &to[i], .msg_iov = &iov[i], .msg_iovlen = 1}};
-        headers[i].msg_hdr.msg_namelen = to_sockaddr(&m[i].path.remote, u->family, &to[i]);
+        headers[i].msg_hdr.msg_namelen = sockaddr_write(&m[i].path.remote, u->family, &to[i]);
         write_source(u, &m[i].path, &headers[i].msg_hdr, &control[i]);
         write_tos(u, m[i].tos, &headers[i].msg_hdr, &control[i]);
         write_segment(&m[i], &headers[i].msg_hdr, &control[i]);
@@ -441,17 +428,24 @@ static enum err send_batch(const struct udp *u, int fd, const struct udp_message
         if (n > 0)
             *ret_count += (size_t)n;
         else if (errno != ECONNREFUSED || ++hints > UDP_BATCH_MAX)
-            return send_error(errno);
+            return refused(u, errno);
     }
     return ERR_OK;
 }
 
-static enum err send_fragmentable(const struct udp *u, int fd, const struct udp_message *m)
+/* One by one: the kernel does not fragment what it cuts. */
+static enum err send_fragmentable(struct udp *u, int fd, const struct udp_message *m)
 {
-    size_t sent;
-    if (!discover(fd, u->family, false))
-        return ERR_SYSTEM;
-    enum err e = send_batch(u, fd, m, 1, &sent);
+    struct udp_message one = *m;
+    struct span datagram;
+    enum err e = discover(fd, u->family, false) ? ERR_OK : ERR_SYSTEM;
+    size_t at = 0, sent;
+    one.segment = 0;
+    while (e == ERR_OK && udp_next_datagram(m, &at, &datagram)) {
+        one.data = m->data + (datagram.data - m->data);
+        one.len = datagram.len;
+        e = send_batch(u, fd, &one, 1, &sent);
+    }
     if (!discover(fd, u->family, true))
         return ERR_SYSTEM;
     return e;

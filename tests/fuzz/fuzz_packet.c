@@ -1,9 +1,10 @@
-/* Inner packets: headers, the MSS clamp, the ECN field, the answer "too big", and selectors against
- * all of it. */
+/* Inner packets: headers, the MSS clamp, the ECN field, the answer "too big", what fits a tunnel,
+ * and selectors against all of it. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/selector.h"
+#include "common/packet/fit.h"
 #include "common/packet/packet.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -52,7 +53,7 @@ static void clamp(struct span packet, uint16_t mss)
 static void join_ecn(struct span packet, const struct ip_header *h, enum ecn outer)
 {
     uint8_t *copy = fuzz_copy(packet);
-    struct packet p = {.data = copy, .cap = packet.len, .len = packet.len, .ecn = outer};
+    struct packet p = {.data = copy, .cap = packet.len, .len = packet.len, .tos = (uint8_t)outer};
     struct ip_header joined;
     enum err e = packet_join_ecn(&p, h->tos);
     CHECK(e == (outer == ECN_CE && ecn_of(h->tos) == ECN_NOT_ECT ? ERR_REFUSED : ERR_OK));
@@ -86,6 +87,23 @@ static void too_big(struct span packet, const struct ip_header *asked, uint16_t 
     free(out);
 }
 
+/* The data as a packet, and as a frame with a vnet header of its own. */
+static void fit(struct span data, uint16_t inner_max, uint16_t tun_mtu)
+{
+    uint8_t answer[FIT_ANSWER_MAX], *copy = fuzz_copy(data);
+    const struct fit f = fit_make(inner_max, tun_mtu);
+    size_t len;
+    struct ip_header h;
+    if (!fit_outbound(&f, copy, data.len, answer, &len)) {
+        CHECK(len > VNET_HEADER_LEN && len <= FIT_ANSWER_MAX);
+        CHECK(data.len > VNET_HEADER_LEN + (size_t)inner_max);
+        CHECK(ip_header_parse(span_make(answer + VNET_HEADER_LEN, len - VNET_HEADER_LEN), &h) ==
+              ERR_OK);
+    }
+    fit_inbound(&f, copy, data.len);
+    free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct wire_reader r;
@@ -104,6 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         join_ecn(packet, &h, ecn_of((uint8_t)room));
     }
     clamp(packet, mss);
+    fit(packet, mtu, mss);
     too_big(packet, good ? &h : NULL, mtu, room % (2 * ANSWER_MAX));
     free(copy);
     return 0;

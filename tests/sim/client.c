@@ -118,6 +118,14 @@ void client_redirected(struct end *e, const struct ip *to)
     session_redirected(e->session, end_clock(e), paths, count);
 }
 
+/* What the gateway then asks for crosses what it is told of the move. */
+void client_moves(struct end *e)
+{
+    struct world *w = e->world;
+    if (has_fault(w, FAULT_COMMANDS) && rng_chance(&w->moves_random, 200))
+        world_at(w, 0, DUE_GATEWAY_REKEY, (unsigned)e->client, NULL);
+}
+
 void client_moved(struct end *e, const struct session_handover *h)
 {
     struct client *c = &e->world->clients[e->client];

@@ -202,6 +202,8 @@ static void take_event(struct end *e, const struct session_event *event)
     case SESSION_EVENT_PATH:
         check_told_path(e);
         e->path = event->path;
+        if (e->kind == END_CLIENT)
+            client_moves(e);
         break;
     case SESSION_EVENT_SEARCHING:
         e->up = false;

@@ -456,6 +456,17 @@ static enum err rekey(struct end *e, enum session_rekey what)
     return err == ERR_STATE || err == ERR_MEMORY ? ERR_OK : err;
 }
 
+void gateway_rekey_ike(struct world *w, size_t client)
+{
+    struct end *g = gateway_end_of(w, client);
+    if (g == NULL || w->gateway.paused)
+        return;
+    transcript_note(w, "gateway", "command: rekey the IKE SA");
+    if (rekey(g, SESSION_REKEY_IKE) != ERR_OK)
+        violate(w, "unexpected-error", "the gateway could not rekey");
+    settled(w, g);
+}
+
 void gateway_rekey_together(struct world *w, size_t client, enum session_rekey what)
 {
     struct client *c = &w->clients[client];

@@ -105,6 +105,7 @@ void places_begin(struct world *w)
 {
     struct gateway *g = &w->gateway;
     w->places_random = rng_make(w->seed, 6);
+    w->moves_random = rng_make(w->seed, 7);
     g->addresses[g->address_count++].ip = gateway_outer();
     if (w->plan.gateway_second)
         g->addresses[g->address_count++].ip = ip_v4(203, 0, 113, 2);

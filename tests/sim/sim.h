@@ -243,7 +243,8 @@ enum due_kind {
     DUE_CLIENT_START,
     DUE_CLIENT_RESUME,
     DUE_GATEWAY_RESUME,
-    DUE_INTERFACE_UP
+    DUE_INTERFACE_UP,
+    DUE_GATEWAY_REKEY /* while the client moves */
 };
 
 struct due {
@@ -309,7 +310,7 @@ struct world {
     mono_ms asleep_until; /* all clients do, and nobody does anything */
     bool healed;
     mono_ms silent_until; /* users do nothing */
-    struct rng places_random;
+    struct rng places_random, moves_random;
     unsigned addresses; /* given out so far */
     struct step step;   /* of the walk */
     struct rng random;
@@ -398,6 +399,7 @@ void client_resume(struct world *w, size_t i);
 void client_addresses(struct end *e, const struct ip *addresses, size_t count);
 void client_redirected(struct end *e, const struct ip *to);
 void client_moved(struct end *e, const struct session_handover *h);
+void client_moves(struct end *e); /* to another path, of which the gateway has not heard yet */
 /* May it send from there, as far as it knows? */
 bool client_has(const struct client *c, const struct path *path);
 
@@ -444,6 +446,8 @@ void gateway_announce(struct world *w);
 struct end *gateway_end_of(const struct world *w, size_t client); /* the newest that is up; NULL */
 /* Both sides rekey at the same moment. */
 void gateway_rekey_together(struct world *w, size_t client, enum session_rekey what);
+/* The gateway alone, its IKE SA with that client. */
+void gateway_rekey_ike(struct world *w, size_t client);
 void gateway_stop_end(struct world *w, struct end *e);
 size_t gateway_sessions(const struct world *w); /* that have not ended */
 struct end *gateway_end_for(const struct world *w, const struct ip *inner);

@@ -297,6 +297,9 @@ static void happen(struct world *w, const struct due *d)
     case DUE_GATEWAY_RESUME:
         resume_gateway(w);
         break;
+    case DUE_GATEWAY_REKEY:
+        gateway_rekey_ike(w, d->arg);
+        break;
     }
 }
 

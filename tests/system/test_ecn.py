@@ -1,5 +1,5 @@
-"""Explicit congestion notification across the tunnel (RFC 6040, RFC 7296 2.24): what outer headers
-carry, and what becomes of a mark that a router sets on them.
+"""Explicit congestion notification across the tunnel (RFC 6040, RFC 7296 2.24), and the class of its
+packets (RFC 4301 5.1.2): what outer headers carry, and what becomes of what a router sets on them.
 
 tern-gateway does what tern does, so both directions are seen with it. strongSwan's kernel-libipsec
 neither copies marks outwards nor heeds those it gets: with it, this is about the client alone.
@@ -15,6 +15,7 @@ from strongswan import connection
 
 MARKS = [NOT_ECT, ECT_1, ECT_0, CE] = [0, 1, 2, 3]
 DSCP = 0xB8  # expedited forwarding: nobody outside is to see it, and nobody inside to lose it
+SCAVENGER = 0x20  # a router's own opinion
 
 # What a congested router does on its way out by one interface: of what knows ECN it drops nothing ...
 CONGESTED = """
@@ -34,6 +35,15 @@ BROKEN = """
             oifname "%s" ip6 ecn set ce
         }
     }"""
+# What many networks do at their edge, on the way out by two interfaces.
+RECLASSIFYING = """
+    table inet reclassifying {
+        chain forward {
+            type filter hook forward priority 0
+            oifname { "down0", "wan0" } ip dscp set cs1
+            oifname { "down0", "wan0" } ip6 dscp set cs1
+        }
+    }"""
 TO_CLIENT, TO_GATEWAY = ("down0", "down0"), ("wan0", "wan0")
 
 families = pytest.mark.parametrize("family", [0, 1], ids=["ipv4-outside", "ipv6-outside"])
@@ -49,9 +59,9 @@ def start(request, kind):
     return gateway
 
 
-def up(lab, tern, family=0):
+def up(lab, tern, family=0, **tunnel):
     """Up; the TUN's name and the addresses inside."""
-    tern.up(tern.profile(gateway={"Address": lab.GATEWAY[family]}))
+    tern.up(tern.profile(gateway={"Address": lab.GATEWAY[family]}, tunnel=tunnel))
     status = tern.status()
     return status["interface"], [a.split("/")[0] for a in status["addresses"]]
 
@@ -154,3 +164,24 @@ def test_marks_nobody_asked_for_at_tern_gateway(lab, tern, tern_gateway):
     session = json.loads(tern_gateway.child.stdout.readline())
     assert session["rx"]["congested"] == 2 and session["rx"]["bad"] == 0, session
     tern.down()
+
+
+@families
+def test_the_class_of_packets(lab, tern, tern_gateway, family):
+    """DSCP = copy: packets that come one after the other leave with the class that each has inside.
+    What comes in keeps its own, whatever became of it on the way; IKE's is nobody's."""
+    tern_gateway.start()
+    lab.router.nft(RECLASSIFYING)
+    with (lab.client.capture("up0") as outer, lab.gateway.capture("wan0") as beyond,
+          lab.intranet.capture("lan0") as arrived):
+        up(lab, tern, family, DSCP="copy")
+        assert ping_all(lab.client, lab.INTRANET) == MARKS * 2
+        for address in lab.INTRANET:
+            assert lab.client.ping(address) == 1
+        tern.down()
+    ours, theirs = (f"ip{'v6' * family}.src == {end[family]}" for end in (lab.CLIENT, lab.GATEWAY))
+    assert octets(outer, f"esp and {ours}") == inner(MARKS * 2) + [0, 0]
+    assert set(octets(outer, f"isakmp and {ours}")) == {0}
+    assert octets(beyond, f"esp and {ours}") == [SCAVENGER | m for m in MARKS * 2 + [0, 0]]
+    assert octets(outer, f"esp and {theirs}") == [SCAVENGER | m for m in MARKS * 2 + [0, 0]]
+    assert requests_of(arrived) == inner(MARKS * 2) + [0, 0]

@@ -3,17 +3,22 @@
 The build directory comes from TERN_BUILD; our half is its esp_peer program.
 """
 
+import hmac
 import os
+import re
 import warnings
 
 import pytest
 
 warnings.filterwarnings("ignore")
 
+from cryptography.hazmat.primitives.ciphers.algorithms import AES  # noqa: E402
+from cryptography.hazmat.primitives.ciphers.modes import GCM  # noqa: E402
 from scapy.compat import raw  # noqa: E402
 from scapy.layers.inet import ICMP, IP, TCP, UDP  # noqa: E402
 from scapy.layers.inet6 import IPv6  # noqa: E402
-from scapy.layers.ipsec import ESP, IPSecIntegrityError, SecurityAssociation  # noqa: E402
+from scapy.layers.ipsec import (CryptAlgo, ESP, IPSecIntegrityError,  # noqa: E402
+                                SecurityAssociation)
 from scapy.packet import Raw  # noqa: E402
 
 from peer import Peer  # noqa: E402
@@ -27,8 +32,12 @@ SUITES = {
     "aes192gcm16": ("AES-GCM", 28, None, 0),
     "aes256gcm16": ("AES-GCM", 36, None, 0),
     "chacha20poly1305": ("CHACHA20-POLY1305", 36, None, 0),
+    "null-sha1": ("NULL", 0, "HMAC-SHA1-96", 20),
+    "null-sha256": ("NULL", 0, "SHA2-256-128", 32),
 }
 for bits in (128, 192, 256):
+    for icv in (8, 12):
+        SUITES[f"aes{bits}gcm{icv}"] = ("AES-GCM", bits // 8 + 4, None, 0)
     for name, scapy_name, key_len in (
         ("sha1", "HMAC-SHA1-96", 20),
         ("sha256", "SHA2-256-128", 32),
@@ -37,6 +46,7 @@ for bits in (128, 192, 256):
     ):
         SUITES[f"aes{bits}-{name}"] = ("AES-CBC", bits // 8, scapy_name, key_len)
 AEAD_SUITES = [name for name, suite in SUITES.items() if suite[2] is None]
+MAC_SUITES = [name for name, suite in SUITES.items() if suite[2] is not None]
 
 INNER = {
     "IPv4 UDP": IP(src="10.1.0.7", dst="10.9.0.1") / UDP(sport=40000, dport=53) / Raw(b"q" * 33),
@@ -49,7 +59,7 @@ INNER = {
 
 class EspPeer(Peer):
     def ask(self, verb, suite, enc_key, integ_key, packet, sequence=None):
-        words = [verb, suite, enc_key.hex(), integ_key.hex() or "-", str(SPI), packet.hex()]
+        words = [verb, suite, enc_key.hex() or "-", integ_key.hex() or "-", str(SPI), packet.hex()]
         if sequence is not None:
             words.append(str(sequence))
         return self.ask_line(*words)
@@ -68,7 +78,7 @@ def keys_of(suite):
 
 def association(suite, enc_key, integ_key):
     cipher, _, integrity, _ = SUITES[suite]
-    return SecurityAssociation(
+    sa = SecurityAssociation(
         ESP,
         spi=SPI,
         crypt_algo=cipher,
@@ -77,6 +87,11 @@ def association(suite, enc_key, integ_key):
         auth_key=integ_key or None,
         tunnel_header=OUTER,
     )
+    if icv := re.search(r"gcm(8|12)$", suite):  # Scapy's own has 16 octets, as its library's AEADs
+        own = sa.crypt_algo
+        sa.crypt_algo = CryptAlgo(own.name, AES, GCM, iv_size=own.iv_size, salt_size=own.salt_size,
+                                  icv_size=int(icv.group(1)), format_mode_iv=own._format_mode_iv)
+    return sa
 
 
 def decrypt(sa, esp, **esn):
@@ -93,7 +108,7 @@ def test_scapy_opens_what_tern_sealed(peer, suite, inner):
     packet = raw(INNER[inner])
     esp = bytes.fromhex(peer.ask("seal", suite, enc_key, integ_key, packet))
     assert esp[:8] == SPI.to_bytes(4, "big") + (1).to_bytes(4, "big")
-    assert packet[12:32] not in esp
+    assert (packet[12:32] in esp) == suite.startswith("null")
     assert decrypt(association(suite, enc_key, integ_key), esp) == packet
 
 
@@ -140,5 +155,31 @@ def test_extended_sequence_numbers(peer, suite, sequence):
     sealed = raw(sa.encrypt(packet)[ESP])
     opened = peer.ask("open", suite, enc_key, integ_key, sealed, sequence)
     assert opened == raw(packet).hex()
+    earlier = peer.ask("open", suite, enc_key, integ_key, sealed, sequence + 2**32)
+    assert earlier.startswith("error: "), "another upper half must not verify"
+
+
+@pytest.mark.parametrize("sequence", [5, 2**32, 7 * 2**32 + 12345])
+@pytest.mark.parametrize("suite", MAC_SUITES)
+def test_extended_sequence_numbers_under_an_hmac(peer, suite, sequence):
+    """RFC 4303 2.2.1: the upper half is appended for the MAC's sake alone. All else is as without, so
+    the packet is Scapy's with another ICV."""
+    enc_key, integ_key = keys_of(suite)
+    packet = INNER["IPv4 UDP"]
+    name, digest = suite.split("-")[1], {"sha1": 12, "sha256": 16, "sha384": 24, "sha512": 32}
+    high, icv_len = (sequence >> 32).to_bytes(4, "big"), digest[name]
+
+    def icv(covered, upper):
+        return hmac.new(integ_key, covered + upper, name).digest()[:icv_len]
+
+    esp = bytes.fromhex(peer.ask("seal", suite, enc_key, integ_key, raw(packet), sequence))
+    covered = esp[:-icv_len]
+    assert esp[-icv_len:] == icv(covered, high)
+    sa = association(suite, enc_key, integ_key)
+    assert decrypt(sa, covered + icv(covered, b"")) == raw(packet)
+
+    covered = raw(sa.encrypt(packet, seq_num=sequence & 0xFFFFFFFF)[ESP])[:-icv_len]
+    sealed = covered + icv(covered, high)
+    assert peer.ask("open", suite, enc_key, integ_key, sealed, sequence) == raw(packet).hex()
     earlier = peer.ask("open", suite, enc_key, integ_key, sealed, sequence + 2**32)
     assert earlier.startswith("error: "), "another upper half must not verify"

@@ -11,6 +11,7 @@ import pytest
 import client
 import strongswan as swan
 from client import assert_failure
+from gateway import psk_config
 from lab import RESOLV_CONF, wait_until
 from strongswan import connection
 
@@ -200,6 +201,21 @@ def test_check_accepts_what_up_accepts(tern, pki):
     profile = tern.profile(gateway=client.by_certificate(authority),
                            local=client.with_certificate(ours))
     tern.run("check", profile)
+
+
+def test_nothing_enciphered_is_warned_of(lab, tern, tern_gateway):
+    """RFC 2410, for debugging: only where the profile names it, and not in silence."""
+    tern_gateway.start(psk_config(ESP="null-sha256"))
+    result = tern.run("check", tern.profile(crypto={"ESP": "aes256gcm16, null-sha256"}))
+    assert "warning: ESP offers null" in result.stderr and "office.conf:" in result.stderr
+    assert "warning" not in tern.run("check", tern.profile("plain")).stderr
+    tern.up(tern.profile("plain"), code=NO_PROPOSAL)
+    tern.up(tern.profile(crypto={"ESP": "aes256gcm16, null-sha256"}))
+    with lab.client.capture("up0") as capture:
+        lab.client.run("ping", "-n", "-c1", "-p", b"plain".hex(), lab.INTRANET[0])
+    assert capture.contains(b"plainplainplain")
+    assert "the Child SA enciphers nothing" in tern.log.read_text()
+    tern.down()
 
 
 def test_check_finds_a_key_that_does_not_fit(tern, pki):

@@ -22,6 +22,7 @@ static const struct aead_suite suites[] = {
     {ENCR_AES_CBC, 128, INTEG_HMAC_SHA2_256_128},
     {ENCR_AES_CBC, 192, INTEG_HMAC_SHA2_384_192},
     {ENCR_AES_CBC, 256, INTEG_HMAC_SHA2_512_256},
+    {ENCR_NULL, 0, INTEG_HMAC_SHA2_256_128},
 };
 enum { SUITES = sizeof(suites) / sizeof(suites[0]), GCM = 2 };
 

@@ -84,6 +84,7 @@ START_TEST(every_key)
                                "DNS = off\n"
                                "MTU = 1280\n"
                                "Offload = off\n"
+                               "DSCP = copy\n"
                                "[Crypto]\n"
                                "IKE = aes256gcm16-prfsha384-x25519\n"
                                "IKE = aes256-sha256-modp2048, aes128-sha256-ecp256\n"
@@ -147,6 +148,7 @@ START_TEST(every_key)
     ck_assert(!p->dns);
     ck_assert_uint_eq(p->mtu, 1280);
     ck_assert(!p->offload);
+    ck_assert(p->copy_dscp);
     ck_assert_str_eq(proposal_list_format(&p->ike, list),
                      "aes256gcm16-prfsha384-x25519,aes256-sha256-modp2048,aes128-sha256-ecp256");
     for (size_t i = 0; i < p->ike.count; i++) /* as on the wire, RFC 7296 3.3.1 */
@@ -234,6 +236,7 @@ START_TEST(defaults)
     ck_assert(p->dns);
     ck_assert_uint_eq(p->mtu, PROFILE_MTU_AUTO);
     ck_assert(p->offload);
+    ck_assert(!p->copy_dscp);
     ck_assert_uint_gt(p->ike.count, 1);
     ck_assert_uint_gt(p->esp.count, 1);
     ck_assert_uint_eq(p->ike_lifetime_s, 4 * 3600);
@@ -441,6 +444,7 @@ START_TEST(faults_of_single_keys)
          "RequestAddress: more than one address of a family"},
         {"Tunnel", "DNS = 192.0.2.53", "DNS = 192.0.2.53: expected auto or off"},
         {"Tunnel", "Offload = yes", "Offload = yes: expected auto or off"},
+        {"Tunnel", "DSCP = ef", "DSCP = ef: expected inside or copy"},
         {"Tunnel", "MTU = 1279", "MTU = 1279: expected auto, or octets from 1280 to 9000"},
         {"Tunnel", "MTU = 9001", "MTU = 9001: expected auto, or octets from 1280 to 9000"},
         {"Tunnel", "MTU = 18446744073709551616",
@@ -552,6 +556,7 @@ START_TEST(duplicates)
         {"Tunnel", "DNS = auto"},
         {"Tunnel", "MTU = 1400"},
         {"Tunnel", "Offload = off"},
+        {"Tunnel", "DSCP = inside"},
         {"Tunnel", "RequestAddress = ipv4"},
         {"Crypto", "IKELifetime = 4h"},
         {"Crypto", "ESPLifetime = 1h"},

@@ -205,12 +205,15 @@ static const struct aead_suite suites[] = {
     {ENCR_AES_CBC, 192, INTEG_HMAC_SHA2_256_128},
     {ENCR_AES_CBC, 256, INTEG_HMAC_SHA2_384_192},
     {ENCR_AES_CBC, 256, INTEG_HMAC_SHA2_512_256},
+    {ENCR_NULL, 0, INTEG_HMAC_SHA1_96},
+    {ENCR_NULL, 0, INTEG_HMAC_SHA2_256_128},
 };
 static const struct shape {
     size_t enc, integ, iv, icv, block;
 } shapes[] = {
     {20, 0, 8, 8, 1},     {28, 0, 8, 12, 1},    {36, 0, 8, 16, 1},    {36, 0, 8, 16, 1},
     {16, 20, 16, 12, 16}, {24, 32, 16, 16, 16}, {32, 48, 16, 24, 16}, {32, 64, 16, 32, 16},
+    {0, 20, 0, 12, 1},    {0, 32, 0, 16, 1},
 };
 
 enum { SUITE_COUNT = sizeof(suites) / sizeof(suites[0]), AAD_LEN = 8 };
@@ -335,6 +338,9 @@ START_TEST(suites_and_keys_refused)
 {
     static const struct aead_suite bad[] = {
         {ENCR_NONE, 0, INTEG_NONE},
+        {ENCR_NONE, 0, INTEG_HMAC_SHA2_256_128},
+        {ENCR_NULL, 0, INTEG_NONE},
+        {ENCR_NULL, 128, INTEG_HMAC_SHA2_256_128},
         {ENCR_AES_CBC, 128, INTEG_NONE},
         {ENCR_AES_CBC, 0, INTEG_HMAC_SHA1_96},
         {ENCR_AES_CBC, 129, INTEG_HMAC_SHA1_96},

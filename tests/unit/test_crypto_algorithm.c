@@ -13,6 +13,7 @@ static const struct named {
     uint16_t id, key_bits;
     const char *canonical;
 } names[] = {
+    {"null", TRANSFORM_ENCR, 11, 0, "null"},
     {"aes", TRANSFORM_ENCR, 12, 128, "aes128"},
     {"aes128", TRANSFORM_ENCR, 12, 128, "aes128"},
     {"aes192", TRANSFORM_ENCR, 12, 192, "aes192"},
@@ -127,6 +128,7 @@ START_TEST(combined_modes)
     ck_assert(encr_is_aead(ENCR_AES_GCM_16));
     ck_assert(encr_is_aead(ENCR_CHACHA20_POLY1305));
     ck_assert(!encr_is_aead(ENCR_AES_CBC));
+    ck_assert(!encr_is_aead(ENCR_NULL));
     ck_assert(!encr_is_aead(ENCR_NONE));
     ck_assert(!encr_is_aead((enum encr_id)3));
 }

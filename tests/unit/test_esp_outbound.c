@@ -37,6 +37,7 @@ static struct tunnel *tunnel_of(const struct aead_suite *suite, uint32_t spi, bo
     ck_ok(selector_list_add(&p.local, &v4));
     ck_ok(selector_list_add(&p.local, &v6));
     p.remote = p.local;
+    p.copy_dscp = true;
     if (bounded != NULL) {
         p.soft_bytes = bounded->soft_bytes;
         p.hard_bytes = bounded->hard_bytes;
@@ -135,7 +136,7 @@ static void open_all(size_t header_len)
         ck_train(t);
         for (size_t at = 0; at < t->len; at += t->segment) {
             size_t len = t->len - at < t->segment ? t->len - at : t->segment;
-            struct packet p = {.data = t->data + at, .cap = len, .len = len, .ecn = t->ecn};
+            struct packet p = {.data = t->data + at, .cap = len, .len = len, .tos = t->tos};
             struct tunnel_result result;
             tunnel_open(there, &p, &result, 1);
             ck_ok(result.err);
@@ -157,7 +158,7 @@ START_TEST(a_frame_leaves_in_trains)
     add_exact(frame_of(&r, 1300), &dropped);
     ck_assert_uint_eq(dropped, 0);
     ck_assert_uint_eq(out->packets, 41);
-    ck_assert_int_eq(out->trains[0].ecn, ECN_ECT_0);
+    ck_assert_uint_eq(out->trains[0].tos, r.tos);
     trains = out->count;
     open_all(packets_header_len(&r));
     ck_assert_uint_eq(opened, 41);
@@ -171,22 +172,26 @@ START_TEST(a_frame_leaves_in_trains)
 }
 END_TEST
 
-/* Single packets of one length make a train too; another length, or another mark, begins one. */
+/* Single packets of one length make a train too; another length, mark, or class (where that shows
+ * outside) begins one. */
 START_TEST(packets_that_go_together)
 {
+    enum { EF = 0xb8 };
     size_t dropped;
     between(&gcm);
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < 15; i++) {
         struct packet_recipe r = flow(false, i == 7 ? 200 : i < 4 ? 100 : 60);
-        r.tos = i > 9 ? ECN_CE : 0;
+        r.tos = i > 11 ? EF | ECN_CE : i > 9 ? ECN_CE : 0;
         add_exact(frame_of(&r, 0), &dropped);
     }
-    /* 100 100 100 100 60 | 60 60 | 200 60 | 60 | CE CE */
-    ck_assert_uint_eq(out->packets, 12);
+    /* 100 100 100 100 60 | 60 60 | 200 60 | 60 | CE CE | EF-CE EF-CE EF-CE */
+    ck_assert_uint_eq(out->packets, 15);
     const struct outbound_train *last = &out->trains[out->count - 1];
-    ck_assert_int_eq(last->ecn, ECN_CE);
-    ck_assert_uint_eq(last->count, 2);
-    ck_assert_uint_eq(out->count, 5);
+    ck_assert_uint_eq(last[-1].tos, ECN_CE);
+    ck_assert_uint_eq(last[-1].count, 2);
+    ck_assert_uint_eq(last->tos, EF | ECN_CE);
+    ck_assert_uint_eq(last->count, 3);
+    ck_assert_uint_eq(out->count, 6);
     for (size_t i = 0; i < out->count; i++)
         ck_train(&out->trains[i]);
 }

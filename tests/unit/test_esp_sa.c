@@ -41,13 +41,32 @@ START_TEST(round_trip_of_every_length)
 }
 END_TEST
 
+/* What fits is found without trying: one octet more and it does not, one less and it does. */
+START_TEST(the_longest_packet_that_fits)
+{
+    const struct aead_suite *suite = &suites[_i];
+    size_t least = 1 + esp_overhead(suite, 1);
+    ck_assert_uint_eq(esp_inner_max(suite, 0), 0);
+    ck_assert_uint_eq(esp_inner_max(suite, least - 1), 0);
+    for (size_t esp_max = least; esp_max < 1600; esp_max++) {
+        size_t len = esp_inner_max(suite, esp_max);
+        ck_assert_uint_ge(len, 1);
+        for (size_t shorter = len > 40 ? len - 40 : 1; shorter <= len; shorter++)
+            ck_assert_uint_le(shorter + esp_overhead(suite, shorter), esp_max);
+        ck_assert_uint_gt(len + 1 + esp_overhead(suite, len + 1), esp_max);
+    }
+}
+END_TEST
+
 START_TEST(header_room_and_tail_room_suffice_exactly)
 {
     const struct aead_suite *suite = &suites[_i];
     struct pair sas = pair_new(suite, false);
     for (size_t len = 20; len < 52; len++) {
         size_t overhead = esp_overhead(suite, len);
-        size_t front = ESP_HEADER_LEN + (suite->encr == ENCR_AES_CBC ? 16 : 8);
+        size_t front = ESP_HEADER_LEN + (suite->encr == ENCR_NULL      ? 0
+                                         : suite->encr == ENCR_AES_CBC ? 16
+                                                                       : 8);
         ck_assert_uint_le(front, ESP_HEADROOM);
         ck_assert_uint_le(overhead - front, ESP_TAILROOM);
         uint8_t *storage = malloc(len + overhead);
@@ -348,6 +367,7 @@ static Suite *suite(void)
     Suite *s = suite_create("esp sa");
     TCase *c = tcase_create("sealing");
     tcase_add_loop_test(c, round_trip_of_every_length, 0, 2 * SUITES);
+    tcase_add_loop_test(c, the_longest_packet_that_fits, 0, SUITES);
     tcase_add_loop_test(c, header_room_and_tail_room_suffice_exactly, 0, SUITES);
     tcase_add_loop_test(c, sealed_from_elsewhere, 0, 2 * SUITES);
     tcase_add_test(c, seals_nothing_but_ip);

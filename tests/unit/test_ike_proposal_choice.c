@@ -379,6 +379,10 @@ static const struct {
     {IKE, "1.65535 2.5 4.31", NULL},
     {IKE, "1.20/256 2.5 4.31 6.0", NULL}, /* types unknown */
     {IKE, "0.0 1.20/256 2.5 4.31", NULL},
+    {IKE, "1.11 3.12 2.5 4.31", NULL}, /* enciphers nothing: for ESP alone */
+    {ESP, "1.11 3.12 5.0", "null-sha256"},
+    {ESP, "1.11 5.0", NULL},
+    {ESP, "1.11/128 3.12 5.0", NULL},
     {ESP, "1.20/256 2.5 5.0", NULL}, /* a PRF in ESP */
     {ESP, "1.20/256 5.2", NULL},     /* neither ESN nor not */
     {PROTOCOL_AH, "3.12 5.0", NULL},

@@ -279,13 +279,24 @@ START_TEST(defaults)
             ck_same(&got.items[j], &l.items[j]);
         }
         /* nothing weak unless somebody names it */
-        static const struct transform weak[] = {{TRANSFORM_PRF, PRF_HMAC_SHA1, 0},
+        static const struct transform weak[] = {{TRANSFORM_ENCR, ENCR_NULL, 0},
+                                                {TRANSFORM_PRF, PRF_HMAC_SHA1, 0},
                                                 {TRANSFORM_INTEG, INTEG_HMAC_SHA1_96, 0},
                                                 {TRANSFORM_KE, KE_MODP_1024, 0}};
         for (size_t j = 0; j < l.count; j++)
-            for (size_t k = 0; k < 3; k++)
+            for (size_t k = 0; k < sizeof(weak) / sizeof(weak[0]); k++)
                 ck_assert(!proposal_has(&l.items[j], &weak[k]));
+        ck_assert(!proposal_list_has_null(&l));
     }
+}
+END_TEST
+
+START_TEST(null_is_found)
+{
+    struct proposal_list l;
+    struct fault f = {0};
+    ck_ok(proposal_list_from_text("aes256gcm16, aes256-null-sha256", ESP, &l, &f));
+    ck_assert(proposal_list_has_null(&l));
 }
 END_TEST
 
@@ -344,6 +355,8 @@ static const struct {
 
     {IKE, "aes256-sha256-modp2048-esn", "\"esn\" has no place in an IKE proposal"},
     {IKE, "aes256-sha256-NoESN-modp2048", "\"NoESN\" has no place in an IKE proposal"},
+    {IKE, "null-sha256-modp2048", "\"null\" has no place in an IKE proposal"},
+    {ESP, "null", "\"null\" names no integrity"},
     {ESP, "aes256-sha256-prfsha256", "\"prfsha256\" has no place in an ESP proposal"},
 
     {IKE, "sha256-modp2048", "\"sha256-modp2048\" names no encryption"},
@@ -473,6 +486,7 @@ static Suite *suite(void)
     tcase_add_test(t, lists);
     tcase_add_test(t, defaults);
     tcase_add_test(t, every_default_is_implemented);
+    tcase_add_test(t, null_is_found);
     suite_add_tcase(s, t);
     t = tcase_create("faults");
     tcase_add_loop_test(t, faults_name_the_wrong_word, 0, (int)(sizeof faults / sizeof faults[0]));

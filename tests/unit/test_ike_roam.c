@@ -816,6 +816,56 @@ START_TEST(an_attempt_follows_the_network)
 }
 END_TEST
 
+/* RFC 7296 3.1; behind the marker of port 4500. */
+static uint8_t exchange_of(const uint8_t *bytes)
+{
+    static const uint8_t marker[4];
+    return bytes[memcmp(bytes, marker, sizeof(marker)) == 0 ? 22 : 18];
+}
+
+static bool only_beginnings(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
+{
+    (void)p;
+    (void)from_client;
+    (void)len;
+    return exchange_of(bytes) == EXCHANGE_IKE_SA_INIT;
+}
+
+static unsigned beginnings;
+
+static bool no_proofs(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
+{
+    beginnings += from_client && exchange_of(bytes) == EXCHANGE_IKE_SA_INIT ? 1 : 0;
+    return exchange_of(bytes) != EXCHANGE_IKE_AUTH && wire(p, from_client, bytes, len);
+}
+
+/* What was begun while the gateway was silent has an answer, and is not needed any more; it cannot
+ * follow to another address, and nothing else is begun in its place. */
+START_TEST(an_attempt_that_is_not_needed_any_more_ends_with_its_network)
+{
+    pair.client_config.retransmit.max_ms = 1000; /* what stands is asked while the attempt lasts */
+    come_up(&wifi, &cell);
+    pair.wire = only_beginnings;
+    traffic(pair.now + 1, MONO_NEVER);
+    while (!attempt_answered(pair.client) && pair.now < 300000)
+        pair_run(&pair, pair.now + 100);
+    ck_assert(attempt_answered(pair.client));
+    pair.wire = no_proofs;
+    while (pair_client_state(&pair) != SESSION_UP && pair.now < 300000)
+        pair_run(&pair, pair.now + 100);
+    ck_assert(attempt_answered(pair.client));
+    struct session_status status;
+    beginnings = 0;
+    session_status(pair.client, &status);
+    networks(ip_equal(&status.path.local.ip, &wifi.local.ip) ? &cell : &wifi, NULL);
+    pair_run(&pair, pair.now + 5000);
+    ck_assert_uint_eq(beginnings, 0);
+    session_status(pair.client, &status);
+    ck_assert_int_eq(status.state, SESSION_UP);
+    ck_assert_uint_eq(status.reconnects, 0);
+}
+END_TEST
+
 /* --- what is about to end --- */
 
 START_TEST(what_is_being_ended_leaves_an_address_that_is_gone)
@@ -1127,6 +1177,7 @@ int main(void)
     tcase_add_test(t, what_comes_of_an_ike_sa_at_its_end_is_told_where_it_is);
     tcase_add_test(t, an_attempt_waits_for_a_network);
     tcase_add_test(t, an_attempt_follows_the_network);
+    tcase_add_test(t, an_attempt_that_is_not_needed_any_more_ends_with_its_network);
     tcase_add_test(t, after_sleep_the_gateway_is_asked);
     tcase_add_test(t, after_sleep_no_expired_key_is_used);
     suite_add_tcase(s, t);

@@ -50,13 +50,13 @@ static void write_packet(uint8_t *out, enum ip_family family, uint8_t tos, uint1
 static enum err join(uint8_t *bytes, enum ecn outer)
 {
     struct ip_header h;
-    struct packet p = {.cap = LEN + 3, .start = 3, .len = LEN, .ecn = outer};
+    struct packet p = {.cap = LEN + 3, .start = 3, .len = LEN, .tos = (uint8_t)(DSCP_EF | outer)};
     p.data = malloc(p.cap);
     ck_assert_ptr_nonnull(p.data);
     memcpy(packet_bytes(&p), bytes, LEN);
     ck_ok(ip_header_parse(span_make(bytes, LEN), &h));
     enum err e = packet_join_ecn(&p, h.tos);
-    ck_assert(p.start == 3 && p.len == LEN && p.ecn == outer);
+    ck_assert(p.start == 3 && p.len == LEN && p.tos == (DSCP_EF | outer));
     memcpy(bytes, packet_bytes(&p), LEN);
     free(p.data);
     return e;

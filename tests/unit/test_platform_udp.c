@@ -188,8 +188,10 @@ START_TEST(df_but_for_what_may_be_fragmented)
     struct udp_message got[2] = {{.data = in, .cap = sizeof(in)}, {.data = in, .cap = sizeof(in)}};
     size_t count;
     m[1].tos = 1; /* of each fragment, and so of the whole */
+    ck_assert_uint_eq(udp_too_long(a), 0);
     ck_err(udp_send(a, m, 2, &count), ERR_LIMIT);
     ck_assert_uint_eq(count, 1); /* the one before it is gone */
+    ck_assert_uint_eq(udp_too_long(a), 1);
     ck_ok(udp_send_fragmentable(a, &m[1]));
     for (size_t i = 0; i < 2; i++) {
         wait_readable(b);
@@ -198,6 +200,32 @@ START_TEST(df_but_for_what_may_be_fragmented)
         ck_assert_uint_eq(got[i].tos, m[i].tos);
     }
     ck_err(udp_send(a, &m[1], 1, &count), ERR_LIMIT); /* DF is back */
+}
+END_TEST
+
+/* Each datagram of a train in fragments of its own. */
+START_TEST(trains_that_may_be_fragmented)
+{
+    static uint8_t out[3 * 1400 - 7], in[4096], frame[4096];
+    setup_family(_i);
+    ck_assert_int_eq(system("ip link set lo mtu 1300"), 0);
+    struct udp_message m = to(b, out, sizeof(out)), got = {.data = in, .cap = sizeof(in)};
+    size_t count;
+    m.segment = 1400;
+    int fd = socket(AF_PACKET, SOCK_DGRAM, htons(_i == 0 ? ETHERTYPE_IP : ETHERTYPE_IPV6));
+    ck_assert_int_ge(fd, 0);
+    ck_ok(udp_send_fragmentable(a, &m));
+    for (size_t i = 0; i < 3; i++) {
+        wait_readable(b);
+        ck_ok(udp_receive(b, &got, 1, &count));
+        ck_assert_uint_eq(got.len, i < 2 ? 1400 : 1393);
+    }
+    ssize_t longest = 0, len;
+    while ((len = recv(fd, frame, sizeof(frame), MSG_DONTWAIT)) > 0)
+        longest = len > longest ? len : longest;
+    close(fd);
+    ck_assert_int_gt(longest, 1200);
+    ck_assert_int_le(longest, 1300);
 }
 END_TEST
 
@@ -471,6 +499,7 @@ int main(void)
     tcase_add_loop_test(t, the_tos_octet_of_each, 0, 2);
     tcase_add_loop_test(t, too_long_for_the_buffer, 0, 2);
     tcase_add_loop_test(t, df_but_for_what_may_be_fragmented, 0, 2);
+    tcase_add_loop_test(t, trains_that_may_be_fragmented, 0, 2);
     tcase_add_loop_test(t, what_errors_become, 0, 2);
     tcase_add_test(t, a_train_is_its_datagrams);
     tcase_add_loop_test(t, trains, 0, 2);

@@ -139,7 +139,7 @@ static void esp_in(struct gateway *g, struct run *run, const struct udp_message 
     run->packets[run->count++] = (struct packet){.data = m->data + (datagram.data - m->data),
                                                  .cap = datagram.len,
                                                  .len = datagram.len,
-                                                 .ecn = ecn_of(m->tos)};
+                                                 .tos = m->tos};
 }
 
 static void datagram_in(struct gateway_socket *s, struct run *run, const struct udp_message *m,
@@ -229,11 +229,8 @@ static void transmit(struct gateway *g, mono_ms now)
     for (size_t i = 0; i < count; i++) {
         const struct outbound_train *t = &o->trains[i];
 
-        d->messages[i] = (struct udp_message){.path = c->path,
-                                              .data = t->data,
-                                              .len = t->len,
-                                              .segment = t->segment,
-                                              .tos = (uint8_t)t->ecn};
+        d->messages[i] = (struct udp_message){
+            .path = c->path, .data = t->data, .len = t->len, .segment = t->segment, .tos = t->tos};
     }
     if (count > 0 && c->socket != NULL)
         send_all(g, c->socket->udp, count);
