@@ -363,9 +363,21 @@ void session_redirected(struct session *s, mono_ms now, const struct path *candi
 
 /* --- the network --- */
 
+/* Of the ways to where we were sent those stay that can still be gone. */
+static void keep_redirect_paths(struct session *s)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->redirect_path_count; i++) {
+        if (ways_have_source(s, &s->redirect_paths[i]))
+            s->redirect_paths[kept++] = s->redirect_paths[i];
+    }
+    s->redirect_path_count = kept;
+}
+
 void attempt_ways_changed(struct session *s, mono_ms now)
 {
     const struct ike_sa *face = attempt_face(s);
+    keep_redirect_paths(s);
     if (s->redirecting && (s->roam.stranded || (face != NULL && !ways_have_source(s, &face->path))))
         redirect_in_vain(s); /* what the driver listed then is not so any more */
     if (s->redirecting)

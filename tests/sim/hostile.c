@@ -240,7 +240,7 @@ static enum err impostor_eap(void *ctx, const struct identity *claimed, struct s
     if (response.len > 0 && !e->certified)
         violate(e->world, "credential-early", "client%zu says something of EAP to the impostor",
                 e->client + 1);
-    if (rng_chance(r, 600)) {
+    if (rng_chance(r, 850)) {
         enum err err = gateway_eap(ctx, claimed, response, ret);
         if (err == ERR_OK && e->eap.stage == EAP_SERVER_JUDGED)
             ret->packet[20] ^= 1; /* within its proof: whoever takes it is let in */
