@@ -204,9 +204,12 @@ static enum err impostor_psk(void *ctx, const struct identity *peer, struct secr
 static enum err impostor_assign(void *ctx, const struct identity *peer,
                                 const struct configuration *request, struct configuration *ret)
 {
-    (void)ctx;
+    struct end *e = ctx;
     (void)peer;
     (void)request;
+    if (e->certified) /* EAP should have told the client */
+        violate(e->world, "up-before-auth", "client%zu takes the impostor for the gateway",
+                e->client + 1);
     struct ip any = ip_v4(10, 7, 0, 99);
     *ret = (struct configuration){.type = CP_REPLY, .address_count = 1};
     ret->addresses[0] = prefix_host(&any);
