@@ -89,14 +89,16 @@ void connection_settle(struct connection *c)
     struct session_event event;
     struct session_datagram datagram;
     mono_ms now = clock_now();
-    do { /* an event may make the session send, and end */
-        while (session_output(c->session, now, &datagram))
+    bool more = true;
+    while (more) { /* an event may make the session send, and end */
+        /* First: a Child SA is drained before the gateway hears that it goes. */
+        while (session_next_event(c->session, &event)) {
+            connection_event(c, &event);
+            session_event_wipe(&event);
+        }
+        for (more = false; session_output(c->session, now, &datagram); more = true)
             datapath_send(c->datapath, &datagram);
-        if (!session_next_event(c->session, &event))
-            break;
-        connection_event(c, &event);
-        session_event_wipe(&event);
-    } while (true);
+    }
     hold_or_release(c);
     news_state(c);
     wakeup_at(c->wakeup, c->ended ? MONO_NEVER : session_next_timeout(c->session));
@@ -121,6 +123,7 @@ static void on_traffic(void *ctx, mono_ms now, const struct session_traffic *t)
         before = MONO_NEVER; /* whatever that led to */
     }
     connection_fit_again(c, now);
+    hold_or_release(c);
     if (before == MONO_NEVER || c->searching || session_next_timeout(c->session) < before)
         connection_settle(c); /* later deadlines are found when the earlier one fires */
 }

@@ -37,7 +37,7 @@ static void install_child(struct connection *c, const struct session_child *chil
     if (child->suite.cipher.encr == ENCR_NULL)
         log_warn("the Child SA enciphers nothing: all that goes through it can be read on the way");
     if (e == ERR_OK) {
-        datapath_child_came(c->datapath, clock_now());
+        datapath_child_came(c->datapath);
         return;
     }
     struct fault f = {0};
@@ -193,6 +193,7 @@ void connection_event(struct connection *c, const struct session_event *e)
         break;
     case SESSION_EVENT_CHILD_DRAIN:
         child_list_drain(&c->children, c->tunnel, e->child_down_spi_in);
+        datapath_settle(c->datapath);
         break;
     case SESSION_EVENT_CHILD_DOWN:
         child_list_remove(&c->children, c->tunnel, e->child_down_spi_in);

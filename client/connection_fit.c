@@ -89,15 +89,15 @@ void connection_fit_again(struct connection *c, mono_ms now)
 
 void connection_fit_answered(struct connection *c)
 {
-    const struct tunnel_counters *t = tunnel_counters(c->tunnel);
+    const struct tunnel_counters t = tunnel_counters(c->tunnel);
     const struct connection_fit before = c->fit;
     c->fit.answered = true;
-    c->fit.authentic = t->authentic;
-    c->fit.packets = t->out.packets;
-    c->fit.bytes = t->out.bytes;
+    c->fit.authentic = t.authentic;
+    c->fit.packets = t.out.packets;
+    c->fit.bytes = t.out.bytes;
     size_t always = inner_max(c, PATH_MTU_MIN_V6 - outer_len(&before.path));
-    uint64_t packets = t->out.packets - before.packets, bytes = t->out.bytes - before.bytes;
-    if (!c->up || !before.answered || t->authentic != before.authentic ||
+    uint64_t packets = t.out.packets - before.packets, bytes = t.out.bytes - before.bytes;
+    if (!c->up || !before.answered || t.authentic != before.authentic ||
         bytes <= packets * always || before.path_mtu <= PATH_MTU_MIN_V6)
         return;
     log_warn("short packets arrive and long ones do not, though no router says so: none longer "

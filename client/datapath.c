@@ -1,365 +1,264 @@
-/* The data path: TUN to UDP and back. What the kernel gives in one piece is cut (GSO), sealed where
- * it leaves from, and leaves in trains; trains that arrive are opened in place, and what belongs
- * together is written in one piece (GRO). Buffers are reused from batch to batch, a batch reads the
- * clock once, nothing is allocated per packet; what cannot be delivered at once is dropped, as
- * routers do. */
-#include "client/datapath.h"
+/* Control's part of the data path, on the loop: it opens and closes, publishes what is carried,
+ * sends IKE and gets what the threads have to tell. Its neighbours are in datapath_internal.h.
+ *
+ * Of two places for what is published one is current. The other may still be in use, by who was
+ * inside when it was replaced; before it is written again control waits for them to leave, which
+ * takes a batch at most. Nothing is allocated for it, so nothing of this can fail. */
+#include "client/datapath_internal.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/drops.h"
 #include "common/base/log.h"
-#include "common/esp/outbound.h"
-#include "common/packet/gro.h"
 #include "platform/clock.h"
 #include "platform/routes.h"
 
 enum {
-    BATCHES_PER_WAKE = 8, /* then the loop looks at its timers */
+    MESSAGES_PER_WAKE = 64, /* of IKE, then the loop looks at its timers */
     COMPLAIN_MS = 1000,
-    FRAMES = 64,   /* of a batch that leaves */
-    RECEIVED = 16, /* messages of a batch that arrives, each perhaps a train */
-    OPENED = 128,  /* packets of it that are opened at once */
-    BUFFER_LEN = UDP_DATAGRAM_MAX + 1,
-    EARLY_MAX = 256,  /* packets that came before the message that brings their keys */
-    EARLY_LEN = 2048, /* octets of one */
-    EARLY_MS = 500    /* how long they are worth keeping */
+    REPORT_MS = 10,
+    NS_PER_MS = 1000000,
+    STACK_LEN = 256 * 1024 /* a batch's headers and control data take a tenth */
 };
 
-_Static_assert((int)OUTBOUND_DATAGRAMS_MAX <= UDP_TRAIN_MAX &&
-                   (int)OUTBOUND_TRAIN_LEN_MAX <= UDP_TRAIN_LEN_MAX,
-               "a train of outbound's is one that udp_send takes");
-_Static_assert((int)TUN_HEADER_LEN == VNET_HEADER_LEN && (int)TUN_SPANS_MAX >= 1 + GRO_SEGMENTS_MAX,
-               "a write of gro's is one that tun_write takes");
+/* --- what is carried --- */
 
-/* An ESP packet with an SPI that is not known, yet. */
-struct early {
-    size_t len;  /* 0: none */
-    uint8_t tos; /* of the outer header */
-    mono_ms at;
-    uint8_t bytes[EARLY_LEN];
-};
-
-struct datapath {
-    uv_loop_t *loop;
-    struct datapath_callbacks callbacks;
-    struct udp *udp[2]; /* IPv4, IPv6; NULL where the machine lacks the family */
-    uv_poll_t udp_poll[2];
-    bool udp_polled[2];
-    bool offload;
-    uv_poll_t *tun_poll; /* NULL: no TUN to read from */
-    unsigned handles;    /* not yet closed */
-    bool closing;
-    struct tun *tun;
-    struct tunnel *tunnel;
-    struct path path;
-    struct fit fit;      /* for that path */
-    size_t datagram_max; /* on it, as far as is known; 0: anything */
-    struct session_traffic traffic;
-    uint64_t authentic;
-    struct drops drops;
-    mono_ms complain_after; /* next, that something could not be sent */
-
-    struct early early[EARLY_MAX];
-    size_t early_next; /* the oldest one's place */
-
-    struct udp_message received[RECEIVED];
-    struct packet packets[OPENED]; /* to be opened */
-    size_t packet_count;
-    struct tunnel_result results[OPENED];
-    struct gro gro; /* opened, not yet written */
-
-    struct outbound outbound;
-    bool sent; /* something, since the loop woke up */
-    struct udp_message messages[OUTBOUND_TRAINS_MAX];
-    uint8_t frame[TUN_FRAME_MAX];
-
-    /* Pages that no packet reached are never backed. */
-    uint8_t buffers[RECEIVED][BUFFER_LEN];
-};
-
-static struct udp *socket_for(const struct datapath *d, enum ip_family family)
+const struct carried *datapath_enter(struct datapath *d, size_t me)
 {
-    return d->udp[family == IP_V6 ? 1 : 0];
+    epoch_enter(&d->epoch, me);
+    return atomic_load(&d->current);
 }
+
+void datapath_leave(struct datapath *d, size_t me)
+{
+    epoch_leave(&d->epoch, me);
+    if (atomic_load(&d->awaited))
+        uv_sem_post(&d->left);
+}
+
+/* Until all have left that were inside then. They have been woken. (A post that was not waited for
+ * makes a later wait look once more than it needs.) */
+static void wait_left(struct datapath *d, const struct epoch_mark *m)
+{
+    atomic_store(&d->awaited, true);
+    while (!epoch_left(&d->epoch, m))
+        uv_sem_wait(&d->left);
+    atomic_store(&d->awaited, false);
+}
+
+static void wake_all(struct datapath *d)
+{
+    for (size_t i = 0; i < DATAPATH_THREADS; i++)
+        waker_wake(d->wakers[i]);
+}
+
+static struct carried current(const struct datapath *d)
+{
+    return *atomic_load(&d->current);
+}
+
+static void publish(struct datapath *d, const struct carried *next)
+{
+    wait_left(d, &d->before);
+    struct carried *place = &d->carried[atomic_load(&d->current) == &d->carried[0] ? 1 : 0];
+    *place = *next;
+    atomic_store(&d->current, place);
+    d->before = epoch_mark(&d->epoch);
+    wake_all(d);
+}
+
+void datapath_carry(struct datapath *d, struct tun *tun, struct tunnel *tunnel,
+                    const struct path *path)
+{
+    struct carried next = current(d);
+    bool other = next.tun != tun;
+    if (other) {
+        next.turn++;
+        next.held = false;
+    }
+    next.tun = tun;
+    next.tunnel = tunnel;
+    next.path = *path;
+    publish(d, &next);
+    if (other)
+        wait_left(d, &d->before); /* the one before may be closed now */
+}
+
+void datapath_move(struct datapath *d, const struct path *path)
+{
+    struct carried next = current(d);
+    next.path = *path;
+    publish(d, &next);
+}
+
+void datapath_fit(struct datapath *d, const struct fit *fit, size_t datagram_max)
+{
+    struct carried next = current(d);
+    if (memcmp(&next.fit, fit, sizeof(*fit)) == 0 && next.datagram_max == datagram_max)
+        return; /* it is asked for often */
+    next.fit = *fit;
+    next.datagram_max = datagram_max;
+    publish(d, &next);
+}
+
+void datapath_hold(struct datapath *d, bool held)
+{
+    struct carried next = current(d);
+    if (next.tun == NULL)
+        return;
+    next.held = held;
+    publish(d, &next);
+}
+
+void datapath_stop(struct datapath *d)
+{
+    struct carried next = current(d);
+    if (next.tun == NULL)
+        return;
+    next.tun = NULL;
+    next.tunnel = NULL;
+    publish(d, &next);
+    wait_left(d, &d->before);
+}
+
+void datapath_settle(struct datapath *d)
+{
+    if (current(d).tun == NULL)
+        return;
+    struct epoch_mark m = epoch_mark(&d->epoch);
+    wake_all(d);
+    wait_left(d, &m);
+}
+
+void datapath_child_came(struct datapath *d)
+{
+    datapath_in_retry(d->in);
+    waker_wake(d->wakers[DATAPATH_IN]);
+}
+
+/* --- what the threads tell --- */
+
+/* A thread writes down its time, and then looks whether control has been told; control says that it
+ * has not, and then reads the times. In one order of all four, either the thread wakes control, or
+ * control sees the time: the last word is never missed. While it has been told a report is due. */
+void datapath_tell(struct datapath *d)
+{
+    if (!atomic_load(&d->told) && !atomic_exchange(&d->told, true))
+        (void)uv_async_send(&d->async);
+}
+
+void datapath_tell_news(struct datapath *d, unsigned news)
+{
+    (void)atomic_fetch_or(&d->news, news);
+    (void)uv_async_send(&d->async);
+}
+
+static mono_ms ms_of(int64_t ns)
+{
+    return ns != 0 ? ns / NS_PER_MS : MONO_NEVER;
+}
+
+/* True where there was traffic since the last report. */
+static bool report_traffic(struct datapath *d, mono_ms now)
+{
+    int64_t out_ns = datapath_out_last_ns(d->out), in_ns = datapath_in_last_ns(d->in);
+    if (out_ns == d->out_reported_ns && in_ns == d->in_reported_ns)
+        return false;
+    d->out_reported_ns = out_ns;
+    d->in_reported_ns = in_ns;
+    const struct session_traffic traffic = {
+        .last_out = ms_of(out_ns), .last_in = ms_of(in_ns), .out_was_last = out_ns >= in_ns};
+    d->callbacks.traffic(d->callbacks.ctx, now, &traffic);
+    return true;
+}
+
+static void report_drops(struct datapath *d, mono_ms now)
+{
+    const struct datapath_in_drops in = datapath_in_drops(d->in);
+    const struct carried c = current(d);
+    struct tunnel_counters counters = {0};
+    if (c.tunnel != NULL)
+        counters = tunnel_counters(c.tunnel);
+    d->drops.bad = in.bad;
+    d->drops.ike = d->ike_useless + in.ike;
+    d->drops.not_taken = in.not_taken + datapath_out_not_taken(d->out);
+    d->drops.not_sent = d->not_sent + datapath_out_not_sent(d->out);
+    drops_tell(&d->drops, now, &counters);
+}
+
+static void hear_news(struct datapath *d)
+{
+    unsigned news = atomic_exchange(&d->news, 0);
+    const struct carried c = current(d);
+    if ((news & DATAPATH_NEWS_TUN_APART) != 0)
+        log_warn("this kernel does not take packets in one piece, though it says so");
+    if ((news & DATAPATH_NEWS_SOCKET_LOST) != 0)
+        log_warn("a UDP socket cannot be read");
+    if ((news & DATAPATH_NEWS_TUN_LOST) != 0 && c.tun != NULL &&
+        atomic_load(&d->lost_turn) == c.turn) /* else another one has taken its place */
+        d->callbacks.tun_lost(d->callbacks.ctx);
+}
+
+static void hear_ike(struct datapath *d, mono_ms now)
+{
+    size_t count = 0, len;
+    while (ring_take(&d->ike, d->message, sizeof(d->message), &len) == ERR_OK) {
+        struct path path;
+        memcpy(&path, d->message, sizeof(path));
+        d->ike_useless = d->callbacks.ike(d->callbacks.ctx, now, &path,
+                                          span_make(d->message + sizeof(path), len - sizeof(path)));
+        if (++count == MESSAGES_PER_WAKE) {
+            (void)uv_async_send(&d->async);
+            break;
+        }
+    }
+}
+
+static void on_report_due(uv_timer_t *timer);
+
+static void report_again(struct datapath *d)
+{
+    uv_timer_start(&d->timer, on_report_due, REPORT_MS, 0);
+}
+
+/* Nothing came since the last one: the next traffic wakes us. */
+static void on_report_due(uv_timer_t *timer)
+{
+    struct datapath *d = timer->data;
+    mono_ms now = clock_now();
+    atomic_store(&d->told, false);
+    if (report_traffic(d, now)) {
+        atomic_store(&d->told, true);
+        report_again(d);
+    }
+    report_drops(d, now);
+}
+
+static void on_told(uv_async_t *async)
+{
+    struct datapath *d = async->data;
+    mono_ms now = clock_now();
+    (void)report_traffic(d, now);
+    hear_ike(d, now);
+    hear_news(d);
+    report_drops(d, now);
+    if (atomic_load(&d->told) && !uv_is_active((const uv_handle_t *)&d->timer))
+        report_again(d);
+}
+
+/* --- what control sends --- */
 
 uint16_t datapath_port(const struct datapath *d, enum ip_family family)
 {
-    const struct udp *u = socket_for(d, family);
+    const struct udp *u = d->udp[family == IP_V6 ? 1 : 0];
     return u != NULL ? udp_port(u) : 0;
-}
-
-/* --- inwards --- */
-
-/* A gateway may use a new Child SA as soon as it has answered, and its ESP may overtake its answer:
- * such packets wait for the keys a moment. Anybody can send the like, so they are few. */
-static void keep_early(struct datapath *d, const struct packet *p, mono_ms now)
-{
-    struct early *e = &d->early[d->early_next];
-    if (p->len > EARLY_LEN)
-        return;
-    memcpy(e->bytes, packet_bytes(p), p->len);
-    e->len = p->len;
-    e->tos = p->tos;
-    e->at = now;
-    d->early_next = (d->early_next + 1) % EARLY_MAX;
-}
-
-/* What has been opened goes to the TUN, and the batch is empty again. */
-static void flush(struct datapath *d)
-{
-    struct gro_write w;
-    while (gro_next(&d->gro, &w)) {
-        enum err e = tun_write(d->tun, w.spans, w.count);
-        if (e == ERR_UNSUPPORTED)
-            log_warn("this kernel does not take packets in one piece, though it says so");
-        else if (e != ERR_OK)
-            log_debug("%zu packets were not taken by the TUN: %s", w.packets, err_text(e));
-    }
-    struct tun_offload offload = tun_offload(d->tun);
-    gro_begin(&d->gro, &(struct gro_options){offload.tcp, offload.udp, .any_id = true});
-}
-
-static void to_tun(struct datapath *d, const struct packet *p)
-{
-    fit_inbound(&d->fit, packet_bytes(p), p->len);
-    if (gro_add(&d->gro, packet_bytes(p), p->len) == ERR_OK)
-        return;
-    flush(d);
-    (void)!gro_add(&d->gro, packet_bytes(p), p->len);
-}
-
-void datapath_child_came(struct datapath *d, mono_ms now)
-{
-    if (d->tunnel == NULL || d->tun == NULL)
-        return;
-    for (size_t i = 0; i < EARLY_MAX; i++) {
-        struct early *e = &d->early[(d->early_next + i) % EARLY_MAX];
-        struct packet p = {.data = e->bytes, .cap = EARLY_LEN, .len = e->len, .tos = e->tos};
-        struct tunnel_result result;
-        if (e->len == 0 || now - e->at > EARLY_MS)
-            continue;
-        tunnel_open(d->tunnel, &p, &result, 1);
-        if (result.err == ERR_OK)
-            to_tun(d, &p);
-        if (result.spi != 0)
-            e->len = 0; /* else its keys are still to come */
-    }
-    flush(d);
-}
-
-/* Open the ESP packets that have come, and put what is good with what goes to the TUN. */
-static void open_packets(struct datapath *d, mono_ms now)
-{
-    size_t count = d->packet_count;
-    d->packet_count = 0;
-    if (count == 0 || d->tunnel == NULL || d->tun == NULL)
-        return;
-    tunnel_open(d->tunnel, d->packets, d->results, count);
-    for (size_t i = 0; i < count; i++) {
-        const struct packet *p = &d->packets[i];
-        if (d->results[i].err == ERR_OK)
-            to_tun(d, p);
-        else if (d->results[i].err == ERR_NOT_FOUND && d->results[i].spi == 0)
-            keep_early(d, p, now);
-        /* of the others the tunnel counts why */
-    }
-}
-
-/* The end of a batch: all of it is on its way, and who cares hears of it. */
-static void deliver(struct datapath *d, mono_ms now)
-{
-    open_packets(d, now);
-    if (d->tunnel == NULL || d->tun == NULL)
-        return;
-    flush(d);
-    uint64_t authentic = tunnel_counters(d->tunnel)->authentic;
-    if (authentic != d->authentic) {
-        d->authentic = authentic;
-        d->traffic.last_in = now;
-        d->traffic.out_was_last = false;
-        d->callbacks.traffic(d->callbacks.ctx, now, &d->traffic);
-    }
-}
-
-static void tell_drops(struct datapath *d, mono_ms now)
-{
-    drops_tell(&d->drops, now, d->tunnel != NULL ? tunnel_counters(d->tunnel) : NULL);
-}
-
-/* Only the gateway speaks IKE on a port other than 500 with us, and it marks it. */
-static void sort(struct datapath *d, const struct udp_message *m, struct span datagram, mono_ms now)
-{
-    struct span message;
-    size_t at = (size_t)(datagram.data - m->data);
-    switch (datagram_classify(m->path.remote.port != IKE_PORT, datagram, &message)) {
-    case DATAGRAM_ESP:
-        if (d->packet_count == OPENED)
-            open_packets(d, now);
-        d->packets[d->packet_count++] = (struct packet){
-            .data = m->data + at, .cap = datagram.len, .len = datagram.len, .tos = m->tos};
-        break;
-    case DATAGRAM_IKE:
-        deliver(d, now); /* in order: the message may take its SA away */
-        d->drops.ike = d->callbacks.ike(d->callbacks.ctx, now, &m->path, message);
-        break;
-    case DATAGRAM_KEEPALIVE:
-        break;
-    case DATAGRAM_BAD:
-        d->drops.bad++;
-        break;
-    }
-}
-
-static void sort_all(struct datapath *d, const struct udp_message *m, mono_ms now)
-{
-    struct span datagram;
-    size_t at = 0;
-    while (udp_next_datagram(m, &at, &datagram))
-        sort(d, m, datagram, now);
-}
-
-static void on_udp(uv_poll_t *handle, int status, int events)
-{
-    struct datapath *d = handle->data;
-    struct udp *u = handle == &d->udp_poll[0] ? d->udp[0] : d->udp[1];
-    (void)events;
-    if (status < 0) { /* and libuv has let go of it */
-        log_warn("UDP socket: %s", uv_strerror(status));
-        uv_poll_start(handle, UV_READABLE, on_udp);
-    }
-    mono_ms now = clock_now();
-    for (size_t batch = 0; batch < BATCHES_PER_WAKE && !d->closing; batch++) {
-        size_t count;
-        for (size_t i = 0; i < RECEIVED; i++)
-            d->received[i] = (struct udp_message){.data = d->buffers[i], .cap = BUFFER_LEN};
-        if (udp_receive(u, d->received, RECEIVED, &count) != ERR_OK)
-            break;
-        for (size_t i = 0; i < count; i++)
-            sort_all(d, &d->received[i], now);
-        deliver(d, now);
-        tell_drops(d, now);
-        if (count < RECEIVED)
-            break;
-    }
-}
-
-/* --- outwards --- */
-
-/* The kernel does not know all that the path has taught us (platform/path_mtu.h). */
-static bool too_long(const struct datapath *d, const struct udp_message *m)
-{
-    return d->datagram_max != 0 && m->segment > d->datagram_max;
-}
-
-/* A datagram too large for its path: let IP fragment it rather than lose it. */
-static void send_all(struct datapath *d, struct udp *u, size_t count)
-{
-    size_t at = 0;
-    while (at < count) {
-        size_t sent, n = 0;
-        while (at + n < count && !too_long(d, &d->messages[at + n]))
-            n++;
-        enum err e = n > 0 ? udp_send(u, d->messages + at, n, &sent) : ERR_LIMIT;
-        at += n > 0 ? sent : 0;
-        if (e == ERR_OK)
-            continue;
-        if (e == ERR_LIMIT)
-            e = udp_send_fragmentable(u, &d->messages[at]);
-        if (e == ERR_AGAIN) { /* the socket is full */
-            for (; at < count; at++)
-                d->drops.not_sent += d->outbound.trains[at].count;
-            break;
-        }
-        if (e != ERR_OK) {
-            d->drops.not_sent += d->outbound.trains[at].count;
-            log_debug("a packet could not be sent: %s", err_text(e));
-        }
-        at++;
-    }
-}
-
-/* What has been sealed leaves, and the batch is empty again. */
-static void send_outbound(struct datapath *d)
-{
-    struct outbound *o = &d->outbound;
-    for (size_t i = 0; i < o->count; i++) {
-        const struct outbound_train *t = &o->trains[i];
-        d->messages[i] = (struct udp_message){
-            .path = d->path, .data = t->data, .len = t->len, .segment = t->segment, .tos = t->tos};
-    }
-    d->sent |= o->count > 0;
-    send_all(d, socket_for(d, d->path.remote.ip.family), o->count);
-    outbound_begin(o);
-}
-
-/* The sender of what does not fit hears of it; true: it fits. */
-static bool fits(struct datapath *d, size_t len)
-{
-    uint8_t answer[FIT_ANSWER_MAX];
-    size_t answer_len;
-    if (fit_outbound(&d->fit, d->frame, len, answer, &answer_len))
-        return true;
-    const struct span span = span_make(answer, answer_len);
-    if (tun_write(d->tun, &span, 1) != ERR_OK)
-        log_debug("the sender of a packet that is too long could not be told");
-    return false;
-}
-
-/* One frame, perhaps many packets. What cannot be sealed the tunnel counts. */
-static void seal_frame(struct datapath *d, size_t len)
-{
-    struct outbound *o = &d->outbound;
-    size_t dropped;
-    if (!fits(d, len))
-        return;
-    enum err e = outbound_add(o, d->tunnel, d->frame, len, &dropped);
-    while (e == ERR_LIMIT) {
-        send_outbound(d);
-        e = outbound_resume(o, d->tunnel, &dropped);
-    }
-    if (e != ERR_OK)
-        log_debug("%zu octets from the TUN make no sense: %s", len, err_text(e));
-}
-
-/* Until the TUN is empty (ERR_AGAIN), or the batch full. */
-static enum err carry_batch(struct datapath *d)
-{
-    enum err e = ERR_OK;
-    size_t len;
-    outbound_begin(&d->outbound);
-    for (size_t i = 0; e == ERR_OK && i < FRAMES; i++) {
-        e = tun_read(d->tun, d->frame, sizeof(d->frame), &len);
-        if (e == ERR_OK)
-            seal_frame(d, len);
-    }
-    send_outbound(d);
-    return e;
-}
-
-static void on_tun(uv_poll_t *handle, int status, int events)
-{
-    struct datapath *d = handle->data;
-    (void)events;
-    enum err e = status < 0 ? ERR_SYSTEM : ERR_OK;
-    mono_ms now = clock_now();
-    d->sent = false;
-    for (size_t batch = 0; e == ERR_OK && batch < BATCHES_PER_WAKE; batch++)
-        e = carry_batch(d);
-    if (d->sent) {
-        d->traffic.last_out = now;
-        d->traffic.out_was_last = true;
-        d->callbacks.traffic(d->callbacks.ctx, now, &d->traffic);
-    }
-    if (e != ERR_OK && e != ERR_AGAIN)
-        d->callbacks.tun_lost(d->callbacks.ctx);
 }
 
 void datapath_send(struct datapath *d, const struct session_datagram *datagram)
 {
-    struct udp *u = socket_for(d, datagram->path.remote.ip.family);
-    if (u == NULL || datagram->bytes.len > BUFFER_LEN)
+    struct udp_sender *sender = d->sender[datagram->path.remote.ip.family == IP_V6 ? 1 : 0];
+    if (sender == NULL || datagram->bytes.len > DATAPATH_BUFFER_LEN)
         return;
     struct udp_message m = {.path = datagram->path, .len = datagram->bytes.len};
     /* udp_send takes writable buffers and does not write them. */
@@ -368,17 +267,25 @@ void datapath_send(struct datapath *d, const struct session_datagram *datagram)
         uint8_t *writable;
     } bytes = {.read_only = datagram->bytes.data};
     m.data = bytes.writable;
-    enum err e = udp_send_fragmentable(u, &m);
+    enum err e = udp_send_fragmentable(sender, &m);
     if (e == ERR_OK)
         return;
     /* Where an answer goes may be a stranger's choice: not a line for each. */
     mono_ms now = clock_now();
     char text[ENDPOINT_TEXT_MAX];
-    d->drops.not_sent++;
+    d->not_sent++;
     log_write(now < d->complain_after ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "cannot send to %s: %s",
               endpoint_format(&m.path.remote, text), err_text(e));
     if (now >= d->complain_after)
         d->complain_after = now + COMPLAIN_MS;
+}
+
+uint64_t datapath_too_long(const struct datapath *d)
+{
+    uint64_t count = datapath_out_too_long(d->out);
+    for (size_t i = 0; i < DATAPATH_FAMILIES; i++)
+        count += d->sender[i] != NULL ? udp_too_long(d->sender[i]) : 0;
+    return count;
 }
 
 /* --- opening and closing --- */
@@ -388,14 +295,59 @@ static enum err open_family(struct datapath *d, size_t i, struct fault *f)
     const struct udp_options o = {
         .address = {.family = i == 0 ? IP_V4 : IP_V6}, .mark = ROUTES_MARK, .offload = d->offload};
     enum err e = udp_open(&o, &d->udp[i], f);
+    if (e == ERR_OK && udp_sender_new(d->udp[i], &d->sender[i]) != ERR_OK)
+        e = fault_set(f, ERR_MEMORY, "no memory for a UDP socket");
+    return e;
+}
+
+static enum err open_parts(struct datapath *d, struct fault *f)
+{
+    enum err v4 = open_family(d, 0, f);
+    enum err v6 = open_family(d, 1, f);
+    if (v4 != ERR_OK && v6 != ERR_OK)
+        return v4;
+    enum err e = datapath_out_new(d, &d->out);
+    if (e == ERR_OK)
+        e = datapath_in_new(d, &d->in);
     if (e != ERR_OK)
-        return e;
-    if (uv_poll_init(d->loop, &d->udp_poll[i], udp_fd(d->udp[i])) != 0)
-        return fault_set(f, ERR_SYSTEM, "the event loop does not take the UDP socket");
-    d->udp_poll[i].data = d;
-    d->udp_polled[i] = true;
+        return fault_set(f, e, "no memory for packet buffers");
+    for (size_t i = 0; e == ERR_OK && i < DATAPATH_THREADS; i++)
+        e = waker_open(&d->wakers[i], f);
+    d->has_left = e == ERR_OK && uv_sem_init(&d->left, 0) == 0;
+    if (e == ERR_OK && !d->has_left)
+        e = fault_set(f, ERR_SYSTEM, "no semaphore for the data path");
+    return e;
+}
+
+static enum err open_handles(struct datapath *d, struct fault *f)
+{
+    uv_timer_init(d->loop, &d->timer);
+    d->timer.data = d->async.data = d;
     d->handles++;
-    uv_poll_start(&d->udp_poll[i], UV_READABLE, on_udp);
+    if (uv_async_init(d->loop, &d->async, on_told) != 0)
+        return fault_set(f, ERR_SYSTEM, "the event loop hears of no threads");
+    d->handles++;
+    return ERR_OK;
+}
+
+/* Signals are the loop's: the threads take none. */
+static enum err start_threads(struct datapath *d, struct fault *f)
+{
+    static const uv_thread_cb runs[] = {datapath_out_run, datapath_in_run};
+    const uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE,
+                                         .stack_size = STACK_LEN};
+    sigset_t all, before;
+    int status = 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (status == 0 && d->thread_count < DATAPATH_THREADS) {
+        status =
+            uv_thread_create_ex(&d->threads[d->thread_count], &options, runs[d->thread_count], d);
+        d->thread_count += status == 0 ? 1 : 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (status != 0)
+        return fault_set(f, ERR_SYSTEM, "no thread for packets: %s", uv_strerror(status));
     return ERR_OK;
 }
 
@@ -408,86 +360,32 @@ enum err datapath_new(uv_loop_t *loop, const struct datapath_callbacks *callback
     d->loop = loop;
     d->callbacks = *callbacks;
     d->offload = offload;
-    d->traffic = (struct session_traffic){.last_out = MONO_NEVER, .last_in = MONO_NEVER};
-    enum err v4 = open_family(d, 0, f);
-    enum err v6 = open_family(d, 1, f);
-    if (v4 != ERR_OK && v6 != ERR_OK) {
+    atomic_init(&d->current, &d->carried[0]);
+    enum err e = open_parts(d, f);
+    if (e == ERR_OK)
+        e = open_handles(d, f);
+    if (e == ERR_OK)
+        e = start_threads(d, f);
+    if (e != ERR_OK) {
         datapath_close(d);
-        return v4;
+        return e;
     }
     *ret = d;
     return ERR_OK;
 }
 
-void datapath_carry(struct datapath *d, struct tun *tun, struct tunnel *tunnel,
-                    const struct path *path)
-{
-    d->tun = tun;
-    d->tunnel = tunnel;
-    d->path = *path;
-    flush(d);
-    if (d->tun_poll != NULL)
-        return;
-    uv_poll_t *poll = calloc(1, sizeof(*poll));
-    if (poll == NULL || uv_poll_init(d->loop, poll, tun_fd(tun)) != 0) {
-        free(poll);
-        d->callbacks.tun_lost(d->callbacks.ctx);
-        return;
-    }
-    poll->data = d;
-    d->tun_poll = poll;
-    uv_poll_start(poll, UV_READABLE, on_tun);
-}
-
-void datapath_move(struct datapath *d, const struct path *path)
-{
-    d->path = *path;
-}
-
-void datapath_fit(struct datapath *d, const struct fit *fit, size_t datagram_max)
-{
-    d->fit = *fit;
-    d->datagram_max = datagram_max;
-}
-
-uint64_t datapath_too_long(const struct datapath *d)
-{
-    uint64_t count = 0;
-    for (size_t i = 0; i < 2; i++)
-        count += d->udp[i] != NULL ? udp_too_long(d->udp[i]) : 0;
-    return count;
-}
-
-void datapath_hold(struct datapath *d, bool held)
-{
-    if (d->tun_poll == NULL)
-        return;
-    if (held)
-        uv_poll_stop(d->tun_poll);
-    else
-        uv_poll_start(d->tun_poll, UV_READABLE, on_tun);
-}
-
-static void on_tun_poll_closed(uv_handle_t *handle)
-{
-    free(handle);
-}
-
-void datapath_stop(struct datapath *d)
-{
-    d->tunnel = NULL;
-    d->tun = NULL;
-    if (d->tun_poll == NULL)
-        return;
-    uv_poll_stop(d->tun_poll);
-    uv_close((uv_handle_t *)d->tun_poll, on_tun_poll_closed);
-    d->tun_poll = NULL;
-}
-
 static void release(struct datapath *d)
 {
-    udp_close(d->udp[0]);
-    udp_close(d->udp[1]);
+    datapath_out_free(d->out);
+    datapath_in_free(d->in);
+    for (size_t i = 0; i < DATAPATH_THREADS; i++)
+        waker_close(d->wakers[i]);
+    for (size_t i = 0; i < DATAPATH_FAMILIES; i++) {
+        udp_sender_free(d->sender[i]);
+        udp_close(d->udp[i]);
+    }
+    if (d->has_left)
+        uv_sem_destroy(&d->left);
     free(d);
 }
 
@@ -498,18 +396,28 @@ static void on_closed(uv_handle_t *handle)
         release(d);
 }
 
+static void join_threads(struct datapath *d)
+{
+    const struct carried over = {.over = true};
+    if (d->thread_count == 0)
+        return;
+    publish(d, &over);
+    while (d->thread_count > 0)
+        uv_thread_join(&d->threads[--d->thread_count]);
+}
+
 void datapath_close(struct datapath *d)
 {
     if (d == NULL || d->closing)
         return;
     d->closing = true;
-    datapath_stop(d);
+    join_threads(d);
     if (d->handles == 0) {
         release(d);
         return;
     }
-    for (size_t i = 0; i < 2; i++) {
-        if (d->udp_polled[i])
-            uv_close((uv_handle_t *)&d->udp_poll[i], on_closed);
-    }
+    bool has_async = d->handles == 2;
+    uv_close((uv_handle_t *)&d->timer, on_closed);
+    if (has_async)
+        uv_close((uv_handle_t *)&d->async, on_closed);
 }

@@ -1,5 +1,6 @@
-/* Packets between the TUN and the UDP sockets, in batches, on the connection's loop: several in one
- * piece wherever the kernel gives and takes them so. IKE that arrives on the way is handed up. */
+/* Packets between the TUN and the UDP sockets, in batches, by one thread for each direction:
+ * several in one piece wherever the kernel gives and takes them so. IKE that arrives on the way is
+ * handed up. All functions and callbacks are the loop's; none waits longer than a batch takes. */
 #ifndef TERN_CLIENT_DATAPATH_H
 #define TERN_CLIENT_DATAPATH_H
 
@@ -18,7 +19,8 @@ struct datapath_callbacks {
     /* An IKE message, without marker; valid during the call. Returns how many so far were of no
      * use. */
     uint64_t (*ike)(void *ctx, mono_ms now, const struct path *path, struct span message);
-    /* ESP went out or came in since the last call. */
+    /* ESP went out or came in since the last call: at once after a silence, then every few
+     * milliseconds. */
     void (*traffic)(void *ctx, mono_ms now, const struct session_traffic *t);
     /* The TUN device is gone. */
     void (*tun_lost)(void *ctx);
@@ -28,14 +30,15 @@ struct datapath_callbacks {
  * in one piece. */
 CHECKED enum err datapath_new(uv_loop_t *loop, const struct datapath_callbacks *callbacks,
                               bool offload, struct datapath **ret, struct fault *f);
-/* Closes everything; frees after the loop has run its close callbacks. */
+/* Closes everything; frees after the loop has run its close callbacks. NULL is fine. */
 void datapath_close(struct datapath *d);
 
 /* The bound port of that family's socket; 0 where the machine has none. */
 uint16_t datapath_port(const struct datapath *d, enum ip_family family);
 /* An IKE datagram or keepalive, as session_output gave it. */
 void datapath_send(struct datapath *d, const struct session_datagram *datagram);
-/* Begin to carry: from this TUN, through this tunnel, on this path. Borrows both. */
+/* Begin to carry: from this TUN, through this tunnel, on this path. Borrows both. Another TUN than
+ * before: that one is not used any more. */
 void datapath_carry(struct datapath *d, struct tun *tun, struct tunnel *tunnel,
                     const struct path *path);
 /* ESP leaves by that path from now on; what comes in may have come by any. */
@@ -46,10 +49,13 @@ void datapath_fit(struct datapath *d, const struct fit *fit, size_t datagram_max
 /* How often a datagram did not fit, so far. */
 uint64_t datapath_too_long(const struct datapath *d);
 /* A Child SA was added to the tunnel: packets that came just before it can be opened now. */
-void datapath_child_came(struct datapath *d, mono_ms now);
+void datapath_child_came(struct datapath *d);
+/* When it returns, what was sealed as it was before has left: after a Child SA was drained, before
+ * the gateway is told that it goes. */
+void datapath_settle(struct datapath *d);
 /* Packets stay in the TUN's own queue while held. */
 void datapath_hold(struct datapath *d, bool held);
-/* No more packets, in either direction. */
+/* No more packets, in either direction; when it returns TUN and tunnel are not used any more. */
 void datapath_stop(struct datapath *d);
 
 #endif

@@ -11,7 +11,8 @@ struct drops {
     uint64_t bad; /* neither IKE nor ESP */
     uint64_t ike; /* what the session had no use for */
     uint64_t not_sent;
-    uint64_t told; /* of the sum, when it was told last */
+    uint64_t not_taken; /* by the TUN */
+    uint64_t told;      /* of the sum, when it was told last */
     mono_ms tell_after;
 };
 

@@ -8,6 +8,8 @@
 
 /* Milliseconds since the machine was started, those that it slept included. Never goes back. */
 mono_ms clock_now(void);
+/* The same in nanoseconds: what one thread did before another has the lesser time, or the same. */
+int64_t clock_now_ns(void);
 
 /* One moment at which a descriptor becomes readable. A moment that passed while the machine slept
  * counts as soon as it wakes; it is not woken for it. */

@@ -24,9 +24,7 @@ struct udp_options {
     bool offload;      /* several datagrams may come, and go, in one piece */
 };
 
-/* Large buffers asked for, non-blocking, close-on-exec. Does not fragment: DF is set and path MTU
- * errors are reported by udp_send as ERR_LIMIT; IKE messages over it are sent with
- * udp_send_fragmentable. */
+/* Large buffers asked for, non-blocking, close-on-exec. */
 CHECKED enum err udp_open(const struct udp_options *o, struct udp **ret, struct fault *f);
 void udp_close(struct udp *u); /* NULL is fine */
 int udp_fd(const struct udp *u);
@@ -52,18 +50,25 @@ bool udp_next_datagram(const struct udp_message *m, size_t *at, struct span *ret
 /* Up to count messages; *ret_count 0 with ERR_AGAIN where there is none. Errors that ICMP left on
  * the socket are passed over (they are hints at most). */
 CHECKED enum err udp_receive(struct udp *u, struct udp_message *m, size_t count, size_t *ret_count);
+
+/* What sends from the port of a struct udp, which outlives it: each thread that sends has one of
+ * its own, and nothing else of the two is changed after opening. (One thread receives.) */
+struct udp_sender;
+CHECKED enum err udp_sender_new(const struct udp *u, struct udp_sender **ret);
+void udp_sender_free(struct udp_sender *s); /* NULL is fine */
+
 /* Sends in order, as many as the socket takes: *ret_count of them. A kernel, or a path, that does
  * not take trains gets their datagrams one by one, and those that are too long for the path in
- * fragments. ERR_OK when all are gone; else the fate of the first unsent (of a train some may be
- * gone): ERR_AGAIN (buffer full), ERR_LIMIT (EMSGSIZE), ERR_NOT_FOUND (no
- * route, network down, source address gone), ERR_REFUSED (EPERM), ERR_SYSTEM. */
-CHECKED enum err udp_send(struct udp *u, const struct udp_message *m, size_t count,
+ * fragments. All others have DF set: ERR_OK when all are gone; else the fate of the first unsent
+ * (of a train some may be gone): ERR_AGAIN (buffer full), ERR_LIMIT (too long for the path),
+ * ERR_NOT_FOUND (no route, network down, source address gone), ERR_REFUSED (EPERM), ERR_SYSTEM. */
+CHECKED enum err udp_send(struct udp_sender *s, const struct udp_message *m, size_t count,
                           size_t *ret_count);
 /* One datagram that IP may fragment (large IKE messages), or a train of them, one by one: here, as
  * far as the kernel knows the path's MTU, and IPv4's at the routers as well. Same errors; of a
  * train some may be gone. */
-CHECKED enum err udp_send_fragmentable(struct udp *u, const struct udp_message *m);
+CHECKED enum err udp_send_fragmentable(struct udp_sender *s, const struct udp_message *m);
 /* How often something was longer than its path's MTU as the kernel knows it. Any thread may ask. */
-uint64_t udp_too_long(const struct udp *u);
+uint64_t udp_too_long(const struct udp_sender *s);
 
 #endif

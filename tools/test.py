@@ -1,12 +1,13 @@
 """The parts of tools/test, in the order in which they run.
 
-    build      Release and Sanitize with gcc, Release with clang, the fuzz targets; warnings are
-               errors
+    build      Release and Sanitize with gcc, Release with clang, what runs under ThreadSanitizer, the
+               fuzz targets; warnings are errors
     layers     who may include whom; and that the check finds planted violations
     rules      every rule in tests/rules has a test that is there; and that the check finds planted
                faults
     format     clang-format; skipped where another version than Debian 12's disagrees
     unit       unit tests, built with ASan and UBSan
+    threads    unit tests of what several threads do at once, under ThreadSanitizer
     sim        the simulator: 10,000 seeds, and some under ASan and UBSan
     valgrind   unit tests of parsing and state, under valgrind
     demo       tools/demo
@@ -39,12 +40,19 @@ BUILD = ROOT / "build"
 BUILDS = {
     "release": ("Release", "gcc"),
     "sanitize": ("Sanitize", "gcc"),
+    "thread": ("Thread", "clang"),  # of this, what the part threads runs
     "clang": ("Release", "clang"),
 }
 # Under valgrind everything is some thirty times slower: not where most of the time is arithmetic. And
 # not where a test expects an abort, which needs the fork.
 VALGRIND = (r"^test_(packet|client|platform|gateway|lab)_|^test_base_(addr|selector)"
             r"|^test_ike_(cookie|message|payload|proposal|window)")
+
+
+# Where several threads are at work.
+THREADED = ("test_base_epoch", "test_base_ring", "test_client_datapath",
+            "test_client_datapath_storm", "test_esp_threads", "test_esp_tunnel",
+            "test_platform_waker")
 
 
 class Tally:
@@ -86,7 +94,8 @@ def build(name, tally=None):
     code = run("cmake", "-S", ROOT, "-B", directory, "-G", "Ninja", "-DTERN_TESTS=ON",
                f"-DCMAKE_BUILD_TYPE={kind}", f"-DCMAKE_C_COMPILER={compiler}", "-Wno-dev",
                "--log-level=WARNING")
-    code = code or run("cmake", "--build", directory)
+    targets = ("--target", *THREADED) if name == "thread" else ()
+    code = code or run("cmake", "--build", directory, *targets)
     if tally:
         tally.one(code == 0)
     elif code != 0:
@@ -127,6 +136,10 @@ def ctest(tally, directory, *args, env=()):
 
 def part_unit(tally, args):
     ctest(tally, BUILD / "sanitize", *args)
+
+
+def part_threads(tally, args):
+    ctest(tally, BUILD / "thread", "-R", f"^({'|'.join(THREADED)})$", *args)
 
 
 def part_valgrind(tally, _):
@@ -215,6 +228,7 @@ PARTS = {
     "rules": (part_rules, ()),
     "format": (part_format, ()),
     "unit": (part_unit, ("sanitize",)),
+    "threads": (part_threads, ("thread",)),
     "sim": (part_sim, ("release", "sanitize")),
     "valgrind": (part_valgrind, ("release",)),
     "demo": (part_demo, ("release",)),

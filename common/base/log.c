@@ -1,5 +1,5 @@
-/* The one log sink of the process. The client sets it once at start and runs a single loop, so the
- * state needs no lock. Escaping lives in text.c. */
+/* The one log sink of the process. The client sets it once at start, and only the thread of its
+ * loop logs, so the state needs no lock. Escaping lives in text.c. */
 #include "common/base/log.h"
 
 #include <stdarg.h>

@@ -34,7 +34,7 @@ struct esp_out {
     bool esn;
     uint64_t sequence; /* of the last packet sent; 0 before the first */
     uint64_t sequence_max;
-    struct esp_counters counters;
+    struct esp_tally counters;
 };
 
 struct esp_in {
@@ -42,7 +42,7 @@ struct esp_in {
     uint32_t spi;
     bool esn;
     struct replay_window window;
-    struct esp_counters counters;
+    struct esp_tally counters;
 };
 
 static uint32_t read_u32(const uint8_t *at)
@@ -148,14 +148,19 @@ size_t esp_out_front(const struct esp_out *sa)
     return ESP_HEADER_LEN + sa->cipher.iv_len;
 }
 
-const struct esp_counters *esp_out_counters(const struct esp_out *sa)
+struct esp_counters esp_out_counters(const struct esp_out *sa)
+{
+    return esp_tally_read(&sa->counters);
+}
+
+const struct esp_tally *esp_out_tally(const struct esp_out *sa)
 {
     return &sa->counters;
 }
 
-const struct esp_counters *esp_in_counters(const struct esp_in *sa)
+struct esp_counters esp_in_counters(const struct esp_in *sa)
 {
-    return &sa->counters;
+    return esp_tally_read(&sa->counters);
 }
 
 uint64_t esp_out_left(const struct esp_out *sa)
@@ -277,8 +282,8 @@ enum err esp_seal(struct esp_out *sa, struct span inner, struct packet *p)
         return e;
     p->start -= front;
     p->len = front + text_len + c->icv_len;
-    sa->counters.packets++;
-    sa->counters.bytes += inner.len;
+    tally_add(&sa->counters.packets, 1);
+    tally_add(&sa->counters.bytes, inner.len);
     return ERR_OK;
 }
 
@@ -335,23 +340,32 @@ enum err esp_open_inner(struct esp_in *sa, struct packet *p, struct esp_opened *
     return strip(p, ESP_HEADER_LEN + c->iv_len, text_len, &opened->inner);
 }
 
-void esp_counters_add(struct esp_counters *c, enum err result, size_t inner_len)
+struct esp_counters esp_tally_read(const struct esp_tally *t)
+{
+    return (struct esp_counters){.packets = tally_read(&t->packets),
+                                 .bytes = tally_read(&t->bytes),
+                                 .replayed = tally_read(&t->replayed),
+                                 .bad = tally_read(&t->bad),
+                                 .congested = tally_read(&t->congested)};
+}
+
+void esp_tally_add(struct esp_tally *t, enum err result, size_t inner_len)
 {
     if (result == ERR_OK) {
-        c->packets++;
-        c->bytes += inner_len;
+        tally_add(&t->packets, 1);
+        tally_add(&t->bytes, inner_len);
     } else if (result == ERR_REPLAYED) {
-        c->replayed++;
+        tally_add(&t->replayed, 1);
     } else if (result == ERR_REFUSED) {
-        c->congested++;
+        tally_add(&t->congested, 1);
     } else if (result != ERR_NOT_FOUND) {
-        c->bad++;
+        tally_add(&t->bad, 1);
     }
 }
 
 void esp_in_count(struct esp_in *sa, enum err result, size_t inner_len)
 {
-    esp_counters_add(&sa->counters, result, inner_len);
+    esp_tally_add(&sa->counters, result, inner_len);
 }
 
 enum err esp_open(struct esp_in *sa, struct packet *p)

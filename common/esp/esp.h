@@ -41,8 +41,9 @@ void esp_in_free(struct esp_in *sa);
 
 uint32_t esp_out_spi(const struct esp_out *sa);
 uint32_t esp_in_spi(const struct esp_in *sa);
-const struct esp_counters *esp_out_counters(const struct esp_out *sa);
-const struct esp_counters *esp_in_counters(const struct esp_in *sa);
+/* As they are now; also while another thread seals or opens. */
+struct esp_counters esp_out_counters(const struct esp_out *sa);
+struct esp_counters esp_in_counters(const struct esp_in *sa);
 /* Packets that may still be sent before the sequence number ends (RFC 4303 3.3.3). */
 uint64_t esp_out_left(const struct esp_out *sa);
 /* The octets sealing adds to an inner packet of that length. */

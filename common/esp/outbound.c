@@ -29,7 +29,7 @@ static void append(struct outbound *o, const struct packet *p)
     o->used += p->len;
 }
 
-enum err outbound_resume(struct outbound *o, struct tunnel *t, size_t *ret_dropped)
+static enum err seal_segments(struct outbound *o, struct tunnel *t, size_t *ret_dropped)
 {
     struct gso_segment s;
     struct tunnel_route route;
@@ -53,6 +53,14 @@ enum err outbound_resume(struct outbound *o, struct tunnel *t, size_t *ret_dropp
             ++*ret_dropped;
     }
     return ERR_OK;
+}
+
+enum err outbound_resume(struct outbound *o, struct tunnel *t, size_t *ret_dropped)
+{
+    tunnel_seal_begin(t);
+    enum err e = seal_segments(o, t, ret_dropped);
+    tunnel_seal_end(t);
+    return e;
 }
 
 enum err outbound_add(struct outbound *o, struct tunnel *t, uint8_t *frame, size_t len,

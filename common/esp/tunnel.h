@@ -1,6 +1,11 @@
 /* The tunnel: which Child SA a packet takes, and whether what arrives may enter (RFC
  * 4301 5.1, 5.2). Holds a few Child SAs at once, so that a new one listens before the old one is
- * gone. */
+ * gone.
+ *
+ * One thread controls it: all functions but those that say otherwise. Sealing may have another
+ * thread, and opening a third; nothing they do locks or waits, and a child that control has removed
+ * is freed, its keys wiped, when neither can be using it any more: at once, or by a later call of
+ * tunnel_expiring or of those that add and remove. */
 #ifndef TERN_ESP_TUNNEL_H
 #define TERN_ESP_TUNNEL_H
 
@@ -30,12 +35,14 @@ enum { TUNNEL_CHILDREN_MAX = 16 };
 struct tunnel;
 
 CHECKED enum err tunnel_new(struct tunnel **ret);
-void tunnel_free(struct tunnel *t); /* NULL is fine */
+/* Nobody seals or opens any more. NULL is fine. */
+void tunnel_free(struct tunnel *t);
 
 /* The newest child whose selectors match carries outbound traffic. ERR_LIMIT, ERR_MEMORY,
  * ERR_STATE where that inbound SPI is taken, and esp_out_new's own errors. */
 CHECKED enum err tunnel_add_child(struct tunnel *t, const struct tunnel_child_parameters *p);
-/* Both by the inbound SPI. ERR_NOT_FOUND. Drained, it seals nothing more and still opens. */
+/* Both by the inbound SPI. ERR_NOT_FOUND. Drained, it seals nothing more and still opens. (What
+ * another thread is sealing just then may be the last.) */
 CHECKED enum err tunnel_drain_child(struct tunnel *t, uint32_t spi_in);
 CHECKED enum err tunnel_remove_child(struct tunnel *t, uint32_t spi_in);
 size_t tunnel_children(const struct tunnel *t);
@@ -46,6 +53,11 @@ CHECKED enum err tunnel_child_status(const struct tunnel *t, uint32_t spi_in,
 bool tunnel_expiring(struct tunnel *t, uint32_t *ret_spi_in);
 /* Is there any child that seals at all? */
 bool tunnel_can_seal(const struct tunnel *t);
+
+/* Of a sealing thread, around all that it seals at once, routes included; where control has the
+ * same thread neither is needed. */
+void tunnel_seal_begin(struct tunnel *t);
+void tunnel_seal_end(struct tunnel *t);
 
 /* Which child an inner packet takes, and with it all that have the same addresses, protocol, ports
  * and TOS octet, as the segments of a large packet have. Good until a child is added, drained or
@@ -78,13 +90,13 @@ struct tunnel_result {
 void tunnel_open(struct tunnel *t, struct packet *packets, struct tunnel_result *results,
                  size_t count);
 
-/* Totals over living and removed children. `authentic` counts every ESP packet that verified, the
- * liveness signal for dead peer detection. */
+/* Totals over living and removed children, for any thread. `authentic` counts every ESP packet that
+ * verified, the liveness signal for dead peer detection. */
 struct tunnel_counters {
     struct esp_counters in, out;
     uint64_t authentic;
     uint64_t unknown_spi, no_child;
 };
-const struct tunnel_counters *tunnel_counters(const struct tunnel *t);
+struct tunnel_counters tunnel_counters(const struct tunnel *t);
 
 #endif

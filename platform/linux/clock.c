@@ -27,9 +27,14 @@ static int64_t now_ns(clockid_t clock)
     return (int64_t)t.tv_sec * 1000 * NS_PER_MS + t.tv_nsec;
 }
 
+int64_t clock_now_ns(void)
+{
+    return now_ns(CLOCK_BOOTTIME);
+}
+
 mono_ms clock_now(void)
 {
-    return now_ns(CLOCK_BOOTTIME) / NS_PER_MS;
+    return clock_now_ns() / NS_PER_MS;
 }
 
 static int timer_open(clockid_t clock, struct fault *f)

@@ -1,7 +1,11 @@
 /* UDP sockets for IKE and ESP. Unconnected and bound to any address, so that one socket serves
  * every path; the path of each datagram travels in control data (IP_PKTINFO, IPV6_PKTINFO), and so
  * does its TOS octet (IP_TOS, IPV6_TCLASS). DF is set on all but what is sent as fragmentable: path
- * MTU is the caller's business.
+ * MTU is the caller's business. With IPv6 a datagram says for itself that it may be cut
+ * (IPV6_DONTFRAG); with IPv4 that is a property of the socket, and one that is changed to and fro
+ * would be wrong for what another thread sends just then. So there is a second one, with our port
+ * (SO_REUSEPORT). It hears nothing: it is bound to the dummy address, which nothing is sent to (RFC
+ * 7600), and says with each datagram where that comes from.
  *
  * Where an IPv6 datagram names its source address, Linux takes the interface of IPV6_PKTINFO for a
  * wish: the route of the best metric wins, and what should go by the second network goes by the
@@ -13,31 +17,37 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/base/tally.h"
 #include "platform/linux/sockaddr.h"
 
-enum { SENDERS = 4 };
+struct udp {
+    int fd;
+    int cutting; /* with IPv4, for what may be fragmented; else -1 */
+    uint32_t mark;
+    bool offload;
+    enum ip_family family;
+    uint16_t port;
+};
 
-/* Bound to an interface, to send by it; interface 0: none. */
-struct sender {
+enum { BOUND = 4 };
+
+/* A socket that sends by one interface; interface 0: none. */
+struct bound {
     uint32_t interface;
     int fd;
 };
 
-struct udp {
-    int fd;
-    uint32_t mark;
+struct udp_sender {
+    const struct udp *u;
     bool trains; /* are taken, as far as we know */
-    atomic_uint_fast64_t too_long;
-    struct sender senders[SENDERS];
-    size_t next_sender; /* which is the oldest */
-    enum ip_family family;
-    uint16_t port;
+    struct tally too_long;
+    struct bound bound[BOUND];
+    size_t next_bound; /* which is the oldest */
 };
 
 enum { BUFFER_BYTES = 7 * 1024 * 1024, DISCARD_PORT = 9 };
@@ -56,13 +66,13 @@ static bool set(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
 }
 
-static bool discover(int fd, enum ip_family family, bool dont_fragment)
+/* IPv6: what does not say otherwise is not cut, what does is. */
+static bool set_dont_fragment(int fd, enum ip_family family)
 {
     if (family == IP_V4)
-        return set(fd, IPPROTO_IP, IP_MTU_DISCOVER,
-                   dont_fragment ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT);
-    return set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
-               dont_fragment ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_DONT);
+        return set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
+    return set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_WANT) &&
+           set(fd, IPPROTO_IPV6, IPV6_DONTFRAG, 1);
 }
 
 /* FORCE passes the system's limit where we have the capability. */
@@ -76,7 +86,7 @@ static void enlarge(int fd)
 
 static bool configure(const struct udp *u, int fd)
 {
-    bool ok = discover(fd, u->family, true);
+    bool ok = set_dont_fragment(fd, u->family);
     if (u->family == IP_V4)
         ok = ok && set(fd, IPPROTO_IP, IP_PKTINFO, 1) && set(fd, IPPROTO_IP, IP_RECVTOS, 1);
     else
@@ -107,7 +117,23 @@ static bool bind_to(struct udp *u, const struct udp_options *o)
         return false;
     u->port = sockaddr_read(&address).port;
     /* Only now: the port is not to be shared with another program of ours. */
-    return u->family == IP_V4 || set(u->fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    return set(u->fd, SOL_SOCKET, SO_REUSEPORT, 1);
+}
+
+/* Nothing is sent to it, and it is no address of ours. */
+static bool open_cutting(struct udp *u)
+{
+    const struct endpoint dummy = {ip_v4(192, 0, 0, 8), u->port};
+    struct sockaddr_storage address;
+    if (u->family != IP_V4)
+        return true;
+    u->cutting = open_socket(u);
+    socklen_t len = sockaddr_write(&dummy, IP_V4, &address);
+    return u->cutting >= 0 && configure(u, u->cutting) &&
+           set(u->cutting, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT) &&
+           set(u->cutting, IPPROTO_IP, IP_FREEBIND, 1) &&
+           set(u->cutting, SOL_SOCKET, SO_REUSEPORT, 1) &&
+           bind(u->cutting, (struct sockaddr *)&address, len) == 0;
 }
 
 enum err udp_open(const struct udp_options *o, struct udp **ret, struct fault *f)
@@ -119,11 +145,12 @@ enum err udp_open(const struct udp_options *o, struct udp **ret, struct fault *f
         return fault_set(f, ERR_MEMORY, "no memory for a UDP socket");
     u->family = o->address.family;
     u->mark = o->mark;
-    u->trains = o->offload;
+    u->offload = o->offload;
+    u->cutting = -1;
     u->fd = open_socket(u);
     if (o->offload) /* a kernel without it gives them one by one */
         (void)set(u->fd, IPPROTO_UDP, UDP_GRO, 1);
-    if (u->fd < 0 || !configure(u, u->fd) || !bind_to(u, o)) {
+    if (u->fd < 0 || !configure(u, u->fd) || !bind_to(u, o) || !open_cutting(u)) {
         struct endpoint e = {o->address, o->port};
         char text[ENDPOINT_TEXT_MAX];
         enum err err = fault_set(f, ERR_SYSTEM, "cannot open UDP %s: %s", endpoint_format(&e, text),
@@ -139,10 +166,8 @@ void udp_close(struct udp *u)
 {
     if (u == NULL)
         return;
-    for (size_t i = 0; i < SENDERS; i++) {
-        if (u->senders[i].interface != 0)
-            close(u->senders[i].fd);
-    }
+    if (u->cutting >= 0)
+        close(u->cutting);
     if (u->fd >= 0)
         close(u->fd);
     free(u);
@@ -161,11 +186,6 @@ uint16_t udp_port(const struct udp *u)
 enum ip_family udp_family(const struct udp *u)
 {
     return u->family;
-}
-
-uint64_t udp_too_long(const struct udp *u)
-{
-    return atomic_load_explicit(&u->too_long, memory_order_relaxed);
 }
 
 /* --- receiving --- */
@@ -261,6 +281,33 @@ bool udp_next_datagram(const struct udp_message *m, size_t *at, struct span *ret
 
 /* --- sending --- */
 
+enum err udp_sender_new(const struct udp *u, struct udp_sender **ret)
+{
+    struct udp_sender *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return ERR_MEMORY;
+    s->u = u;
+    s->trains = u->offload;
+    *ret = s;
+    return ERR_OK;
+}
+
+void udp_sender_free(struct udp_sender *s)
+{
+    if (s == NULL)
+        return;
+    for (size_t i = 0; i < BOUND; i++) {
+        if (s->bound[i].interface != 0)
+            close(s->bound[i].fd);
+    }
+    free(s);
+}
+
+uint64_t udp_too_long(const struct udp_sender *s)
+{
+    return tally_read(&s->too_long);
+}
+
 /* Behind what is there; each message begins aligned. */
 static void put_control(struct msghdr *h, union control *control, int level, int type,
                         const void *info, size_t len)
@@ -275,11 +322,12 @@ static void put_control(struct msghdr *h, union control *control, int level, int
     h->msg_controllen += CMSG_SPACE(len);
 }
 
-static void write_source(const struct udp *u, const struct path *path, struct msghdr *h,
+/* The socket that cuts has to be told also where the kernel is to choose. */
+static void write_source(const struct udp *u, int fd, const struct path *path, struct msghdr *h,
                          union control *control)
 {
     const struct ip *local = &path->local.ip;
-    if (local->family != u->family && path->interface == 0)
+    if (local->family != u->family && path->interface == 0 && fd != u->cutting)
         return;
     if (u->family == IP_V4) {
         struct in_pktinfo info = {.ipi_ifindex = (int)path->interface};
@@ -316,6 +364,12 @@ static void write_tos(const struct udp *u, int tos, struct msghdr *h, union cont
         put_control(h, control, IPPROTO_IPV6, IPV6_TCLASS, &tos, sizeof(tos));
 }
 
+static void write_fragmentable(struct msghdr *h, union control *control)
+{
+    int dont_fragment = 0;
+    put_control(h, control, IPPROTO_IPV6, IPV6_DONTFRAG, &dont_fragment, sizeof(dont_fragment));
+}
+
 static enum err send_error(int error)
 {
     switch (error) {
@@ -342,15 +396,15 @@ static enum err send_error(int error)
 }
 
 /* The kernel did not take it. */
-static enum err refused(struct udp *u, int error)
+static enum err refused(struct udp_sender *s, int error)
 {
     if (error == EMSGSIZE)
-        atomic_fetch_add_explicit(&u->too_long, 1, memory_order_relaxed);
+        tally_add(&s->too_long, 1);
     return send_error(error);
 }
 
 /* A socket that sends by that path's interface; -1 with errno. */
-static int open_sender(const struct udp *u, const struct path *path)
+static int open_bound(const struct udp *u, const struct path *path)
 {
     const struct endpoint ours = {(struct ip){.family = u->family}, u->port};
     const struct endpoint nobody = {path->remote.ip, DISCARD_PORT};
@@ -372,25 +426,26 @@ static int open_sender(const struct udp *u, const struct path *path)
 }
 
 /* The socket for a path. Where there can be none of its own, the kernel's choice has to do. */
-static int socket_for(struct udp *u, const struct path *path, int *ret_error)
+static int socket_for(struct udp_sender *s, const struct path *path, int *ret_error)
 {
+    const struct udp *u = s->u;
     *ret_error = 0;
     if (u->family == IP_V4 || path->interface == 0 || path->local.ip.family != u->family)
         return u->fd;
-    for (size_t i = 0; i < SENDERS; i++) {
-        if (u->senders[i].interface == path->interface)
-            return u->senders[i].fd;
+    for (size_t i = 0; i < BOUND; i++) {
+        if (s->bound[i].interface == path->interface)
+            return s->bound[i].fd;
     }
-    int fd = open_sender(u, path);
+    int fd = open_bound(u, path);
     if (fd < 0) {
         *ret_error = errno == EPERM || errno == ENOPROTOOPT ? 0 : errno;
         return u->fd;
     }
-    struct sender *oldest = &u->senders[u->next_sender];
-    u->next_sender = (u->next_sender + 1) % SENDERS;
+    struct bound *oldest = &s->bound[s->next_bound];
+    s->next_bound = (s->next_bound + 1) % BOUND;
     if (oldest->interface != 0)
         close(oldest->fd);
-    *oldest = (struct sender){path->interface, fd};
+    *oldest = (struct bound){path->interface, fd};
     return fd;
 }
 
@@ -405,9 +460,10 @@ static size_t run_length(const struct udp *u, const struct udp_message *m, size_
     return n;
 }
 
-static enum err send_batch(struct udp *u, int fd, const struct udp_message *m, size_t count,
-                           size_t *ret_count)
+static enum err send_batch(struct udp_sender *s, int fd, const struct udp_message *m, size_t count,
+                           bool fragmentable, size_t *ret_count)
 {
+    const struct udp *u = s->u;
     struct mmsghdr headers[UDP_BATCH_MAX];
     struct iovec iov[UDP_BATCH_MAX];
     struct sockaddr_storage to[UDP_BATCH_MAX];
@@ -417,9 +473,11 @@ static enum err send_batch(struct udp *u, int fd, const struct udp_message *m, s
         headers[i] =
             (struct mmsghdr){.msg_hdr = {.msg_name = &to[i], .msg_iov = &iov[i], .msg_iovlen = 1}};
         headers[i].msg_hdr.msg_namelen = sockaddr_write(&m[i].path.remote, u->family, &to[i]);
-        write_source(u, &m[i].path, &headers[i].msg_hdr, &control[i]);
+        write_source(u, fd, &m[i].path, &headers[i].msg_hdr, &control[i]);
         write_tos(u, m[i].tos, &headers[i].msg_hdr, &control[i]);
         write_segment(&m[i], &headers[i].msg_hdr, &control[i]);
+        if (fragmentable && u->family == IP_V6)
+            write_fragmentable(&headers[i].msg_hdr, &control[i]);
     }
     *ret_count = 0;
     unsigned hints = 0;
@@ -428,32 +486,31 @@ static enum err send_batch(struct udp *u, int fd, const struct udp_message *m, s
         if (n > 0)
             *ret_count += (size_t)n;
         else if (errno != ECONNREFUSED || ++hints > UDP_BATCH_MAX)
-            return refused(u, errno);
+            return refused(s, errno);
     }
     return ERR_OK;
 }
 
 /* One by one: the kernel does not fragment what it cuts. */
-static enum err send_fragmentable(struct udp *u, int fd, const struct udp_message *m)
+static enum err send_fragmentable(struct udp_sender *s, int fd, const struct udp_message *m)
 {
+    const struct udp *u = s->u;
     struct udp_message one = *m;
     struct span datagram;
-    enum err e = discover(fd, u->family, false) ? ERR_OK : ERR_SYSTEM;
+    enum err e = ERR_OK;
     size_t at = 0, sent;
     one.segment = 0;
     while (e == ERR_OK && udp_next_datagram(m, &at, &datagram)) {
         one.data = m->data + (datagram.data - m->data);
         one.len = datagram.len;
-        e = send_batch(u, fd, &one, 1, &sent);
+        e = send_batch(s, u->family == IP_V4 ? u->cutting : fd, &one, 1, true, &sent);
     }
-    if (!discover(fd, u->family, true))
-        return ERR_SYSTEM;
     return e;
 }
 
 /* A train that was not taken whole. Where its datagrams are taken one by one, and none of them is
  * too long for the path, it is trains that the kernel does not like. */
-static enum err send_apart(struct udp *u, int fd, const struct udp_message *train)
+static enum err send_apart(struct udp_sender *s, int fd, const struct udp_message *train)
 {
     struct udp_message m = *train;
     enum err e = ERR_OK;
@@ -463,47 +520,48 @@ static enum err send_apart(struct udp *u, int fd, const struct udp_message *trai
         size_t left = train->len - at, sent;
         m.data = train->data + at;
         m.len = left < train->segment ? left : train->segment;
-        e = send_batch(u, fd, &m, 1, &sent);
+        e = send_batch(s, fd, &m, 1, false, &sent);
         fits = fits && e != ERR_LIMIT;
         if (e == ERR_LIMIT)
-            e = send_fragmentable(u, fd, &m);
+            e = send_fragmentable(s, fd, &m);
     }
     if (e == ERR_OK && fits)
-        u->trains = false;
+        s->trains = false;
     return e;
 }
 
 /* As many as the kernel takes at once, then a train apart. */
-static enum err send_some(struct udp *u, int fd, const struct udp_message *m, size_t count,
+static enum err send_some(struct udp_sender *s, int fd, const struct udp_message *m, size_t count,
                           size_t *ret_count)
 {
     enum err e = ERR_OK;
     size_t n = 0;
     *ret_count = 0;
-    while (n < count && (u->trains || !is_train(&m[n])))
+    while (n < count && (s->trains || !is_train(&m[n])))
         n++;
     if (n > 0)
-        e = send_batch(u, fd, m, n, ret_count);
+        e = send_batch(s, fd, m, n, false, ret_count);
     const struct udp_message *next = &m[*ret_count];
     if (*ret_count == count || !is_train(next) || e == ERR_AGAIN || e == ERR_REFUSED ||
         e == ERR_NOT_FOUND)
         return e;
-    e = send_apart(u, fd, next);
+    e = send_apart(s, fd, next);
     *ret_count += e == ERR_OK ? 1 : 0;
     return e;
 }
 
-enum err udp_send(struct udp *u, const struct udp_message *m, size_t count, size_t *ret_count)
+enum err udp_send(struct udp_sender *s, const struct udp_message *m, size_t count,
+                  size_t *ret_count)
 {
     *ret_count = 0;
     while (*ret_count < count) {
         size_t n = count - *ret_count < UDP_BATCH_MAX ? count - *ret_count : UDP_BATCH_MAX;
         size_t sent;
-        int error, fd = socket_for(u, &m[*ret_count].path, &error);
+        int error, fd = socket_for(s, &m[*ret_count].path, &error);
         if (error != 0)
             return send_error(error);
-        n = run_length(u, m + *ret_count, n);
-        enum err e = send_some(u, fd, m + *ret_count, n, &sent);
+        n = run_length(s->u, m + *ret_count, n);
+        enum err e = send_some(s, fd, m + *ret_count, n, &sent);
         *ret_count += sent;
         if (e != ERR_OK)
             return e;
@@ -511,8 +569,8 @@ enum err udp_send(struct udp *u, const struct udp_message *m, size_t count, size
     return ERR_OK;
 }
 
-enum err udp_send_fragmentable(struct udp *u, const struct udp_message *m)
+enum err udp_send_fragmentable(struct udp_sender *s, const struct udp_message *m)
 {
-    int error, fd = socket_for(u, &m->path, &error);
-    return error != 0 ? send_error(error) : send_fragmentable(u, fd, m);
+    int error, fd = socket_for(s, &m->path, &error);
+    return error != 0 ? send_error(error) : send_fragmentable(s, fd, m);
 }

@@ -313,7 +313,7 @@ void end_esp_in(struct end *e, const struct path *path, struct span bytes)
         observe_opened(e, bytes);
         traffic_arrived(e, span_make(packet_bytes(&p), p.len));
     }
-    uint64_t authentic = tunnel_counters(e->tunnel)->authentic;
+    uint64_t authentic = tunnel_counters(e->tunnel).authentic;
     if (authentic == e->authentic)
         return;
     e->authentic = authentic;

@@ -3,6 +3,7 @@
  * each time. */
 #include "tests/support/namespace.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -27,7 +28,11 @@ static void become_root(void)
 {
     char map[64];
     unsigned uid = geteuid(), gid = getegid();
-    ck_assert_msg(unshare(CLONE_NEWUSER) == 0, "no user namespaces here");
+    if (unshare(CLONE_NEWUSER) !=
+        0) { /* with several threads: ThreadSanitizer has one of its own */
+        ck_assert_msg(errno == EINVAL && geteuid() == 0, "no user namespaces here");
+        return;
+    }
     write_file("/proc/self/setgroups", "deny");
     snprintf(map, sizeof(map), "0 %u 1", uid);
     write_file("/proc/self/uid_map", map);

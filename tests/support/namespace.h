@@ -5,7 +5,8 @@
 #include <stdbool.h>
 
 /* Into a fresh network namespace, as root of a user namespace (nobody needs to be root outside),
- * with the loopback up. Fails the test where namespaces cannot be had. */
+ * with the loopback up. Fails the test where namespaces cannot be had. (Under ThreadSanitizer the
+ * process has to be root of one already: unshare --user --map-root-user.) */
 void support_enter_namespace(void);
 
 /* Commands for the shell, up to the first that fails; none may. */

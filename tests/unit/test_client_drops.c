@@ -43,12 +43,12 @@ END_TEST
 
 START_TEST(every_count_is_told)
 {
-    struct drops d = {.bad = 11, .not_sent = 12, .ike = 16};
+    struct drops d = {.bad = 11, .not_sent = 12, .ike = 16, .not_taken = 18};
     struct tunnel_counters in = {.unknown_spi = 13,
                                  .in = {.bad = 14, .replayed = 15, .congested = 17}};
     drops_tell(&d, 0, &in);
     ck_assert_uint_eq(heard.lines, 1);
-    for (int count = 11; count <= 17; count++) {
+    for (int count = 11; count <= 18; count++) {
         char text[16];
         snprintf(text, sizeof(text), " %d ", count);
         ck_assert_msg(strstr(heard.last, text) != NULL, "%d is missing: %s", count, heard.last);

@@ -263,7 +263,7 @@ START_TEST(a_bound_within_a_frame)
     add_exact(frame_of(&r, 1000), &dropped);
     ck_assert_uint_eq(out->packets, 9);
     ck_assert_uint_eq(dropped, 11);
-    ck_assert_uint_eq(tunnel_counters(here)->no_child, 0);
+    ck_assert_uint_eq(tunnel_counters(here).no_child, 0);
     ck_assert(tunnel_expiring(here, &spi));
     ck_assert_uint_eq(spi, 0x1001);
     ck_assert(!tunnel_expiring(here, &spi));
@@ -288,7 +288,7 @@ START_TEST(what_makes_no_sense)
     len = frame_of(&r, 1000);
     ck_ok(outbound_add(out, here, frame, len, &dropped));
     ck_assert_uint_eq(dropped, 3);
-    ck_assert_uint_eq(tunnel_counters(here)->no_child, 3);
+    ck_assert_uint_eq(tunnel_counters(here).no_child, 3);
 }
 END_TEST
 

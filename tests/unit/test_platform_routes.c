@@ -324,8 +324,10 @@ START_TEST(datagrams_carry_their_path)
     ck_ok(ip_parse(_i == 0 ? "127.0.0.3" : "::1", &m.path.remote.ip));
     m.path.remote.port = udp_port(b);
     size_t count;
+    struct udp_sender *sender;
+    ck_ok(udp_sender_new(a, &sender));
     ck_err(udp_receive(b, &got, 1, &count), ERR_AGAIN);
-    ck_ok(udp_send(a, &m, 1, &count));
+    ck_ok(udp_send(sender, &m, 1, &count));
     ck_assert_uint_eq(count, 1);
     struct pollfd ready = {.fd = udp_fd(b), .events = POLLIN};
     ck_assert_int_eq(poll(&ready, 1, 5000), 1);
@@ -337,7 +339,8 @@ START_TEST(datagrams_carry_their_path)
     ck_assert_uint_ne(got.path.interface, 0);
     /* a source that is not here */
     ck_ok(ip_parse(_i == 0 ? "198.51.100.9" : "2001:db8::9", &m.path.local.ip));
-    ck_err(udp_send(a, &m, 1, &count), ERR_NOT_FOUND);
+    ck_err(udp_send(sender, &m, 1, &count), ERR_NOT_FOUND);
+    udp_sender_free(sender);
     udp_close(a);
     udp_close(b);
 }

@@ -20,6 +20,35 @@ static enum ip_family family; /* of the test's round */
 static struct udp *a, *b;
 static struct ip here;
 
+/* What sends from which socket. */
+static struct {
+    const struct udp *u;
+    struct udp_sender *sender;
+} senders[4];
+
+static struct udp_sender *from(const struct udp *u)
+{
+    size_t i = 0;
+    while (senders[i].u != u && senders[i].u != NULL)
+        i++;
+    if (senders[i].u == NULL)
+        ck_ok(udp_sender_new(u, &senders[i].sender));
+    senders[i].u = u;
+    return senders[i].sender;
+}
+
+static void close_udp(struct udp *u)
+{
+    for (size_t i = 0; u != NULL && i < 4; i++) {
+        if (senders[i].u != u)
+            continue;
+        udp_sender_free(senders[i].sender);
+        memmove(&senders[i], &senders[i + 1], (3 - i) * sizeof(senders[0]));
+        senders[3].u = NULL;
+    }
+    udp_close(u);
+}
+
 static struct udp *open_with(uint32_t mark, bool offload)
 {
     struct fault f = {0};
@@ -50,8 +79,8 @@ static void setup(void)
 
 static void teardown(void)
 {
-    udp_close(a);
-    udp_close(b);
+    close_udp(a);
+    close_udp(b);
 }
 
 static struct udp_message to(const struct udp *u, uint8_t *data, size_t len)
@@ -92,7 +121,7 @@ START_TEST(opened_as_asked)
     ck_assert_int_eq(mark, 0x1234);
     ck_assert_int_eq(udp_family(marked), family);
     ck_assert_uint_ne(udp_port(marked), 0);
-    udp_close(marked);
+    close_udp(marked);
 }
 END_TEST
 
@@ -108,7 +137,7 @@ START_TEST(batches)
         m[i] = to(b, out[i], 1 + i % 2);
         got[i] = (struct udp_message){.data = in[i], .cap = sizeof(in[i])};
     }
-    ck_ok(udp_send(a, m, MANY, &count));
+    ck_ok(udp_send(from(a), m, MANY, &count));
     ck_assert_uint_eq(count, MANY);
     while (received < MANY) {
         wait_readable(b);
@@ -148,7 +177,7 @@ START_TEST(the_tos_octet_of_each)
             m[i].path.local.ip = named;
         got[i] = (struct udp_message){.data = in[i], .cap = sizeof(in[i]), .tos = 0x5a};
     }
-    ck_ok(udp_send(a, m, COUNT, &count));
+    ck_ok(udp_send(from(a), m, COUNT, &count));
     while (received < COUNT) {
         wait_readable(b);
         ck_ok(udp_receive(b, got + received, COUNT - received, &count));
@@ -170,7 +199,7 @@ START_TEST(too_long_for_the_buffer)
     struct udp_message m[2] = {to(b, out, 32), to(b, out, 16)};
     struct udp_message got[2] = {{.data = in, .cap = 16}, {.data = in, .cap = 16}};
     size_t count;
-    ck_ok(udp_send(a, m, 2, &count));
+    ck_ok(udp_send(from(a), m, 2, &count));
     wait_readable(b);
     ck_ok(udp_receive(b, got, 2, &count));
     ck_assert_uint_eq(count, 2);
@@ -188,18 +217,49 @@ START_TEST(df_but_for_what_may_be_fragmented)
     struct udp_message got[2] = {{.data = in, .cap = sizeof(in)}, {.data = in, .cap = sizeof(in)}};
     size_t count;
     m[1].tos = 1; /* of each fragment, and so of the whole */
-    ck_assert_uint_eq(udp_too_long(a), 0);
-    ck_err(udp_send(a, m, 2, &count), ERR_LIMIT);
+    ck_assert_uint_eq(udp_too_long(from(a)), 0);
+    ck_err(udp_send(from(a), m, 2, &count), ERR_LIMIT);
     ck_assert_uint_eq(count, 1); /* the one before it is gone */
-    ck_assert_uint_eq(udp_too_long(a), 1);
-    ck_ok(udp_send_fragmentable(a, &m[1]));
+    ck_assert_uint_eq(udp_too_long(from(a)), 1);
+    ck_ok(udp_send_fragmentable(from(a), &m[1]));
     for (size_t i = 0; i < 2; i++) {
         wait_readable(b);
         ck_ok(udp_receive(b, &got[i], 1, &count));
         ck_assert_uint_eq(got[i].len, m[i].len);
         ck_assert_uint_eq(got[i].tos, m[i].tos);
     }
-    ck_err(udp_send(a, &m[1], 1, &count), ERR_LIMIT); /* DF is back */
+    ck_err(udp_send(from(a), &m[1], 1, &count), ERR_LIMIT); /* DF is back */
+}
+END_TEST
+
+/* Also where the kernel chooses the source, and among others that may not be. */
+START_TEST(only_what_may_be_is_cut)
+{
+    static uint8_t out[3000], in[4096];
+    struct udp_sender *other;
+    size_t count;
+    setup_family(_i);
+    ck_ok(udp_sender_new(a, &other));
+    ck_assert_int_eq(system("ip link set lo mtu 1400"), 0);
+    struct udp_message m = to(b, out, sizeof(out)), got = {.data = in, .cap = sizeof(in)};
+    for (int i = 0; i < 4; i++) {
+        m.path.local.ip = i % 2 == 0 ? (struct ip){.family = IP_NONE} : here;
+        ck_err(udp_send(other, &m, 1, &count), ERR_LIMIT);
+        ck_ok(udp_send_fragmentable(i < 2 ? other : from(a), &m));
+        wait_readable(b);
+        ck_ok(udp_receive(b, &got, 1, &count));
+        ck_assert_uint_eq(got.len, sizeof(out));
+        ck_assert(ip_equal(&got.path.remote.ip, &here));
+        ck_assert_uint_eq(got.path.remote.port, udp_port(a));
+        struct udp_message back = to(a, out, 7); /* and a hears the answer */
+        back.path.remote = got.path.remote;
+        ck_ok(udp_send_fragmentable(from(b), &back));
+        wait_readable(a);
+        ck_ok(udp_receive(a, &got, 1, &count));
+        ck_assert_uint_eq(got.len, 7);
+    }
+    udp_sender_free(other);
+    udp_sender_free(NULL);
 }
 END_TEST
 
@@ -214,7 +274,7 @@ START_TEST(trains_that_may_be_fragmented)
     m.segment = 1400;
     int fd = socket(AF_PACKET, SOCK_DGRAM, htons(_i == 0 ? ETHERTYPE_IP : ETHERTYPE_IPV6));
     ck_assert_int_ge(fd, 0);
-    ck_ok(udp_send_fragmentable(a, &m));
+    ck_ok(udp_send_fragmentable(from(a), &m));
     for (size_t i = 0; i < 3; i++) {
         wait_readable(b);
         ck_ok(udp_receive(b, &got, 1, &count));
@@ -236,22 +296,22 @@ START_TEST(what_errors_become)
     struct udp_message m = to(b, out, sizeof(out)), got = {.data = in, .cap = sizeof(in)};
     size_t count;
     ck_ok(ip_parse(_i == 0 ? "198.51.100.1" : "2001:db8::1", &m.path.remote.ip));
-    ck_err(udp_send(a, &m, 1, &count), ERR_NOT_FOUND); /* no route */
+    ck_err(udp_send(from(a), &m, 1, &count), ERR_NOT_FOUND); /* no route */
     ck_assert_uint_eq(count, 0);
     m.path.remote.ip = here;
     m.path.interface = 4711; /* gone */
-    ck_err(udp_send(a, &m, 1, &count), ERR_NOT_FOUND);
+    ck_err(udp_send(from(a), &m, 1, &count), ERR_NOT_FOUND);
     if (_i == 0) {
         m.path.interface = 0;
         ck_ok(ip_parse("127.255.255.255", &m.path.remote.ip)); /* broadcast was not asked for */
-        ck_err(udp_send(a, &m, 1, &count), ERR_REFUSED);
+        ck_err(udp_send(from(a), &m, 1, &count), ERR_REFUSED);
     }
     /* Nobody listens: the ICMP message is a hint that anybody could send, and stops nothing. */
     m = to(b, out, sizeof(out));
-    udp_close(b);
+    close_udp(b);
     b = NULL;
     for (int i = 0; i < 3; i++)
-        ck_ok(udp_send(a, &m, 1, &count));
+        ck_ok(udp_send(from(a), &m, 1, &count));
     ck_err(udp_receive(a, &got, 1, &count), ERR_AGAIN);
 }
 END_TEST
@@ -298,20 +358,20 @@ START_TEST(trains)
 {
     size_t count;
     setup_family(_i);
-    udp_close(a);
-    udp_close(b);
+    close_udp(a);
+    close_udp(b);
     for (int how = 0; how < 4; how++) {
         a = open_with(0, (how & 1) != 0);
         b = open_with(0, (how & 2) != 0);
         struct udp_message m[2] = {train_to(b), train_to(b)};
         m[0].tos = m[1].tos = 2;
-        ck_ok(udp_send(a, m, 2, &count));
+        ck_ok(udp_send(from(a), m, 2, &count));
         ck_assert_uint_eq(count, 2);
         size_t pieces = receive_train(b);
         ck_assert_uint_eq(pieces, how == 3 ? 1 : CARS + 1);
         receive_train(b);
-        udp_close(a);
-        udp_close(b);
+        close_udp(a);
+        close_udp(b);
     }
     a = b = NULL;
 }
@@ -345,8 +405,8 @@ START_TEST(trains_too_long_for_the_path)
 {
     size_t count;
     setup_family(_i);
-    udp_close(a);
-    udp_close(b);
+    close_udp(a);
+    close_udp(b);
     a = open_with(0, true);
     b = open_with(0, true);
     ck_assert_int_eq(system(_i == 0 ? "ip link set lo mtu 900" : "ip link set lo mtu 1280"), 0);
@@ -354,7 +414,7 @@ START_TEST(trains_too_long_for_the_path)
     m.tos = 2;
     if (_i == 1) { /* the least of IPv6 is more than a car */
         m.segment = 2 * CAR;
-        ck_ok(udp_send(a, &m, 1, &count));
+        ck_ok(udp_send(from(a), &m, 1, &count));
         for (size_t at = 0; at < sizeof(train_bytes);) {
             uint8_t in[2 * CAR];
             struct udp_message got = {.data = in, .cap = sizeof(in)};
@@ -364,12 +424,12 @@ START_TEST(trains_too_long_for_the_path)
             at += got.len;
         }
     } else {
-        ck_ok(udp_send(a, &m, 1, &count));
+        ck_ok(udp_send(from(a), &m, 1, &count));
         ck_assert_uint_eq(receive_train(b), CARS + 1);
     }
     ck_assert_int_eq(system("ip link set lo mtu 65536"), 0);
     m.segment = CAR;
-    ck_ok(udp_send(a, &m, 1, &count));
+    ck_ok(udp_send(from(a), &m, 1, &count));
     ck_assert_uint_eq(receive_train(b), 1);
 }
 END_TEST
@@ -443,8 +503,8 @@ START_TEST(each_leaves_by_its_own_interface)
         ck_ok(ip_parse(locals[_i][which], &m[i].path.local.ip));
         ck_ok(ip_parse(_i == 0 ? "203.0.113.1" : "2001:db8:3::1", &m[i].path.remote.ip));
     }
-    ck_ok(udp_send(a, m, sizeof(out), &count));
-    ck_ok(udp_send_fragmentable(a, &m[0]));
+    ck_ok(udp_send(from(a), m, sizeof(out), &count));
+    ck_ok(udp_send_fragmentable(from(a), &m[0]));
     unsigned others = (sizeof(out) + 2) / 3;
     ck_assert_uint_eq(seen(fds[0], 0), sizeof(out) - others);
     ck_assert_uint_eq(seen(fds[1], 1), others + 1);
@@ -452,9 +512,9 @@ START_TEST(each_leaves_by_its_own_interface)
      */
     m[1].path.interface = if_nametoindex("lo");
     m[1].path.local.ip = m[1].path.remote.ip = here;
-    ck_ok(udp_send(a, &m[1], 1, &count));
+    ck_ok(udp_send(from(a), &m[1], 1, &count));
     struct udp_message back = to(a, out, 1);
-    ck_ok(udp_send(b, &back, 1, &count));
+    ck_ok(udp_send(from(b), &back, 1, &count));
     wait_readable(a);
     ck_ok(udp_receive(a, &got, 1, &count));
     ck_assert_uint_eq(got.path.remote.port, udp_port(b));
@@ -476,11 +536,11 @@ START_TEST(interfaces_come_and_go)
         m.path.interface = if_nametoindex("other");
         ck_ok(ip_parse(_i == 0 ? "198.51.100.1" : "2001:db8:2::1", &m.path.local.ip));
         ck_ok(ip_parse(_i == 0 ? "203.0.113.1" : "2001:db8:3::1", &m.path.remote.ip));
-        ck_ok(udp_send(a, &m, 1, &count));
+        ck_ok(udp_send(from(a), &m, 1, &count));
         ck_assert_uint_eq(seen(fd, 7), 1);
         close(fd);
         ck_assert_int_eq(system("ip link del best; ip link del other"), 0);
-        ck_err(udp_send(a, &m, 1, &count), ERR_NOT_FOUND);
+        ck_err(udp_send(from(a), &m, 1, &count), ERR_NOT_FOUND);
     }
     int next = dup(0);
     ck_assert_int_lt(next, 20); /* descriptors are not piled up */
@@ -499,6 +559,7 @@ int main(void)
     tcase_add_loop_test(t, the_tos_octet_of_each, 0, 2);
     tcase_add_loop_test(t, too_long_for_the_buffer, 0, 2);
     tcase_add_loop_test(t, df_but_for_what_may_be_fragmented, 0, 2);
+    tcase_add_loop_test(t, only_what_may_be_is_cut, 0, 2);
     tcase_add_loop_test(t, trains_that_may_be_fragmented, 0, 2);
     tcase_add_loop_test(t, what_errors_become, 0, 2);
     tcase_add_test(t, a_train_is_its_datagrams);

@@ -105,10 +105,10 @@ static void deliver(struct gateway *g, struct run *run, mono_ms now)
     }
     run->count = 0;
     run->client = NULL;
-    const struct tunnel_counters *counters = tunnel_counters(c->tunnel);
-    if (counters->authentic == c->authentic)
+    uint64_t authentic = tunnel_counters(c->tunnel).authentic;
+    if (authentic == c->authentic)
         return;
-    c->authentic = counters->authentic;
+    c->authentic = authentic;
     c->traffic.last_in = now;
     c->traffic.out_was_last = false;
     tell_session(c, now);
@@ -199,18 +199,18 @@ void datapath_from_socket(struct gateway_socket *s)
 /* --- outwards --- */
 
 /* Too long for the path is not lost: IP fragments it, as the TUN's MTU is for the usual path. */
-static void send_all(struct gateway *g, struct udp *udp, size_t count)
+static void send_all(struct gateway *g, struct udp_sender *sender, size_t count)
 {
     const struct datapath *d = g->datapath;
     size_t at = 0;
 
     while (at < count) {
         size_t sent = 0;
-        enum err err = udp_send(udp, d->messages + at, count - at, &sent);
+        enum err err = udp_send(sender, d->messages + at, count - at, &sent);
 
         at += sent;
         if (err == ERR_LIMIT)
-            err = udp_send_fragmentable(udp, &d->messages[at++]);
+            err = udp_send_fragmentable(sender, &d->messages[at++]);
         if (err == ERR_OK)
             continue;
         for (; at < count; at++)
@@ -233,7 +233,7 @@ static void transmit(struct gateway *g, mono_ms now)
             .path = c->path, .data = t->data, .len = t->len, .segment = t->segment, .tos = t->tos};
     }
     if (count > 0 && c->socket != NULL)
-        send_all(g, c->socket->udp, count);
+        send_all(g, c->socket->sender, count);
     else
         g->drops.not_sent += o->packets;
     outbound_begin(o);

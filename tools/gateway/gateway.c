@@ -57,10 +57,25 @@ static enum err open_socket(struct gateway *g, const struct ip *address, uint16_
 
     if (err != ERR_OK)
         return err;
+    err = udp_sender_new(s->udp, &s->sender);
+    if (err != ERR_OK) {
+        udp_close(s->udp);
+        return fault_set(f, err, "%s", err_text(err));
+    }
     s->gateway = g;
     s->address = *address;
     g->socket_count++;
     return ERR_OK;
+}
+
+static void close_sockets(struct gateway *g, size_t left)
+{
+    while (g->socket_count > left) {
+        struct gateway_socket *s = &g->sockets[--g->socket_count];
+
+        udp_sender_free(s->sender);
+        udp_close(s->udp);
+    }
 }
 
 static enum err open_address(struct gateway *g, const struct ip *address, struct fault *f)
@@ -89,8 +104,7 @@ static enum err open_sockets(struct gateway *g, struct fault *f)
     struct fault v6 = {.code = ERR_OK};
     if (open_address(g, &any_v6, &v6) != ERR_OK) {
         log_warn("IPv4 alone: %s", v6.text); /* kernels without IPv6 are fair enough */
-        while (g->socket_count > with_v4)
-            udp_close(g->sockets[--g->socket_count].udp);
+        close_sockets(g, with_v4);
     }
     return ERR_OK;
 }
@@ -125,8 +139,7 @@ void gateway_close(struct gateway *g)
     if (g == NULL)
         return;
     clients_close(g);
-    for (size_t i = 0; i < g->socket_count; i++)
-        udp_close(g->sockets[i].udp);
+    close_sockets(g, 0);
     routes_remove(g->routes);
     tun_close(g->tun);
     pool_free(g->pool);
@@ -160,7 +173,7 @@ void gateway_send_ike(struct gateway *g, const struct path *path, struct span by
     /* udp_message serves both directions; sending only reads. */
     const struct udp_message m = {.path = *path, .data = (uint8_t *)bytes.data, .len = bytes.len};
     char to[ENDPOINT_TEXT_MAX];
-    enum err err = s == NULL ? ERR_NOT_FOUND : udp_send_fragmentable(s->udp, &m);
+    enum err err = s == NULL ? ERR_NOT_FOUND : udp_send_fragmentable(s->sender, &m);
 
     if (err != ERR_OK)
         log_debug("cannot send to %s: %s", endpoint_format(&path->remote, to), err_text(err));

@@ -83,15 +83,16 @@ static json_t *session_json(const struct client *c)
     snprintf(spi_r, sizeof(spi_r), "%016" PRIx64, s.spi_r);
     if (s.ike.prf != PRF_NONE)
         (void)suite_format(&s.ike, PROTOCOL_IKE, suite);
+    const struct tunnel_counters total = tunnel_counters(c->tunnel);
     bool known = c->peer.type != IDENTITY_NONE;
-    return json_pack(
-        "{s:i, s:s, s:o, s:s, s:s, s:s, s:{s:s, s:s, s:b}, s:o, s:o, s:o, s:o, s:I}", "v", 1,
-        "state", state_text(s.state), "peer",
-        known ? text(identity_format(&c->peer, peer)) : json_null(), "spi_i", spi_i, "spi_r", spi_r,
-        "proposal", suite, "path", "local", endpoint_format(&c->path.local, local), "remote",
-        endpoint_format(&c->path.remote, remote), "nat", (int)c->behind_nat, "addresses",
-        addresses(c), "children", children(c), "rx", counters(&tunnel_counters(c->tunnel)->in),
-        "tx", counters(&tunnel_counters(c->tunnel)->out), "rekeys", (json_int_t)c->rekeys);
+    return json_pack("{s:i, s:s, s:o, s:s, s:s, s:s, s:{s:s, s:s, s:b}, s:o, s:o, s:o, s:o, s:I}",
+                     "v", 1, "state", state_text(s.state), "peer",
+                     known ? text(identity_format(&c->peer, peer)) : json_null(), "spi_i", spi_i,
+                     "spi_r", spi_r, "proposal", suite, "path", "local",
+                     endpoint_format(&c->path.local, local), "remote",
+                     endpoint_format(&c->path.remote, remote), "nat", (int)c->behind_nat,
+                     "addresses", addresses(c), "children", children(c), "rx", counters(&total.in),
+                     "tx", counters(&total.out), "rekeys", (json_int_t)c->rekeys);
 }
 
 static json_t *totals_json(const struct gateway *g)

@@ -45,6 +45,7 @@ struct datapath;
 struct gateway_socket {
     struct gateway *gateway;
     struct udp *udp;
+    struct udp_sender *sender;
     struct ip address; /* unspecified: any */
     uv_poll_t poll;
 };
