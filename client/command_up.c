@@ -15,7 +15,10 @@
 #include "client/presentation.h"
 #include "platform/privileges.h"
 
-enum { TIMEOUT_S = 30 };
+enum {
+    TIMEOUT_S = 30,
+    PASSWORD_TRIES = 3 /* an account may be locked for a fourth */
+};
 
 static enum exit_code report(enum exit_code code, const struct fault *f)
 {
@@ -24,7 +27,8 @@ static enum exit_code report(enum exit_code code, const struct fault *f)
 }
 
 struct background {
-    int fd; /* tells the parent the exit code, one octet; -1 in the foreground */
+    int fd;  /* tells the parent the exit code, one octet; -1 in the foreground */
+    bool up; /* it was */
 };
 
 static void tell(struct background *b, enum exit_code code)
@@ -42,6 +46,7 @@ static void tell(struct background *b, enum exit_code code)
 static void on_up(void *ctx)
 {
     struct background *b = ctx;
+    b->up = true;
     if (b->fd < 0)
         return;
     (void)setsid();
@@ -112,13 +117,18 @@ static enum exit_code await(pid_t child, int fd)
     return report(EXIT_CODE_INTERNAL, &f);
 }
 
+/* ret_over: whatever the code says, nothing is to be tried again here: it was up, and has ended; or
+ * we are the process that connected, and another one asks. */
 static enum exit_code run(const struct command_options *o, const struct profile *p,
                           const struct credentials *c, const struct runtime *r,
-                          struct runtime_lock *lock)
+                          struct runtime_lock *lock, bool *ret_over)
 {
     struct background b = {.fd = -1};
-    if (o->foreground)
-        return connect_and_stay(o, p, c, r, lock, &b);
+    if (o->foreground) {
+        enum exit_code code = connect_and_stay(o, p, c, r, lock, &b);
+        *ret_over = b.up;
+        return code;
+    }
     int ends[2];
     struct fault f = {0};
     pid_t pid = -1;
@@ -135,11 +145,12 @@ static enum exit_code run(const struct command_options *o, const struct profile 
     }
     close(ends[0]);
     b.fd = ends[1];
+    *ret_over = true;
     return connect_and_stay(o, p, c, r, lock, &b);
 }
 
 static enum exit_code lock_and_run(const struct command_options *o, const struct profile *p,
-                                   const struct credentials *c)
+                                   const struct credentials *c, bool *ret_over)
 {
     struct runtime r;
     struct runtime_lock lock;
@@ -158,9 +169,38 @@ static enum exit_code lock_and_run(const struct command_options *o, const struct
         code = report(EXIT_CODE_ROUTES_DNS, &f);
         runtime_unlock(&r, &lock);
     } else {
-        code = run(o, p, c, &r, &lock);
+        code = run(o, p, c, &r, &lock, ret_over);
     }
     runtime_close(&r);
+    return code;
+}
+
+/* Does it run already? Then nobody need be asked for a password. */
+static bool runs(const struct profile *p)
+{
+    struct runtime r;
+    if (runtime_open(false, &r, NULL) != ERR_OK)
+        return false;
+    bool running = runtime_running(&r, p->name);
+    runtime_close(&r);
+    return running;
+}
+
+/* A password that was mistyped is asked for again. */
+static enum exit_code ask_and_run(const struct command_options *o, const struct profile *p,
+                                  struct credentials *c)
+{
+    bool ask = credentials_lack_password(p, c) && !runs(p), over = false;
+    enum exit_code code = EXIT_CODE_REFUSED;
+    for (unsigned i = 0; i < PASSWORD_TRIES && code == EXIT_CODE_REFUSED && !over; i++) {
+        struct fault f = {0};
+        enum err e = ask ? credentials_ask_password(p, c, &f) : ERR_OK;
+        if (e != ERR_OK)
+            return report(e == ERR_NOT_FOUND ? EXIT_CODE_PROFILE_INVALID : EXIT_CODE_REFUSED, &f);
+        code = lock_and_run(o, p, c, &over);
+        if (!ask)
+            break;
+    }
     return code;
 }
 
@@ -198,7 +238,7 @@ enum exit_code command_up(const struct command_options *o)
     if (code == EXIT_CODE_DONE && privileges_check(&f) != ERR_OK)
         code = report(EXIT_CODE_PRIVILEGE, &f);
     if (code == EXIT_CODE_DONE)
-        code = lock_and_run(o, p, c);
+        code = ask_and_run(o, p, c);
     credentials_free(c);
     profile_free(p);
     return code;

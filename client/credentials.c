@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "client/ask.h"
 #include "client/file.h"
 #include "platform/privileges.h"
 
@@ -17,6 +19,7 @@ struct loading {
     struct fault_list *faults;
 };
 
+/* name: relative to the profile. */
 static bool read_file(struct loading *l, enum profile_key key, const char *name, size_t max,
                       bool secret, struct file_bytes *ret)
 {
@@ -43,6 +46,7 @@ static void add_file_fault(struct loading *l, unsigned line, const char *name,
 
 /* A key file's line end is the editor's, not the key's. */
 static void load_secret_file(struct loading *l, enum profile_key key, const char *name,
+                             enum err (*set)(struct secret *s, struct span text),
                              struct secret *out)
 {
     struct file_bytes bytes;
@@ -51,7 +55,7 @@ static void load_secret_file(struct loading *l, enum profile_key key, const char
     size_t len = bytes.len;
     while (len > 0 && (bytes.data[len - 1] == '\n' || bytes.data[len - 1] == '\r'))
         len--;
-    enum err e = secret_set_shared_key(out, span_make(bytes.data, len));
+    enum err e = set(out, span_make(bytes.data, len));
     if (len == 0)
         fault_list_add(l->faults, l->p->lines[key], "%s is empty", name);
     else if (e == ERR_LIMIT)
@@ -79,17 +83,58 @@ static void load_psk(struct loading *l)
     const struct profile *p = l->p;
     struct credentials *c = l->c;
     if (p->psk_file[0] != '\0')
-        load_secret_file(l, KEY_LOCAL_PSK_FILE, p->psk_file, &c->psk);
+        load_secret_file(l, KEY_LOCAL_PSK_FILE, p->psk_file, secret_set_shared_key, &c->psk);
     else
         (void)copy_secret(&p->psk, &c->psk);
     if (p->gateway_psk_file[0] != '\0')
-        load_secret_file(l, KEY_GATEWAY_PSK_FILE, p->gateway_psk_file, &c->gateway_psk);
+        load_secret_file(l, KEY_GATEWAY_PSK_FILE, p->gateway_psk_file, secret_set_shared_key,
+                         &c->gateway_psk);
     else
         (void)copy_secret(&p->gateway_psk, &c->gateway_psk);
     if (c->psk.len == 0)
         (void)copy_secret(&c->gateway_psk, &c->psk);
     if (c->gateway_psk.len == 0)
         (void)copy_secret(&c->psk, &c->gateway_psk);
+}
+
+/* systemd's LoadCredential= and its relations: a directory that only we can read. */
+static bool system_credential(const struct profile *p, char out[PROFILE_PATH_MAX])
+{
+    const char *directory = getenv("CREDENTIALS_DIRECTORY");
+    if (directory == NULL || directory[0] != '/')
+        return false;
+    int n = snprintf(out, PROFILE_PATH_MAX, "%s/%s.password", directory, p->name);
+    return n < PROFILE_PATH_MAX && access(out, F_OK) == 0;
+}
+
+static void load_password(struct loading *l)
+{
+    const struct profile *p = l->p;
+    char path[PROFILE_PATH_MAX];
+    if (system_credential(p, path))
+        load_secret_file(l, KEY_LOCAL_AUTHENTICATION, path, secret_set, &l->c->password);
+    else if (p->password_file[0] != '\0')
+        load_secret_file(l, KEY_LOCAL_PASSWORD_FILE, p->password_file, secret_set, &l->c->password);
+    else
+        (void)copy_secret(&p->password, &l->c->password);
+}
+
+bool credentials_lack_password(const struct profile *p, const struct credentials *c)
+{
+    return p->authentication == AUTHENTICATION_EAP && c->password.len == 0;
+}
+
+enum err credentials_ask_password(const struct profile *p, struct credentials *c, struct fault *f)
+{
+    bool code = p->eap_method_count == 1 && p->eap_methods[0] == EAP_GTC;
+    struct fault prompt = {0}; /* escapes what a terminal would obey */
+    (void)fault_set(&prompt, ERR_OK, "%s of %s for %s", code ? "Code" : "Password", p->user_name,
+                    p->name);
+    enum err e = ask_secret(prompt.text, &c->password, f);
+    c->password_asked = e == ERR_OK;
+    if (e == ERR_NOT_FOUND)
+        fault_hint(f, "set PasswordFile in [Local]");
+    return e;
 }
 
 static const char *format_time(int64_t seconds, char out[32])
@@ -186,6 +231,8 @@ enum err credentials_load(const struct profile *p, int64_t wall_time, struct cre
         load_psk(&l);
     if (p->authentication == AUTHENTICATION_CERTIFICATE)
         load_certificate(&l, wall_time);
+    if (p->authentication == AUTHENTICATION_EAP)
+        load_password(&l);
     if (p->gateway_authentication == AUTHENTICATION_CERTIFICATE)
         load_trust(&l);
     c->identity = p->identity;
@@ -228,7 +275,15 @@ void credentials_session_config(const struct profile *p, const struct credential
     ret->remote_id = p->gateway_identity;
     ret->send_remote_id = p->lines[KEY_GATEWAY_IDENTITY] != 0;
     ret->local_auth = p->authentication == AUTHENTICATION_CERTIFICATE ? SESSION_AUTH_CERTIFICATE
+                      : p->authentication == AUTHENTICATION_EAP       ? SESSION_AUTH_EAP
                                                                       : SESSION_AUTH_PSK;
+    if (p->authentication == AUTHENTICATION_EAP) {
+        memcpy(ret->eap.methods, p->eap_methods, sizeof(ret->eap.methods));
+        ret->eap.method_count = p->eap_method_count;
+        memcpy(ret->eap.name, p->user_name, sizeof(ret->eap.name));
+        ret->eap.password = c->password;
+        ret->eap_once = c->password_asked;
+    }
     ret->remote_auth = p->gateway_authentication == AUTHENTICATION_CERTIFICATE
                            ? SESSION_AUTH_CERTIFICATE
                            : SESSION_AUTH_PSK;

@@ -1,5 +1,8 @@
-/* The files a profile names, read and checked: keys, certificates, trust. With them a profile
- * becomes the core's session_config. */
+/* The files a profile names, read and checked: keys, certificates, trust, passwords. With them a
+ * profile becomes the core's session_config.
+ *
+ * A password is, in this order, what systemd hands over as the credential NAME.password (NAME is
+ * the profile's), what the profile has, or names a file with, or what a person is asked for. */
 #ifndef TERN_CLIENT_CREDENTIALS_H
 #define TERN_CLIENT_CREDENTIALS_H
 
@@ -15,12 +18,19 @@ struct credentials {
     struct private_key *key;        /* NULL without a certificate */
     struct certificate_list chain;
     struct trust_store *trust; /* NULL where the gateway proves itself by a key we share */
+    struct secret password;    /* of EAP; empty: it has to be asked for, */
+    bool password_asked;       /* and was */
 };
 
 /* Adds a fault for each thing that is wrong, at the line of the key that named it; ERR_MALFORMED
  * then. wall_time: seconds since 1970, for our own certificate's validity. */
 CHECKED enum err credentials_load(const struct profile *p, int64_t wall_time,
                                   struct credentials **ret, struct fault_list *faults);
+/* A person's password is needed, and there is none. */
+bool credentials_lack_password(const struct profile *p, const struct credentials *c);
+/* Ask for it (ask.h). ERR_NOT_FOUND where nobody can be asked. */
+CHECKED enum err credentials_ask_password(const struct profile *p, struct credentials *c,
+                                          struct fault *f);
 void credentials_free(struct credentials *c); /* wipes; NULL is fine */
 
 /* Borrows from both for as long as the session lives. The caller wipes *ret. */

@@ -63,9 +63,14 @@ static const char wait_help[] =
     "\nThe exit code is 0 then; 3 where --timeout has passed (without it the wait has no end); 12\n"
     "where nothing runs, or nothing any more, but for up and down.\n";
 
+static const char up_help[] =
+    "A password or code that [Local] needs (Authentication = eap) and does not have is asked for:\n"
+    "by the program that TERN_ASKPASS names (an absolute path; its argument is the question, the\n"
+    "first line that it prints the answer), else on the terminal, else by systemd's agents.\n";
+
 static const struct command commands[] = {
     {"up", PROFILE_REQUIRED, OPTION_FOREGROUND | OPTION_TIMEOUT, command_up,
-     "connect; returns once traffic can flow, and goes on in the background", NULL, NULL},
+     "connect; returns once traffic can flow, and goes on in the background", NULL, up_help},
     {"down", PROFILE_OPTIONAL, 0, command_down,
      "delete the SAs at the gateway, restore routes and DNS, stop", NULL, NULL},
     {"status", PROFILE_OPTIONAL, OPTION_JSON, command_status, "what a connection does", NULL, NULL},

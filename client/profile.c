@@ -97,6 +97,32 @@ static void check_local_keys(const struct profile *p, unsigned line, struct faul
     }
 }
 
+/* The user's name is the identity's where it has none of its own. */
+static void default_user_name(struct profile *p)
+{
+    const struct identity *id = &p->identity;
+    bool text = id->type == IDENTITY_EMAIL || id->type == IDENTITY_FQDN;
+    if (p->user_name[0] == '\0' && text && id->len <= EAP_NAME_MAX)
+        memcpy(p->user_name, id->data, id->len);
+}
+
+static void check_eap(struct profile *p, unsigned line, struct fault_list *faults)
+{
+    default_user_name(p);
+    if (p->user_name[0] == '\0' && !has(p, KEY_LOCAL_USER_NAME))
+        fault_list_add(faults, line, "Authentication = eap needs UserName");
+    if (p->gateway_authentication != AUTHENTICATION_CERTIFICATE) /* RFC 7296 2.16 */
+        fault_list_add(faults, line,
+                       "Authentication = eap needs a gateway that proves itself by a certificate: "
+                       "set Authentication = certificate in [Gateway]");
+    if (p->eap_missing != NULL)
+        fault_list_add(faults, p->lines[KEY_LOCAL_EAP_METHODS],
+                       "EAPMethods: %s is not supported yet; use mschapv2, gtc or md5",
+                       p->eap_missing);
+    if (!has(p, KEY_LOCAL_EAP_METHODS))
+        p->eap_methods[p->eap_method_count++] = EAP_MSCHAPV2;
+}
+
 static void default_local(struct profile *p, struct fault_list *faults)
 {
     unsigned line = p->local_line;
@@ -107,10 +133,12 @@ static void default_local(struct profile *p, struct fault_list *faults)
     } else if (has(p, KEY_LOCAL_PSK) || has(p, KEY_LOCAL_PSK_FILE) ||
                p->gateway_authentication == AUTHENTICATION_PSK) {
         p->authentication = AUTHENTICATION_PSK;
+    } else if (has(p, KEY_LOCAL_USER_NAME)) {
+        p->authentication = AUTHENTICATION_EAP;
     } else {
         fault_list_add(faults, line,
                        "[Local] has no credentials: set Authentication, and "
-                       "PresharedKeyFile or Certificate and PrivateKey");
+                       "PresharedKeyFile, Certificate and PrivateKey, or UserName");
         return;
     }
     if (!has(p, KEY_LOCAL_IDENTITY) && p->user_name[0] != '\0' &&
@@ -118,6 +146,8 @@ static void default_local(struct profile *p, struct fault_list *faults)
         fault_list_add(faults, p->lines[KEY_LOCAL_USER_NAME],
                        "UserName cannot serve as our identity; set Identity");
     check_local_keys(p, line, faults);
+    if (p->authentication == AUTHENTICATION_EAP)
+        check_eap(p, line, faults);
 }
 
 static void default_tunnel(struct profile *p)

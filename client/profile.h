@@ -9,6 +9,7 @@
 #include "common/base/selector.h"
 #include "common/crypto/identity.h"
 #include "common/crypto/secret.h"
+#include "common/eap/eap.h"
 #include "common/ike/proposal.h"
 
 enum {
@@ -110,6 +111,9 @@ struct profile {
     char user_name[PROFILE_TEXT_MAX];
     struct secret password;
     char password_file[PROFILE_PATH_MAX];
+    uint8_t eap_methods[EAP_METHODS_MAX]; /* enum eap_type, best first */
+    size_t eap_method_count;
+    const char *eap_missing; /* one that is named and that we do not have; NULL: none */
 
     char interface[PROFILE_TEXT_MAX]; /* empty: the first free ternN */
     struct selector_list routes;

@@ -175,7 +175,6 @@ static void local_authentication(struct reading *r, const char *value)
         r->p->authentication = AUTHENTICATION_PSK;
     } else if (strcmp(value, "eap") == 0) {
         r->p->authentication = AUTHENTICATION_EAP;
-        FAULT(r, "Authentication = eap is not supported yet; use psk or certificate");
     } else {
         FAULT(r, "Authentication = %s: expected psk, certificate or eap", value);
     }
@@ -217,7 +216,7 @@ static void local_pkcs12(struct reading *r, const char *value)
 
 static void local_user_name(struct reading *r, const char *value)
 {
-    copy_text(r, value, r->p->user_name, sizeof(r->p->user_name));
+    copy_text(r, value, r->p->user_name, EAP_NAME_MAX + 1);
 }
 
 static void local_password(struct reading *r, const char *value)
@@ -232,10 +231,22 @@ static void local_password_file(struct reading *r, const char *value)
 
 static void take_eap_method(struct reading *r, const char *item)
 {
-    static const char *const known[] = {"mschapv2", "tls", "ttls", "peap", "gtc", "md5"};
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (strcmp(item, known[i]) == 0)
+    static const char *const missing[] = {"tls", "ttls", "peap"};
+    struct profile *p = r->p;
+    uint8_t type = eap_type_from_text(item);
+    if (type != 0 && memchr(p->eap_methods, type, p->eap_method_count) == NULL) {
+        p->eap_methods[p->eap_method_count++] = type;
+        return;
+    }
+    if (type != 0) {
+        FAULT(r, "EAPMethods: %s is given twice", item);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
+        if (strcmp(item, missing[i]) == 0) {
+            p->eap_missing = missing[i];
             return;
+        }
     }
     FAULT(r, "EAPMethods: %s is unknown (mschapv2, tls, ttls, peap, gtc, md5)", item);
 }

@@ -93,6 +93,15 @@ void attempt_abandon(struct session *s)
     s->attempt = NULL;
 }
 
+void session_proven(struct ike_sa *sa)
+{
+    struct session *s = sa->session;
+    if (s->attempt == NULL)
+        return;
+    disown(s->attempt);
+    s->attempt = NULL;
+}
+
 enum err session_contend(struct ike_sa *sa)
 {
     struct session *s = sa->session;
@@ -124,6 +133,21 @@ static void redirect_in_vain(struct session *s)
     s->redirect_unwanted = true;
 }
 
+void session_spend_password(struct session *s)
+{
+    s->password_spent = s->config.eap_once;
+}
+
+void session_refuse_password(struct session *s)
+{
+    s->password_refused = true;
+}
+
+bool session_password_spent(const struct session *s)
+{
+    return s->password_spent;
+}
+
 static void attempt_failed(struct session *s, mono_ms now, enum session_down_reason reason,
                            const struct fault *f)
 {
@@ -147,8 +171,15 @@ static void attempt_failed(struct session *s, mono_ms now, enum session_down_rea
     s->failures++;
     s->candidate++; /* few ways get their turn in one attempt: the next begins with the next */
     s->refusals = reason == SESSION_DOWN_REFUSED ? s->refusals + 1 : 0;
-    if (s->refusals >= REFUSALS_MAX && s->current == NULL) {
+    /* An account may be locked for a password that is wrong too often: once is enough. */
+    bool password = reason == SESSION_DOWN_REFUSED && s->password_refused;
+    bool stands = s->current != NULL && !(password && s->searching);
+    if (s->refusals >= (password ? 1 : REFUSALS_MAX) && !stands) {
         lifecycle_end(s, reason, f);
+        return;
+    }
+    if (password) {
+        log_warn("%s; not tried again while the IKE SA that we have stands", f->text);
         return;
     }
     log_info("no new IKE SA: %s", f->text);
@@ -332,9 +363,21 @@ void session_redirected(struct session *s, mono_ms now, const struct path *candi
 
 /* --- the network --- */
 
+/* Of the ways to where we were sent those stay that can still be gone. */
+static void keep_redirect_paths(struct session *s)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->redirect_path_count; i++) {
+        if (ways_have_source(s, &s->redirect_paths[i]))
+            s->redirect_paths[kept++] = s->redirect_paths[i];
+    }
+    s->redirect_path_count = kept;
+}
+
 void attempt_ways_changed(struct session *s, mono_ms now)
 {
     const struct ike_sa *face = attempt_face(s);
+    keep_redirect_paths(s);
     if (s->redirecting && (s->roam.stranded || (face != NULL && !ways_have_source(s, &face->path))))
         redirect_in_vain(s); /* what the driver listed then is not so any more */
     if (s->redirecting)

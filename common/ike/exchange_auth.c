@@ -103,7 +103,8 @@ enum err auth_request_send(struct ike_sa *sa, mono_ms now)
     proof_write_certreq(sa, &m);
     if (sa->send_remote_id)
         id_payload_write(&m, PAYLOAD_ID_R, &c->remote_id);
-    enum err e = proof_write_auth(sa, &m);
+    /* RFC 7296 2.16: without AUTH it is EAP that we want. */
+    enum err e = c->local_auth == SESSION_AUTH_EAP ? ERR_OK : proof_write_auth(sa, &m);
     if (e != ERR_OK)
         return e;
     write_configuration_request(sa, &m);
@@ -121,10 +122,8 @@ enum err auth_request_send(struct ike_sa *sa, mono_ms now)
     return sa_request_send(sa, now, &m, sk, &c->retransmit);
 }
 
-/* The peer's proof did not convince: say so in an exchange of its own (RFC 7296 2.21.2), and end.
- */
-static void reject_peer(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
-                        const struct fault *f)
+void auth_reject_peer(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
+                      const struct fault *f)
 {
     sa_close(sa, now, reason, f, NOTIFY_AUTHENTICATION_FAILED);
 }
@@ -250,8 +249,7 @@ static void set_scope(struct ike_sa *sa, const struct grant *g)
     session_set_scope(sa->session, &own, &sa->config->remote_selectors);
 }
 
-/* The exchange has its answer; whatever comes of it. */
-static void auth_answered(struct ike_sa *sa, const struct sa_input *in)
+void auth_answered(struct ike_sa *sa, const struct sa_input *in)
 {
     sa_answered(sa, in->now);
     mobike_read_support(sa, in);
@@ -270,15 +268,10 @@ static void read_auth_lifetime(struct ike_sa *sa, const struct sa_input *in)
         session_auth_lifetime(sa, in->now, lifetime_s);
 }
 
-enum err auth_response_in(struct ike_sa *sa, struct sa_input *in)
+enum err auth_granted_in(struct ike_sa *sa, const struct sa_input *in)
 {
     enum session_down_reason reason;
     struct fault f = {0};
-    auth_answered(sa, in);
-    if (proof_check_peer(sa, in, PAYLOAD_ID_R, &reason, &f) != ERR_OK) {
-        reject_peer(sa, in->now, reason, &f);
-        return ERR_OK;
-    }
     struct notify_payload n;
     if (notify_find_error(&in->payloads, &n)) { /* RFC 7296 3.10.1: whatever else it says */
         reason = child_refusal(sa, n.type, &f);
@@ -302,6 +295,17 @@ enum err auth_response_in(struct ike_sa *sa, struct sa_input *in)
     return ERR_OK;
 }
 
+enum err auth_response_in(struct ike_sa *sa, struct sa_input *in)
+{
+    enum session_down_reason reason;
+    struct fault f = {0};
+    auth_answered(sa, in);
+    if (proof_check_peer(sa, in, PAYLOAD_ID_R, &reason, &f) == ERR_OK)
+        return auth_granted_in(sa, in);
+    auth_reject_peer(sa, in->now, reason, &f);
+    return ERR_OK;
+}
+
 /* No child was asked for, and none is granted: addresses come all the same. */
 static enum err childless_in(struct ike_sa *sa, const struct sa_input *in)
 {
@@ -321,8 +325,7 @@ static enum err childless_in(struct ike_sa *sa, const struct sa_input *in)
     return ERR_OK;
 }
 
-/* RFC 5685 6: the gateway proved itself, and sends us elsewhere. */
-static bool redirected(struct ike_sa *sa, const struct sa_input *in)
+bool auth_redirected(struct ike_sa *sa, const struct sa_input *in)
 {
     struct notify_payload n;
     struct redirect_target to;
@@ -340,22 +343,27 @@ static bool redirected(struct ike_sa *sa, const struct sa_input *in)
     return true;
 }
 
+enum err auth_granted_childless_in(struct ike_sa *sa, const struct sa_input *in)
+{
+    struct fault f = {0};
+    if (auth_redirected(sa, in))
+        return ERR_OK;
+    struct notify_payload n;
+    if (!notify_find_error(&in->payloads, &n))
+        return childless(sa) ? childless_in(sa, in) : ERR_MALFORMED;
+    enum session_down_reason reason = child_refusal(sa, n.type, &f);
+    sa_close(sa, in->now, reason, &f, 0);
+    return ERR_OK;
+}
+
 enum err auth_response_childless_in(struct ike_sa *sa, struct sa_input *in)
 {
     enum session_down_reason reason;
     struct fault f = {0};
     auth_answered(sa, in);
-    if (proof_check_peer(sa, in, PAYLOAD_ID_R, &reason, &f) != ERR_OK) {
-        reject_peer(sa, in->now, reason, &f);
-        return ERR_OK;
-    }
-    if (redirected(sa, in))
-        return ERR_OK;
-    struct notify_payload n;
-    if (!notify_find_error(&in->payloads, &n))
-        return childless(sa) ? childless_in(sa, in) : ERR_MALFORMED;
-    reason = child_refusal(sa, n.type, &f);
-    sa_close(sa, in->now, reason, &f, 0);
+    if (proof_check_peer(sa, in, PAYLOAD_ID_R, &reason, &f) == ERR_OK)
+        return auth_granted_childless_in(sa, in);
+    auth_reject_peer(sa, in->now, reason, &f);
     return ERR_OK;
 }
 
@@ -384,19 +392,11 @@ enum err auth_notify_in(struct ike_sa *sa, struct sa_input *in)
 
 /* --- responder --- */
 
-/* Refuse the client altogether: nothing stays. The reason is ours alone to know (2.21.2). */
-static enum err refuse(struct ike_sa *sa, const struct sa_input *in, const struct fault *f)
+enum err auth_refuse(struct ike_sa *sa, const struct sa_input *in, const struct fault *f)
 {
     enum err e = sa_response_notify(sa, in, NOTIFY_AUTHENTICATION_FAILED, SPAN_EMPTY);
     sa_die(sa, SESSION_DOWN_REFUSED, f);
     return e;
-}
-
-enum err auth_request_refuse_in(struct ike_sa *sa, struct sa_input *in)
-{
-    struct fault f = {0};
-    (void)fault_set(&f, ERR_REFUSED, "the client wants EAP");
-    return refuse(sa, in, &f);
 }
 
 /* Addresses for the client, and with them what its children may cover. 0, or the notify that says
@@ -468,9 +468,11 @@ static enum err auth_response_send(struct ike_sa *sa, const struct sa_input *in,
     struct message_writer m;
     size_t sk;
     sa_response_begin(sa, &m, in, &sk);
-    id_payload_write(&m, PAYLOAD_ID_R, &sa->config->local_id);
-    proof_write_certificates(sa, &m);
-    enum err e = proof_write_auth(sa, &m);
+    if (sa->state != SA_EAP_DONE) { /* else it has been said */
+        id_payload_write(&m, PAYLOAD_ID_R, &sa->config->local_id);
+        proof_write_certificates(sa, &m);
+    }
+    enum err e = sa->state == SA_EAP_DONE ? proof_write_eap_auth(sa, &m) : proof_write_auth(sa, &m);
     if (e != ERR_OK)
         return e;
     write_auth_lifetime(sa, &m);
@@ -501,13 +503,11 @@ static enum err refuse_translator(struct ike_sa *sa, const struct sa_input *in)
     return e;
 }
 
-/* with_child: the client asked for one. */
-static enum err answer_client(struct ike_sa *sa, struct sa_input *in, bool with_child)
+enum err auth_grant(struct ike_sa *sa, const struct sa_input *in)
 {
-    enum session_down_reason reason;
-    struct fault f = {0};
-    if (proof_check_peer(sa, in, PAYLOAD_ID_I, &reason, &f) != ERR_OK)
-        return refuse(sa, in, &f);
+    bool with_child = payload_find(&in->payloads, PAYLOAD_SA) != NULL &&
+                      payload_find(&in->payloads, PAYLOAD_TS_I) != NULL &&
+                      payload_find(&in->payloads, PAYLOAD_TS_R) != NULL;
     mobike_read_support(sa, in);
     if (mobike_nat_unexpected(sa, in))
         return refuse_translator(sa, in);
@@ -533,10 +533,9 @@ static enum err answer_client(struct ike_sa *sa, struct sa_input *in, bool with_
 
 enum err auth_request_in(struct ike_sa *sa, struct sa_input *in)
 {
-    return answer_client(sa, in, true);
-}
-
-enum err auth_request_childless_in(struct ike_sa *sa, struct sa_input *in)
-{
-    return answer_client(sa, in, false);
+    enum session_down_reason reason;
+    struct fault f = {0};
+    if (proof_check_peer(sa, in, PAYLOAD_ID_I, &reason, &f) != ERR_OK)
+        return auth_refuse(sa, in, &f);
+    return auth_grant(sa, in);
 }

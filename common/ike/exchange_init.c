@@ -325,7 +325,7 @@ enum err init_response_in(struct ike_sa *asking, struct sa_input *in)
     /* RFC 7296 2.23, RFC 4555 3.3: from here on the port that ESP in UDP uses. */
     if (sa->path.remote.port == IKE_PORT)
         sa->path.remote.port = IKE_NAT_PORT;
-    sa->state = SA_AUTH_SENT;
+    sa->state = sa->config->local_auth == SESSION_AUTH_EAP ? SA_EAP_ASKED : SA_AUTH_SENT;
     if ((e = auth_request_send(sa, in->now)) != ERR_OK) { /* our own fault: nobody else's word */
         struct fault f = {0};
         (void)fault_set(&f, e, "IKE_AUTH could not be made: %s", err_text(e));

@@ -197,6 +197,7 @@ void session_established(struct ike_sa *sa, mono_ms now)
     attempt_abandon(s);
     s->attempt_at = MONO_NEVER;
     s->failures = s->refusals = 0;
+    s->password_refused = false;
     s->redirecting = s->redirect_unwanted = s->searching = false;
     s->redirected_from = (struct ip){.family = IP_NONE};
     s->up_told = false;
@@ -305,7 +306,7 @@ void session_stop(struct session *s, mono_ms now)
         if (sa == NULL)
             continue;
         /* With IKE_AUTH out the gateway may have the IKE SA already: its answer decides. */
-        if (sa->state == SA_ESTABLISHED || sa->state == SA_REPLACED || sa->state == SA_AUTH_SENT)
+        if (sa->state == SA_ESTABLISHED || sa->state == SA_REPLACED || sa_authenticating(sa))
             sa_close(sa, now, SESSION_DOWN_REQUESTED, &none, 0);
         else if (!sa->close_wanted)
             sa_die(sa, SESSION_DOWN_REQUESTED, &none);

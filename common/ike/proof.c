@@ -123,6 +123,50 @@ enum err proof_write_auth(struct ike_sa *sa, struct message_writer *m)
     return e;
 }
 
+/* --- after EAP --- */
+
+static enum err eap_auth(const struct ike_sa *sa, bool by_initiator, struct span id_body,
+                         uint8_t out[PRF_OUT_MAX])
+{
+    const struct secret *sk_p = by_initiator ? &sa->keys.pi : &sa->keys.pr;
+    const struct secret *key = sa->handshake->msk.len > 0 ? &sa->handshake->msk : sk_p;
+    struct blob octets;
+    enum err e = signed_octets(sa, by_initiator, id_body, &octets);
+    if (e != ERR_OK)
+        return e;
+    e = auth_shared_key(sa->suite.prf, secret_span(key), span_make(octets.data, octets.len), out);
+    free(octets.data);
+    return e;
+}
+
+enum err proof_write_eap_auth(struct ike_sa *sa, struct message_writer *m)
+{
+    uint8_t id[ID_BODY_MAX], auth[PRF_OUT_MAX];
+    enum err e = eap_auth(sa, sa->initiator, own_id_body(&sa->config->local_id, id), auth);
+    if (e == ERR_OK)
+        auth_payload_write(m, AUTH_METHOD_PSK, span_make(auth, prf_len(sa->suite.prf)));
+    return e;
+}
+
+enum err proof_check_eap_peer(struct ike_sa *sa, const struct sa_input *in, struct fault *f)
+{
+    const struct blob *id = &sa->handshake->peer_id_body;
+    const char *peer = sa->initiator ? "gateway" : "client";
+    struct auth_payload auth;
+    uint8_t expected[PRF_OUT_MAX];
+    enum err e = auth_payload_parse(payload_find(&in->payloads, PAYLOAD_AUTH)->body, &auth);
+    if (e == ERR_OK)
+        e = eap_auth(sa, !sa->initiator, span_make(id->data, id->len), expected);
+    if (e != ERR_OK)
+        return fault_set(f, e, "cannot check the %s's AUTH: %s", peer, err_text(e));
+    if (auth.method != AUTH_METHOD_PSK ||
+        !secret_equal(span_make(expected, prf_len(sa->suite.prf)), auth.data))
+        e = fault_set(f, ERR_INTEGRITY,
+                      "the %s's last AUTH is wrong: EAP was with somebody else than it", peer);
+    wipe(expected, sizeof(expected));
+    return e;
+}
+
 const char *proof_sent_text(const struct ike_sa *sa, char out[PROOF_TEXT_MAX])
 {
     const struct session_config *c = sa->config;
@@ -132,6 +176,9 @@ const char *proof_sent_text(const struct ike_sa *sa, char out[PROOF_TEXT_MAX])
         (void)fault_set(&text, ERR_OK, "identity \"%.120s\" with certificate \"%.200s\"",
                         identity_format(&c->local_id, id),
                         certificate_subject(c->chain->items[0], subject));
+    else if (c->local_auth == SESSION_AUTH_EAP)
+        (void)fault_set(&text, ERR_OK, "identity \"%.120s\", wanting EAP",
+                        identity_format(&c->local_id, id));
     else
         (void)fault_set(&text, ERR_OK, "identity \"%.120s\" with a pre-shared key of %zu octets",
                         identity_format(&c->local_id, id), c->local_psk.len);

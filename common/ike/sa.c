@@ -47,8 +47,16 @@ static const struct transition transitions[] = {
      auth_response_in, "gateway proves itself and grants the first Child SA"},
     {S(SA_AUTH_SENT), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_ID_R) | P(PAYLOAD_AUTH),
      auth_response_childless_in, "gateway proves itself and grants no Child SA"},
-    {S(SA_AUTH_SENT), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_NOTIFY), auth_notify_in,
-     "gateway refuses IKE_AUTH"},
+    {S(SA_EAP_ASKED), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_ID_R) | P(PAYLOAD_AUTH), eap_begin_in,
+     "gateway proves itself and asks by EAP"},
+    {S(SA_EAP_GOING), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_EAP), eap_response_in,
+     "gateway goes on with EAP"},
+    {S(SA_EAP_DONE), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_AUTH), eap_end_in,
+     "gateway proves that EAP was with it"},
+    {S(SA_EAP_GOING) | S(SA_EAP_DONE), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_NOTIFY),
+     eap_notify_in, "gateway refuses IKE_AUTH after EAP has begun"},
+    {S(SA_AUTH_SENT) | S(SA_EAP_ASKED), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_NOTIFY),
+     auth_notify_in, "gateway refuses IKE_AUTH"},
 
     /* responder */
     {S(SA_IDLE), EXCHANGE_IKE_SA_INIT, REQUEST, P(PAYLOAD_SA) | P(PAYLOAD_KE) | P(PAYLOAD_NONCE),
@@ -57,9 +65,15 @@ static const struct transition transitions[] = {
      P(PAYLOAD_ID_I) | P(PAYLOAD_AUTH) | P(PAYLOAD_SA) | P(PAYLOAD_TS_I) | P(PAYLOAD_TS_R),
      auth_request_in, "client proves itself and asks for the first Child SA"},
     {S(SA_INIT_ANSWERED), EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_ID_I) | P(PAYLOAD_AUTH),
-     auth_request_childless_in, "client proves itself and asks for no Child SA yet"},
-    {S(SA_INIT_ANSWERED), EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_ID_I), auth_request_refuse_in,
-     "client wants a kind of authentication that is not served"},
+     auth_request_in, "client proves itself and asks for no Child SA yet"},
+    {S(SA_INIT_ANSWERED), EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_ID_I), eap_request_begin_in,
+     "client wants EAP"},
+    {S(SA_EAP_GOING), EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_EAP), eap_request_in,
+     "client goes on with EAP"},
+    {S(SA_EAP_DONE), EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_AUTH), eap_request_end_in,
+     "client proves that EAP was with it"},
+    {S(SA_EAP_GOING) | S(SA_EAP_DONE), EXCHANGE_INFORMATIONAL, REQUEST, 0, eap_request_abandoned_in,
+     "client gives up before it is proven"},
 
     /* both */
     {S(SA_ESTABLISHED), EXCHANGE_CREATE_CHILD_SA, REQUEST, P(PAYLOAD_SA) | P(PAYLOAD_NONCE),
@@ -163,8 +177,11 @@ void sa_handshake_free(struct ike_sa *sa)
     if (h == NULL)
         return;
     kex_free(h->kex);
+    eap_peer_free(h->eap);
     blob_wipe(&h->init_request);
     blob_wipe(&h->init_response);
+    blob_wipe(&h->peer_id_body);
+    blob_wipe(&h->asked_bytes);
     wipe(h, sizeof(*h));
     free(h);
     sa->handshake = NULL;
@@ -231,6 +248,12 @@ void sa_start_life(struct ike_sa *sa, mono_ms now)
 bool sa_alive(const struct ike_sa *sa)
 {
     return sa->state == SA_ESTABLISHED && !sa->close_wanted;
+}
+
+bool sa_authenticating(const struct ike_sa *sa)
+{
+    return sa->state == SA_AUTH_SENT || sa->state == SA_EAP_ASKED || sa->state == SA_EAP_GOING ||
+           sa->state == SA_EAP_DONE;
 }
 
 /* --- ending --- */
@@ -368,7 +391,7 @@ static enum opened open_message(struct ike_sa *sa, struct sa_input *in, enum err
 static void end_protocol(struct ike_sa *sa, const struct sa_input *in, enum direction direction,
                          const struct fault *f)
 {
-    if (direction == RESPONSE && (sa->state == SA_ESTABLISHED || sa->state == SA_AUTH_SENT)) {
+    if (direction == RESPONSE && (sa->state == SA_ESTABLISHED || sa_authenticating(sa))) {
         if (sa->window.request.active)
             sa_answered(sa, in->now);
         sa_close(sa, in->now, SESSION_DOWN_PROTOCOL, f, 0);
@@ -437,10 +460,10 @@ static bool acceptable(struct ike_sa *sa, struct sa_input *in)
     case WINDOW_NEW:
         /* Before both are proven there is one exchange that may follow, and one side that begins
          * it; a request that overtook the IKE_AUTH response will be repeated. */
-        if (sa->state == SA_AUTH_SENT ||
-            (sa->state == SA_INIT_ANSWERED && h->exchange != EXCHANGE_IKE_AUTH))
-            return false;
-        return true;
+        if (sa_authenticating(sa))
+            return !sa->initiator &&
+                   (h->exchange == EXCHANGE_IKE_AUTH || h->exchange == EXCHANGE_INFORMATIONAL);
+        return sa->state != SA_INIT_ANSWERED || h->exchange == EXCHANGE_IKE_AUTH;
     case WINDOW_REPEAT:
         if (h->next_payload != PAYLOAD_SKF) {
             repeat_answer(sa, in);

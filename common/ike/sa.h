@@ -13,6 +13,7 @@
 #ifndef TERN_IKE_SA_H
 #define TERN_IKE_SA_H
 
+#include "common/eap/eap.h"
 #include "common/ike/fragment.h"
 #include "common/ike/keys.h"
 #include "common/ike/protect.h"
@@ -23,6 +24,9 @@ enum sa_state {
     SA_INIT_SENT,     /* initiator: IKE_SA_INIT is out */
     SA_AUTH_SENT,     /* initiator: made of an answer to it, IKE_AUTH is out */
     SA_INIT_ANSWERED, /* responder: keys agreed, waiting for IKE_AUTH */
+    SA_EAP_ASKED,     /* initiator: IKE_AUTH without AUTH is out: we want EAP */
+    SA_EAP_GOING,     /* the responder has proven itself, EAP goes on */
+    SA_EAP_DONE,      /* EAP has succeeded; AUTH follows, of both */
     SA_ESTABLISHED,
     SA_REPLACED, /* a successor carries on, and the peer is to delete this one */
     SA_CLOSING,  /* our Delete (or failure notice) is out */
@@ -62,6 +66,12 @@ struct handshake {
     hash_set peer_hashes;
     bool peer_childless; /* CHILDLESS_IKEV2_SUPPORTED (RFC 6023) */
     uint32_t child_spi_in;
+    /* EAP (RFC 7296 2.16). */
+    struct eap_peer *eap;      /* initiator, once the gateway has proven itself */
+    struct secret msk;         /* empty where the method makes none */
+    struct blob peer_id_body;  /* of the peer's ID payload: AUTH is about it */
+    struct blob asked_bytes;   /* responder: what the client asked for in its first IKE_AUTH, */
+    struct payload_list asked; /* which is granted in the last */
     /* An unauthenticated complaint is believed only when no good answer comes in time. */
     mono_ms complaint_at; /* MONO_NEVER: none */
     enum session_down_reason complaint;
@@ -205,6 +215,8 @@ CHECKED enum err sa_make_ciphers(struct ike_sa *sa);
 void sa_start_life(struct ike_sa *sa, mono_ms now);
 /* Is it one on which exchanges go on? */
 bool sa_alive(const struct ike_sa *sa);
+/* IKE_AUTH has begun, and is not over. */
+bool sa_authenticating(const struct ike_sa *sa);
 
 /* The IKE SA ends now, without a word to the peer. */
 void sa_die(struct ike_sa *sa, enum session_down_reason reason, const struct fault *f);
@@ -274,11 +286,36 @@ CHECKED enum err init_choose(const struct proposal_list *ours, const struct prop
 
 CHECKED enum err auth_request_send(struct ike_sa *sa, mono_ms now);
 CHECKED enum err auth_request_in(struct ike_sa *sa, struct sa_input *in);
-CHECKED enum err auth_request_childless_in(struct ike_sa *sa, struct sa_input *in);
-CHECKED enum err auth_request_refuse_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err auth_response_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err auth_response_childless_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err auth_notify_in(struct ike_sa *sa, struct sa_input *in);
+
+/* What exchange_eap.c shares with it. The exchange has its answer; whatever comes of it. */
+void auth_answered(struct ike_sa *sa, const struct sa_input *in);
+/* The peer's proof did not convince: say so in an exchange of its own (RFC 7296 2.21.2), and end.
+ */
+void auth_reject_peer(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
+                      const struct fault *f);
+/* RFC 5685 6: the gateway, proven, sends us elsewhere. */
+bool auth_redirected(struct ike_sa *sa, const struct sa_input *in);
+/* The gateway is proven: what it grants, or an error notify that says why it does not. */
+CHECKED enum err auth_granted_in(struct ike_sa *sa, const struct sa_input *in);
+CHECKED enum err auth_granted_childless_in(struct ike_sa *sa, const struct sa_input *in);
+/* Refuse the client altogether: nothing stays. The reason is ours alone to know (2.21.2). */
+CHECKED enum err auth_refuse(struct ike_sa *sa, const struct sa_input *in, const struct fault *f);
+/* The client is proven: grant what it asks for. */
+CHECKED enum err auth_grant(struct ike_sa *sa, const struct sa_input *in);
+
+/* --- exchange_eap.c: EAP within IKE_AUTH --- */
+
+CHECKED enum err eap_begin_in(struct ike_sa *sa, struct sa_input *in);
+CHECKED enum err eap_response_in(struct ike_sa *sa, struct sa_input *in);
+CHECKED enum err eap_end_in(struct ike_sa *sa, struct sa_input *in);
+CHECKED enum err eap_notify_in(struct ike_sa *sa, struct sa_input *in);
+CHECKED enum err eap_request_begin_in(struct ike_sa *sa, struct sa_input *in);
+CHECKED enum err eap_request_in(struct ike_sa *sa, struct sa_input *in);
+CHECKED enum err eap_request_end_in(struct ike_sa *sa, struct sa_input *in);
+CHECKED enum err eap_request_abandoned_in(struct ike_sa *sa, struct sa_input *in);
 
 /* --- exchange_create.c: CREATE_CHILD_SA, whatever it creates --- */
 
@@ -410,6 +447,11 @@ CHECKED enum err proof_write_auth(struct ike_sa *sa, struct message_writer *m);
  * set; otherwise the fault has the words and *ret_reason the reason. */
 CHECKED enum err proof_check_peer(struct ike_sa *sa, const struct sa_input *in, uint8_t id_type,
                                   enum session_down_reason *ret_reason, struct fault *f);
+/* After EAP: AUTH with its key, or with SK_pi and SK_pr where it made none (RFC 7296 2.16). The
+ * peer's: ERR_INTEGRITY. */
+CHECKED enum err proof_write_eap_auth(struct ike_sa *sa, struct message_writer *m);
+CHECKED enum err proof_check_eap_peer(struct ike_sa *sa, const struct sa_input *in,
+                                      struct fault *f);
 /* "identity "alice@example.com" with a pre-shared key of 20 octets", for hints. */
 enum { PROOF_TEXT_MAX = 1024 };
 const char *proof_sent_text(const struct ike_sa *sa, char out[PROOF_TEXT_MAX]);
@@ -458,6 +500,9 @@ void session_reauthenticate(struct session *s, mono_ms now);
 /* Initiator: an IKE SA for an answer to IKE_SA_INIT, beside whatever other answers bring;
  * ERR_LIMIT. On success the session owns it. */
 CHECKED enum err session_contend(struct ike_sa *sa);
+/* Initiator: the gateway has proven itself on this one, and EAP is next: nobody else need be asked.
+ */
+void session_proven(struct ike_sa *sa);
 /* How patiently an IKE_SA_INIT request is sent. */
 const struct session_retransmit *session_init_policy(const struct session *s);
 /* Initiator: AUTHENTICATION_FAILED, which need not mean our credentials. After we named the
@@ -470,6 +515,11 @@ bool session_retry_afresh(struct ike_sa *sa, mono_ms now);
 bool session_follow_redirect(struct ike_sa *sa, mono_ms now, const struct redirect_target *to);
 /* Do we let ourselves be sent elsewhere? */
 bool session_wants_redirect(const struct session *s);
+/* Initiator: what was given for one use (a code) has been used; has it been? */
+void session_spend_password(struct session *s);
+bool session_password_spent(const struct session *s);
+/* Initiator: it is not what the gateway wants, and would not be if it were said again. */
+void session_refuse_password(struct session *s);
 /* Where we were sent away from; family none: nowhere. */
 const struct ip *session_redirected_from(const struct session *s);
 

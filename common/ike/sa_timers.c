@@ -72,7 +72,9 @@ static void no_answer(struct ike_sa *sa)
     struct fault f = {0};
     (void)fault_set(&f, ERR_NOT_FOUND, "no answer from %s to %s after %" PRIu32 " transmissions",
                     gateway, exchange_name(r->exchange), r->sent);
-    if (r->exchange == EXCHANGE_IKE_AUTH)
+    if (sa->state == SA_EAP_GOING || sa->state == SA_EAP_DONE)
+        fault_hint(&f, "EAP had begun: what asks for passwords behind the gateway may be away");
+    else if (r->exchange == EXCHANGE_IKE_AUTH)
         fault_hint(&f, "IKE_SA_INIT was answered; check that UDP port 4500 and large (fragmented) "
                        "datagrams can pass");
     else if (r->exchange == EXCHANGE_IKE_SA_INIT)

@@ -30,12 +30,25 @@ void session_config_default(struct session_config *c)
     };
 }
 
+/* RFC 7296 2.16: who asks by EAP has proven itself by a signature. */
+static bool eap_usable(const struct session_config *c)
+{
+    if (c->role == SESSION_RESPONDER)
+        return c->local_auth != SESSION_AUTH_EAP &&
+               ((c->remote_auth & SESSION_AUTH_EAP) == 0 ||
+                (c->policy.eap != NULL && c->local_auth == SESSION_AUTH_CERTIFICATE));
+    return c->local_auth != SESSION_AUTH_EAP ||
+           (c->remote_auth == SESSION_AUTH_CERTIFICATE && c->eap.method_count > 0 &&
+            c->eap.name[0] != '\0' && c->eap.password.len > 0);
+}
+
 static bool config_usable(const struct session_config *c)
 {
-    const unsigned both = SESSION_AUTH_PSK | SESSION_AUTH_CERTIFICATE;
+    const unsigned known = SESSION_AUTH_PSK | SESSION_AUTH_CERTIFICATE |
+                           (c->role == SESSION_RESPONDER ? SESSION_AUTH_EAP : 0U);
     if (c->random.fill == NULL || c->ike.count == 0 || c->esp.count == 0 ||
         c->local_id.type == IDENTITY_NONE || c->remote_selectors.count == 0 ||
-        c->remote_auth == 0 || (c->remote_auth & ~both) != 0 || c->retransmit.first_ms == 0 ||
+        c->remote_auth == 0 || (c->remote_auth & ~known) != 0 || c->retransmit.first_ms == 0 ||
         c->retransmit.growth_percent < 100 || proposal_list_first_ke(&c->ike) == KE_NONE ||
         c->rebuild_first_ms == 0 || c->rebuild_max_ms < c->rebuild_first_ms)
         return false;
@@ -44,6 +57,8 @@ static bool config_usable(const struct session_config *c)
         return false;
     if ((c->remote_auth & SESSION_AUTH_CERTIFICATE) != 0 &&
         (c->trust == NULL || c->wall_time == NULL))
+        return false;
+    if (!eap_usable(c))
         return false;
     if (c->role == SESSION_INITIATOR)
         return (c->local_auth != SESSION_AUTH_PSK || c->local_psk.len > 0) &&

@@ -13,6 +13,7 @@
 #include "common/base/mono.h"
 #include "common/crypto/certificate.h"
 #include "common/crypto/random.h"
+#include "common/eap/eap.h"
 #include "common/ike/payload.h"
 #include "common/ike/proposal.h"
 
@@ -20,8 +21,9 @@ struct session;
 
 enum session_role { SESSION_INITIATOR, SESSION_RESPONDER };
 
-/* How a side proves itself, as a set where several are accepted. */
-enum session_auth { SESSION_AUTH_PSK = 1, SESSION_AUTH_CERTIFICATE = 2 };
+/* How a side proves itself, as a set where several are accepted. EAP is for initiators, and for
+ * whoever has a responder that proves itself by a certificate (RFC 7296 2.16). */
+enum session_auth { SESSION_AUTH_PSK = 1, SESSION_AUTH_CERTIFICATE = 2, SESSION_AUTH_EAP = 4 };
 
 /* Retransmission of requests (RFC 7296 2.4): first after first_ms, then each interval grows by
  * growth_percent up to max_ms; the exchange has failed when `tries` transmissions brought no
@@ -43,6 +45,15 @@ struct session_lifetimes {
     uint64_t child_packets; /* beside the end of the sequence numbers, which always counts */
 };
 
+/* What the responder's EAP server says to one packet. */
+struct session_eap_step {
+    enum eap_outcome outcome;
+    uint8_t packet[EAP_RESPONSE_MAX]; /* to be sent, whatever the outcome */
+    size_t packet_len;
+    struct secret msk;    /* EAP_SUCCEEDED; empty where the method makes none */
+    struct identity peer; /* EAP_SUCCEEDED: who has been proven */
+};
+
 /* The responder's decisions. Called synchronously; must not call the session. */
 struct session_policy {
     void *ctx;
@@ -51,6 +62,10 @@ struct session_policy {
     /* Addresses and servers for the peer. ERR_REFUSED becomes INTERNAL_ADDRESS_FAILURE. */
     enum err (*assign)(void *ctx, const struct identity *peer, const struct configuration *request,
                        struct configuration *ret_reply);
+    /* remote_auth EAP: a client's EAP packet; an empty one begins. claimed: its IDi, which nobody
+     * has proven. ERR_MALFORMED ends it as EAP_FAILED does, without a word of EAP. */
+    enum err (*eap)(void *ctx, const struct identity *claimed, struct span response,
+                    struct session_eap_step *ret);
 };
 
 struct session_config {
@@ -72,6 +87,10 @@ struct session_config {
     const struct private_key *key;        /* borrowed for the session's life; certificate auth */
     const struct certificate_list *chain; /* borrowed; ours first, then intermediates */
     const struct trust_store *trust;      /* borrowed; NULL where no certificate is accepted */
+    struct eap_config eap;                /* initiator, local_auth EAP */
+    /* Its password is a code that serves once: where a method has handed it over as it is, no other
+     * IKE SA is begun with it. */
+    bool eap_once;
 
     /* Initiator: remote selectors asked for. Responder: the networks served. */
     struct selector_list remote_selectors;

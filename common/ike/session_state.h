@@ -134,6 +134,8 @@ struct session {
     enum attempt_kind attempt_kind;
     bool remote_id_withheld; /* the one retry without IDr has been made */
     bool retried_afresh;     /* and the one for a request that may have been mistaken */
+    bool password_spent;     /* config.eap_once, and it has been handed over */
+    bool password_refused;   /* and trying it again would not make it better */
     bool was_up;
     bool up_told;       /* UP was the last word on it */
     bool searching;     /* or SEARCHING was */

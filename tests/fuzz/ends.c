@@ -83,7 +83,7 @@ void ends_init(struct ends *e, unsigned variant)
     g->request_ipv4 = g->request_dns = false;
     g->additional[g->additional_count++] = ip_v4(203, 0, 113, 66);
     g->return_routability = (variant & ENDS_CHECKED) != 0;
-    g->policy = (struct session_policy){e, find_psk, assign};
+    g->policy = (struct session_policy){.ctx = e, .find_psk = find_psk, .assign = assign};
 }
 
 void ends_wipe(struct ends *e)

@@ -420,6 +420,7 @@ int main(int argc, char **argv)
     mobike_seeds();
     wire_seeds();
     session_seeds();
+    seeds_of_eap();
     seeds_of_texts();
     seeds_of_packets();
     seeds_of_offloads();

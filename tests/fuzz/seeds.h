@@ -7,6 +7,7 @@
 /* DIRECTORY/TARGET/NAME; n tells several of one name apart. */
 void seed_write(const char *target, const char *name, unsigned n, struct span bytes);
 
+void seeds_of_eap(void);      /* seeds_eap.c */
 void seeds_of_texts(void);    /* seeds_text.c */
 void seeds_of_packets(void);  /* seeds_packet.c */
 void seeds_of_offloads(void); /* seeds_offload.c */

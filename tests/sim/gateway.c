@@ -17,6 +17,30 @@ static enum err find_psk(void *ctx, const struct identity *peer, struct secret *
     return ERR_OK;
 }
 
+static enum err find_password(void *ctx, struct span name, struct secret *ret_password,
+                              struct identity *ret_peer)
+{
+    char text[EAP_NAME_MAX + 1] = "";
+    (void)ctx;
+    memcpy(text, name.data, name.len < EAP_NAME_MAX ? name.len : EAP_NAME_MAX);
+    if (strncmp(text, "client", 6) != 0 || identity_parse(text, ret_peer) != ERR_OK)
+        return ERR_NOT_FOUND;
+    return secret_set(ret_password, span_text(EAP_PASSWORD));
+}
+
+enum err gateway_eap(void *ctx, const struct identity *claimed, struct span response,
+                     struct session_eap_step *ret)
+{
+    struct end *e = ctx;
+    /* Mostly what the client has stands last, and it says so (Nak). */
+    const struct eap_server_policy policy = {.methods = {EAP_MD5, EAP_GTC, EAP_MSCHAPV2},
+                                             .method_count = 3,
+                                             .random = {rng_fill, &e->world->gateway.random},
+                                             .find_password = find_password};
+    (void)claimed;
+    return eap_server_step(&e->eap, &policy, response, ret);
+}
+
 static void release(struct end *e)
 {
     if (e->leased)
@@ -124,7 +148,8 @@ static struct end *accept_end(struct world *w, const struct path *path)
         return NULL;
     struct session_config config = w->plan.gateway;
     config.random = (struct random_source){rng_fill, &g->random};
-    config.policy = (struct session_policy){NULL, find_psk, assign};
+    config.policy =
+        (struct session_policy){.find_psk = find_psk, .assign = assign, .eap = gateway_eap};
     config.additional_count = other_addresses(w, &path->local.ip, config.additional);
     struct end *e = end_new(w, END_GATEWAY, &config);
     wipe(&config, sizeof(config));

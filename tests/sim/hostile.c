@@ -166,6 +166,8 @@ static void intruder_start(struct world *w)
     struct session_config config = w->plan.client;
     ASSERT(identity_parse("client1.example.com", &config.local_id) == ERR_OK);
     config.local_psk.data[0] ^= 1;
+    config.eap.password.data[0] ^= 1;
+    memcpy(config.eap.name, "client1.example.com", sizeof("client1.example.com"));
     certificates_use(&config, CERTIFIED_INTRUDER);
     config.random = (struct random_source){rng_fill, &o->random};
     struct end *e = end_new(w, END_INTRUDER, &config);
@@ -202,22 +204,81 @@ static enum err impostor_psk(void *ctx, const struct identity *peer, struct secr
 static enum err impostor_assign(void *ctx, const struct identity *peer,
                                 const struct configuration *request, struct configuration *ret)
 {
-    (void)ctx;
+    struct end *e = ctx;
     (void)peer;
     (void)request;
+    if (e->certified) /* EAP should have told the client */
+        violate(e->world, "up-before-auth", "client%zu takes the impostor for the gateway",
+                e->client + 1);
     struct ip any = ip_v4(10, 7, 0, 99);
     *ret = (struct configuration){.type = CP_REPLY, .address_count = 1};
     ret->addresses[0] = prefix_host(&any);
     return ERR_OK;
 }
 
+static enum err eap_packet(struct session_eap_step *ret, uint8_t code, uint8_t identifier,
+                           struct span rest)
+{
+    struct wire_writer out;
+    wire_writer_init(&out, ret->packet, sizeof(ret->packet));
+    wire_write_u8(&out, code);
+    wire_write_u8(&out, identifier);
+    wire_write_u16(&out, (uint16_t)(4 + rest.len));
+    wire_write_span(&out, rest);
+    ret->packet_len = out.len;
+    return wire_write_finish(&out);
+}
+
+/* It has the gateway's certificate, but nobody's password: it plays along as far as it cares to,
+ * and then says that all is well, or something else that no fair server says. */
+static enum err impostor_eap(void *ctx, const struct identity *claimed, struct span response,
+                             struct session_eap_step *ret)
+{
+    static const char *const says[] = {"\x01who?",      "\x02patience",
+                                       "\x0d ",         "\x1a\x04\x01\xff\x01 E=691 R=1 M=\033[2J",
+                                       "\x06Password:", "\x1a"};
+    struct end *e = ctx;
+    struct rng *r = &e->world->hostile.random;
+    uint8_t identifier = response.len > 1 ? response.data[1] : 0, noise[40];
+    if (response.len > 0 && !e->certified)
+        violate(e->world, "credential-early", "client%zu says something of EAP to the impostor",
+                e->client + 1);
+    if (rng_chance(r, 850)) {
+        enum err err = gateway_eap(ctx, claimed, response, ret);
+        if (err == ERR_OK && e->eap.stage == EAP_SERVER_JUDGED)
+            ret->packet[20] ^= 1; /* within its proof: whoever takes it is let in */
+        return err;
+    }
+    *ret = (struct session_eap_step){.outcome = EAP_GOING_ON};
+    rng_fill(r, noise, sizeof(noise));
+    switch (rng_below(r, 4)) {
+    case 0:
+        return eap_packet(ret, EAP_REQUEST, identifier,
+                          span_make(noise, rng_below(r, sizeof(noise))));
+    case 1:
+        return eap_packet(ret, EAP_REQUEST, (uint8_t)(identifier + 1),
+                          span_text(says[rng_below(r, sizeof(says) / sizeof(says[0]))]));
+    default:
+        ret->outcome = EAP_SUCCEEDED;
+        ret->peer.type = IDENTITY_FQDN;
+        return eap_packet(ret, EAP_SUCCESS, identifier, SPAN_EMPTY);
+    }
+}
+
 static void impostor_new(struct world *w)
 {
     struct session_config config = w->plan.gateway;
-    certificates_use(&config, CERTIFIED_IMPOSTOR);
+    /* With a method that proves the user alone, the certificate is all there is to the gateway. */
+    bool certified = w->plan.client.local_auth == SESSION_AUTH_EAP &&
+                     w->plan.client.eap.methods[0] == EAP_MSCHAPV2 &&
+                     rng_chance(&w->hostile.random, 700);
+    certificates_use(&config, certified ? CERTIFIED_GATEWAY : CERTIFIED_IMPOSTOR);
     config.random = (struct random_source){rng_fill, &w->hostile.random};
-    config.policy = (struct session_policy){NULL, impostor_psk, impostor_assign};
+    config.policy = (struct session_policy){
+        .find_psk = impostor_psk, .assign = impostor_assign, .eap = impostor_eap};
     w->hostile.impostor = end_new(w, END_IMPOSTOR, &config);
+    if (w->hostile.impostor != NULL)
+        w->hostile.impostor->certified = certified;
     if (w->hostile.impostor != NULL && config.remote_auth == SESSION_AUTH_CERTIFICATE)
         w->hostile.impostor->leased = true; /* the first question is about its own key */
 }

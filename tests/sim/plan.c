@@ -162,6 +162,22 @@ static void identity(const char *text, struct identity *ret)
     ASSERT(identity_parse(text, ret) == ERR_OK);
 }
 
+/* Mostly by the method in which the server proves itself too. Each client gets its own name. */
+static void draw_eap(struct session_config *c, struct rng *r)
+{
+    static const uint8_t others[] = {EAP_GTC, EAP_MD5};
+    c->local_auth = SESSION_AUTH_EAP;
+    c->eap.methods[0] = rng_chance(r, 700) ? EAP_MSCHAPV2 : others[rng_below(r, 2)];
+    c->eap.method_count = 1;
+    memcpy(c->eap.name, "client", sizeof("client"));
+    ASSERT(secret_set(&c->eap.password, span_text(EAP_PASSWORD)) == ERR_OK);
+}
+
+static const char *auth_text(enum session_auth auth)
+{
+    return auth == SESSION_AUTH_PSK ? "psk" : auth == SESSION_AUTH_EAP ? "eap" : "certificate";
+}
+
 static void configure(struct plan *p, struct rng *r, const struct secret *psk)
 {
     const struct prefix served = {ip_v4(10, 9, 0, 0), 24};
@@ -182,6 +198,8 @@ static void configure(struct plan *p, struct rng *r, const struct secret *psk)
         certificates && rng_chance(r, 600) ? SESSION_AUTH_CERTIFICATE : SESSION_AUTH_PSK;
     g->local_auth =
         certificates && rng_chance(r, 600) ? SESSION_AUTH_CERTIFICATE : SESSION_AUTH_PSK;
+    if (g->local_auth == SESSION_AUTH_CERTIFICATE && rng_chance(r, 500))
+        draw_eap(c, r);
     c->remote_auth = g->local_auth;
     g->remote_auth = c->local_auth;
     if (certificates) {
@@ -261,6 +279,11 @@ static mono_ms patience_ms(const struct session_retransmit *t)
     return sum;
 }
 
+mono_ms plan_eap_trips(const struct plan *p)
+{
+    return p->client.local_auth == SESSION_AUTH_EAP ? 5 : 0;
+}
+
 mono_ms plan_recovery_ms(const struct plan *p)
 {
     mono_ms sum = (mono_ms)p->client.dpd_ms + patience_ms(&p->client.retransmit);
@@ -269,7 +292,8 @@ mono_ms plan_recovery_ms(const struct plan *p)
     if ((p->faults & FAULT_REBINDING) != 0)
         sum += patience_ms(&p->gateway.retransmit);
     /* a packet of the user's that goes unanswered begins it, at most that long after */
-    return sum + (mono_ms)p->client.rebuild_max_ms + 3000 + 1000;
+    return sum + (mono_ms)p->client.rebuild_max_ms + 3000 + 1000 +
+           plan_eap_trips(p) * 2 * p->delay_max;
 }
 
 const char *plan_text(const struct plan *p, char *out, size_t cap)
@@ -280,8 +304,6 @@ const char *plan_text(const struct plan *p, char *out, size_t cap)
         if ((p->faults & (1u << i)) != 0)
             len += (size_t)snprintf(names + len, sizeof(names) - len, " %s", fault_names[i]);
     }
-    bool c_psk = p->client.local_auth == SESSION_AUTH_PSK;
-    bool g_psk = p->gateway.local_auth == SESSION_AUTH_PSK;
     snprintf(
         out, cap,
         "%zu client%s, %" PRId64 " s faulty:%s; loss %u duplication %u corruption %u per mille, "
@@ -291,7 +313,7 @@ const char *plan_text(const struct plan *p, char *out, size_t cap)
         "; %u interfaces, gateway%s%s%s%s, client%s, moves every %" PRId64 " ms, walk of %u",
         p->clients, p->clients == 1 ? "" : "s", p->faulty_ms / 1000, len > 0 ? names : " nothing",
         p->loss, p->duplication, p->corruption, p->delay_min, p->delay_max, p->mtu,
-        p->nat ? ", NAT" : "", c_psk ? "psk" : "certificate", g_psk ? "psk" : "certificate",
+        p->nat ? ", NAT" : "", auth_text(p->client.local_auth), auth_text(p->gateway.local_auth),
         proposal_list_format(&p->client.ike, suite), proposal_list_format(&p->client.esp, esp),
         p->client.dpd_ms, p->client.retransmit.first_ms, p->client.retransmit.tries, p->traffic_ms,
         p->epoch_client, p->epoch_gateway, p->interfaces, p->gateway_second ? " of two" : "",

@@ -17,6 +17,7 @@
 #include "common/ike/cookie.h"
 #include "common/ike/session.h"
 #include "tests/sim/rng.h"
+#include "tools/gateway/eap_server.h"
 #include "tools/gateway/pool.h"
 
 enum {
@@ -89,6 +90,8 @@ struct violation {
 
 /* --- one end: a session with its tunnel --- */
 
+#define EAP_PASSWORD "a password of the simulator" /* of every client */
+
 struct end_child {
     uint32_t spi_in, spi_out;
     uint64_t key_in, key_out; /* prints of the keys */
@@ -128,7 +131,9 @@ struct end {
     struct identity peer;
     struct ip inner; /* the client's inner address */
     bool leased;
-    mono_ms handled_at; /* of the last timeouts, to see that they move on */
+    struct eap_server eap; /* gateway */
+    bool certified;        /* impostor: it has the gateway's certificate */
+    mono_ms handled_at;    /* of the last timeouts, to see that they move on */
     unsigned handled_times;
 };
 
@@ -345,6 +350,8 @@ void plan_draw(struct plan *plan, uint64_t seed, const struct secret *psk);
 const char *plan_text(const struct plan *plan, char *out, size_t cap);
 /* How long a client may need to notice that the gateway forgot it, and to be back. */
 mono_ms plan_recovery_ms(const struct plan *plan);
+/* Round trips that EAP adds to a new IKE SA. */
+mono_ms plan_eap_trips(const struct plan *plan);
 
 /* --- world.c --- */
 struct result {
@@ -448,6 +455,8 @@ void gateway_rekey_ike(struct world *w, size_t client);
 void gateway_stop_end(struct world *w, struct end *e);
 size_t gateway_sessions(const struct world *w); /* that have not ended */
 struct end *gateway_end_for(const struct world *w, const struct ip *inner);
+enum err gateway_eap(void *ctx, const struct identity *claimed, struct span response,
+                     struct session_eap_step *ret);
 enum err gateway_assign(struct end *e, const struct identity *peer,
                         const struct configuration *request, struct configuration *ret_reply);
 

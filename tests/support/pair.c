@@ -80,7 +80,7 @@ void pair_init(struct pair *p)
     g->local_id = c->remote_id;
     g->remote_id = (struct identity){0};
     g->request_ipv4 = g->request_dns = false;
-    g->policy = (struct session_policy){p, find_psk, assign};
+    g->policy = (struct session_policy){.ctx = p, .find_psk = find_psk, .assign = assign};
     const struct random_source jar_random = {fill, &p->seed};
     cookie_jar_init(&p->jar, &jar_random);
 }

@@ -40,18 +40,21 @@ class TernGateway:
         if kind is None:
             assert code in (None, 0), self.log_text()
 
-    def start(self, config=None, users=()):
-        """config: [Gateway] keys; users: name -> pre-shared key. Returns once it listens."""
+    def start(self, config=None, users=(), passwords=(), level="info"):
+        """config: [Gateway] keys; users: name -> pre-shared key; passwords: of EAP, likewise. Returns
+        once it listens."""
         text = "[Gateway]\n" + "".join(
             f"{k} = {v}\n" for k, v in (config or psk_config()).items() if v is not None)
         for name, key in dict(users).items():
             text += f"[User {name}]\nPresharedKey = {key}\n"
+        for name, password in dict(passwords).items():
+            text += f"[User {name}]\nPassword = {password}\n"
         conf = self.directory / "gateway.conf"
         conf.write_text(text)
         conf.chmod(0o600)
         with open(self.log, "ab") as log:
             self.child = self.machine.spawn(
-                self.binary, conf, "--foreground", stdout=subprocess.PIPE, stderr=log,
+                self.binary, conf, "--foreground", "--log-level", level, stdout=subprocess.PIPE, stderr=log,
                 env={"ASAN_OPTIONS": "exitcode=99"})
         end = time.monotonic() + START_TIMEOUT
         ready, _, _ = select.select([self.child.stdout], [], [], START_TIMEOUT)

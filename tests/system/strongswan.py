@@ -16,7 +16,8 @@ SWANCTL = pathlib.Path("/usr/sbin/swanctl")
 # The order matters: kernel-libipsec must be there before kernel-netlink for it to get the SAs.
 PLUGINS = ("random nonce x509 revocation constraints pubkey pkcs1 pkcs8 pem openssl gmp curve25519 "
            "hmac kdf mgf1 sha1 sha2 aes gcm chapoly kernel-libipsec kernel-netlink socket-default "
-           "vici updown eap-identity eap-mschapv2 eap-md5 eap-gtc eap-tls eap-ttls md5")
+           "vici updown eap-identity eap-mschapv2 eap-md5 eap-gtc eap-tls eap-ttls md5 "
+           "xauth-generic")
 
 SETTINGS = """
 charon {{
@@ -30,6 +31,7 @@ charon {{
         kernel-libipsec {{ load = yes
             allow_peer_ts = yes }}
         socket-default {{ fwmark = 0x42 }}
+        eap-gtc {{ backend = generic }}
         kernel-netlink {{ fwmark = !0x42 }}
     }}
     filelog {{ log {{

@@ -168,6 +168,117 @@ START_TEST(keys_that_cannot_be_used)
 }
 END_TEST
 
+/* --- passwords --- */
+
+#define USER(more)                                                                                 \
+    "[Gateway]\nAddress=a\nCA=root.pem\n[Local]\nUserName=alice\nEAPMethods=gtc, mschapv2\n" more
+
+static void expect_password(const char *text, const char *password)
+{
+    struct profile *p;
+    struct credentials *c = load_good(text, &p);
+    ck_span_eq(secret_span(&c->password), span_text(password));
+    ck_assert(!credentials_lack_password(p, c));
+    credentials_free(c);
+    profile_free(p);
+}
+
+START_TEST(passwords)
+{
+    static const uint8_t methods[] = {EAP_GTC, EAP_MSCHAPV2};
+    ck_assert(fixture_try("umask 077; printf '0x is no hex here \\n' >alice.password"));
+    expect_password(USER("Password=in the profile\n"), "in the profile");
+    expect_password(USER("PasswordFile=alice.password\n"), "0x is no hex here ");
+    struct profile *p;
+    struct credentials *c = load_good(USER("Password=secret\n"), &p);
+    struct session_config config;
+    credentials_session_config(p, c, &config);
+    ck_assert_uint_eq(config.local_auth, SESSION_AUTH_EAP);
+    ck_assert_uint_eq(config.remote_auth, SESSION_AUTH_CERTIFICATE);
+    ck_assert_str_eq(config.eap.name, "alice");
+    ck_span_eq(span_make(config.eap.methods, config.eap.method_count), SPAN_OF(methods));
+    ck_span_eq(secret_span(&config.eap.password), span_text("secret"));
+    ck_assert(!config.eap_once);
+    wipe(&config, sizeof(config));
+    credentials_free(c);
+    profile_free(p);
+}
+END_TEST
+
+/* systemd's directory comes first; what it has is as secret as any. */
+START_TEST(passwords_of_systemd)
+{
+    ck_assert(fixture_try("umask 077; mkdir handed; printf handed >handed/p.password; "
+                          "printf other >handed/q.password"));
+    ck_assert_int_eq(setenv("CREDENTIALS_DIRECTORY", "handed", 1), 0); /* not absolute: not ours */
+    expect_password(USER("Password=in the profile\n"), "in the profile");
+    char here[1024], directory[1100];
+    ck_assert_ptr_nonnull(getcwd(here, sizeof(here)));
+    snprintf(directory, sizeof(directory), "%s/handed", here);
+    ck_assert_int_eq(setenv("CREDENTIALS_DIRECTORY", directory, 1), 0);
+    expect_password(USER("Password=in the profile\n"), "handed");
+    expect_password(USER(""), "handed");
+    ck_assert_int_eq(chmod("handed/p.password", 0644), 0);
+    struct profile *p = profile_of(USER("Authentication=eap\n"));
+    struct credentials *c = NULL;
+    ck_err(credentials_load(p, now(), &c, &faults), ERR_MALFORMED);
+    print_faults();
+    ck_assert_ptr_nonnull(strstr(printed, "p.conf:7: "));
+    ck_assert_ptr_nonnull(strstr(printed, "handed/p.password is open to other users"));
+    profile_free(p);
+    ck_assert_int_eq(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+}
+END_TEST
+
+START_TEST(passwords_that_cannot_be_used)
+{
+    expect_faults(USER("PasswordFile=absent.password\n"),
+                  "p.conf:7: absent.password: no such file\n");
+    expect_faults(USER("PasswordFile=open.psk\n"),
+                  "p.conf:7: open.psk is open to other users (mode "
+                  "0644) (chmod 600 open.psk)\n");
+    expect_faults(USER("PasswordFile=empty.psk\n"), "p.conf:7: empty.psk is empty\n");
+}
+END_TEST
+
+START_TEST(passwords_that_are_asked_for)
+{
+    struct profile *p;
+    struct credentials *c = load_good(USER(""), &p);
+    struct session_config config;
+    struct fault f = {0};
+    char here[1024], program[1100];
+    ck_assert(credentials_lack_password(p, c));
+    ck_assert(fixture_try("printf '#!/bin/sh\\necho \"$#: $1\" >question\\ncat answer\\n' >ask; "
+                          "chmod 755 ask; printf 'ent ered\\nand more\\n' >answer"));
+    ck_assert_ptr_nonnull(getcwd(here, sizeof(here)));
+    snprintf(program, sizeof(program), "%s/ask", here);
+    ck_assert_int_eq(setenv("TERN_ASKPASS", "ask", 1), 0);
+    ck_err(credentials_ask_password(p, c, &f), ERR_REFUSED);
+    ck_assert_ptr_nonnull(strstr(f.text, "TERN_ASKPASS=ask is not an absolute path"));
+    ck_assert_int_eq(setenv("TERN_ASKPASS", program, 1), 0);
+    ck_ok(credentials_ask_password(p, c, &f));
+    ck_span_eq(secret_span(&c->password), span_text("ent ered"));
+    ck_assert(fixture_try("[ \"$(cat question)\" = '1: Password of alice for p' ]"));
+    credentials_session_config(p, c, &config);
+    ck_assert(config.eap_once);
+    wipe(&config, sizeof(config));
+    ck_assert(fixture_try("printf '\\n' >answer"));
+    ck_err(credentials_ask_password(p, c, &f), ERR_REFUSED);
+    ck_assert_str_eq(f.text, "nothing was entered");
+    ck_assert(fixture_try("head -c 512 /dev/zero | tr '\\0' x >answer"));
+    ck_ok(credentials_ask_password(p, c, &f));
+    ck_assert_uint_eq(c->password.len, 512);
+    ck_assert(fixture_try("head -c 5000 /dev/zero | tr '\\0' x >answer"));
+    ck_err(credentials_ask_password(p, c, &f), ERR_LIMIT);
+    ck_assert(fixture_try("rm answer")); /* it fails */
+    ck_err(credentials_ask_password(p, c, &f), ERR_REFUSED);
+    ck_assert_int_eq(unsetenv("TERN_ASKPASS"), 0);
+    credentials_free(c);
+    profile_free(p);
+}
+END_TEST
+
 /* --- our certificate --- */
 
 #define OURS(certificate, key)                                                                     \
@@ -390,6 +501,10 @@ static Suite *suite(void)
     tcase_add_test(t, one_key_for_both_directions);
     tcase_add_test(t, a_key_for_each_direction);
     tcase_add_test(t, keys_that_cannot_be_used);
+    tcase_add_test(t, passwords);
+    tcase_add_test(t, passwords_of_systemd);
+    tcase_add_test(t, passwords_that_cannot_be_used);
+    tcase_add_test(t, passwords_that_are_asked_for);
     tcase_add_test(t, certificate_and_key);
     tcase_add_test(t, certificates_and_keys_that_cannot_be_used);
     tcase_add_test(t, an_encrypted_key);

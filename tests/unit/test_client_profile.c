@@ -131,6 +131,8 @@ START_TEST(every_key)
     ck_assert_str_eq(p->private_key, "/etc/tern/alice.key");
     ck_assert_str_eq(p->user_name, "alice");
     ck_assert_str_eq(p->password_file, "alice.password");
+    static const uint8_t eap_methods[] = {EAP_MSCHAPV2, EAP_GTC, EAP_MD5};
+    ck_span_eq(span_make(p->eap_methods, p->eap_method_count), SPAN_OF(eap_methods));
     ck_assert_str_eq(p->interface, "tern7");
     ck_assert_str_eq(selector_list_format(&p->routes, routes),
                      "10.9.0.0/24,fd09::/64,192.0.2.7/32");
@@ -172,6 +174,43 @@ START_TEST(every_key)
     ck_assert_uint_eq(hooks[PROFILE_HOOK_HANDOVER].count, 1);
     ck_assert_str_eq(command_line_argument(&hooks[PROFILE_HOOK_HANDOVER].items[0], 1), "moved");
     profile_free(p);
+}
+END_TEST
+
+#define EAP_HEAD "[Gateway]\nAddress=vpn.example.com\n[Local]\n"
+
+START_TEST(users_with_passwords)
+{
+    struct profile *p = load_good(EAP_HEAD "UserName=alice@example.com\n");
+    ck_assert_int_eq(p->authentication, AUTHENTICATION_EAP);
+    ck_assert_uint_eq(p->eap_method_count, 1);
+    ck_assert_uint_eq(p->eap_methods[0], EAP_MSCHAPV2);
+    ck_assert_int_eq(p->identity.type, IDENTITY_EMAIL);
+    profile_free(p);
+    p = load_good(EAP_HEAD "Authentication=eap\nIdentity=alice@example.com\nEAPMethods=gtc\n");
+    ck_assert_str_eq(p->user_name, "alice@example.com");
+    ck_assert_uint_eq(p->eap_methods[0], EAP_GTC);
+    profile_free(p);
+    p = load_good(EAP_HEAD "UserName=CORP\\alice\nIdentity=alice@example.com\n"
+                           "Password=0x; # is text\n");
+    ck_assert_str_eq(p->user_name, "CORP\\alice");
+    ck_span_eq(secret_span(&p->password), span_text("0x; # is text"));
+    profile_free(p);
+}
+END_TEST
+
+START_TEST(users_without_what_they_need)
+{
+    expect_faults(EAP_HEAD "Authentication=eap\nIdentity=CN=alice\n",
+                  "office.conf:4: Authentication = eap needs UserName\n");
+    expect_faults(EAP_HEAD "Authentication=eap\nUserName=a\nEAPMethods=gtc, tls\n",
+                  "office.conf:6: EAPMethods: tls is not supported yet; use mschapv2, gtc or "
+                  "md5\n");
+    /* RFC 7296 2.16 */
+    expect_faults("[Gateway]\nAddress=a\nPresharedKeyFile=k\n[Local]\nAuthentication=eap\n"
+                  "UserName=a\n",
+                  "office.conf:5: Authentication = eap needs a gateway that proves itself by a "
+                  "certificate: set Authentication = certificate in [Gateway]\n");
 }
 END_TEST
 
@@ -377,8 +416,7 @@ START_TEST(faults_of_single_keys)
         {"Gateway", "Certificate = x", "unknown key Certificate in [Gateway]"},
         {"Local", "Authentication = none",
          "Authentication = none: expected psk, certificate or eap"},
-        {"Local", "Authentication = eap",
-         "Authentication = eap is not supported yet; use psk or certificate"},
+        {"Local", "EAPMethods = gtc, gtc", "EAPMethods: gtc is given twice"},
         {"Local", "PKCS12 = x.p12", "PKCS12 is not supported yet; use Certificate and PrivateKey"},
         {"Local", "PrivateKey = pkcs11:object=x",
          "PrivateKey: pkcs11: URIs are not supported yet; use a file"},
@@ -562,11 +600,11 @@ START_TEST(what_is_missing)
 {
     expect_faults("", "office.conf:1: [Gateway] has no Address\n"
                       "office.conf:1: [Local] has no credentials: set Authentication, and "
-                      "PresharedKeyFile or Certificate and PrivateKey\n");
+                      "PresharedKeyFile, Certificate and PrivateKey, or UserName\n");
     expect_faults("[Tunnel]\n[Gateway]\n\n[Local]\n",
                   "office.conf:2: [Gateway] has no Address\n"
                   "office.conf:4: [Local] has no credentials: set Authentication, and "
-                  "PresharedKeyFile or Certificate and PrivateKey\n");
+                  "PresharedKeyFile, Certificate and PrivateKey, or UserName\n");
     expect_faults("[Gateway]\nAddress=a\n[Local]\nPresharedKeyFile=x\n",
                   "office.conf:3: [Local] needs an Identity with Authentication = psk\n");
     expect_faults("[Gateway]\nAddress=a\nAuthentication=psk\n[Local]\nCertificate=c\n",
@@ -651,8 +689,8 @@ START_TEST(more_than_fits)
              "PresharedKeyFile = %01024d\n",
              1);
     expect_faults(text, "office.conf:5: PresharedKeyFile is longer than 1023 octets\n");
-    snprintf(text, sizeof(text), OK_HEAD "UserName = %0256d\n", 1);
-    expect_faults(text, "office.conf:6: UserName is longer than 255 octets\n");
+    snprintf(text, sizeof(text), OK_HEAD "UserName = %0254d\n", 1);
+    expect_faults(text, "office.conf:6: UserName is longer than 253 octets\n");
     snprintf(text, sizeof(text),
              "[Gateway]\nAddress=a\nIdentity=@%0600d\n[Local]\nIdentity=b\n"
              "PresharedKeyFile=k\n",
@@ -812,6 +850,8 @@ static Suite *suite(void)
     tcase_add_test(t, duplicates);
     tcase_add_test(t, one_or_the_other);
     tcase_add_test(t, what_is_missing);
+    tcase_add_test(t, users_with_passwords);
+    tcase_add_test(t, users_without_what_they_need);
     tcase_add_test(t, unknown_sections);
     tcase_add_test(t, all_faults_at_once);
     tcase_add_test(t, more_than_fits);

@@ -215,6 +215,31 @@ START_TEST(elsewhere_has_the_same_identity)
 END_TEST
 
 /* What stands goes on while a fresh IKE SA is sent from one place to the next. */
+/* Of the ways to where we were sent, one goes with its address before its turn comes. */
+START_TEST(a_way_there_that_has_gone_is_not_taken)
+{
+    struct path ways[2], there[2];
+    struct hostile *h = &hostile;
+    hostile_reach(h, HOSTILE_KEYED);
+    ways[0] = ways[1] = h->pair.client_path;
+    ways[1].local.ip = ip_v4(192, 0, 2, 77);
+    ways[1].interface++;
+    session_networks_changed(h->session, h->now, ways, 2);
+    proof_alone();
+    say_redirect();
+    ck_deletes();
+    memcpy(there, ways, sizeof(there));
+    there[0].remote.ip = there[1].remote.ip = second;
+    session_redirected(h->session, h->now, there, 2);
+    hostile_expect(h, &got, EXCHANGE_IKE_SA_INIT, false);
+    ck_assert(ip_equal(&got.path.local.ip, &ways[0].local.ip));
+    session_networks_changed(h->session, h->now, ways, 1);
+    hostile_run(h, h->now + 60000);
+    while (hostile_receive(h, &got))
+        ck_assert(ip_equal(&got.path.local.ip, &ways[0].local.ip));
+}
+END_TEST
+
 START_TEST(what_stands_is_not_given_up)
 {
     struct session_status before, after;
@@ -248,6 +273,7 @@ int main(void)
     tcase_add_loop_test(t, a_gateway_that_did_not_is_not, 0, 5);
     tcase_add_test(t, without_end_it_ends);
     tcase_add_test(t, elsewhere_has_the_same_identity);
+    tcase_add_test(t, a_way_there_that_has_gone_is_not_taken);
     tcase_add_test(t, what_stands_is_not_given_up);
     suite_add_tcase(suite, t);
     return support_run(suite);

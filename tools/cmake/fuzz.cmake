@@ -11,7 +11,7 @@ target_link_libraries(tern_fuzz PUBLIC tern_ike tern_esp)
 
 # NAME:ROOM, the room that the target reaches into
 foreach(target message:ike payload:ike proposal:ike fragment:ike decrypted:ike session:ike
-               datagram:ike text:ike esp_open:esp packet:packet segment:packet coalesce:packet
+               datagram:ike text:ike eap:eap esp_open:esp packet:packet segment:packet coalesce:packet
                certificate:crypto profile:client control:client gateway_config:gateway
                netlink:platform)
   string(REPLACE ":" ";" target ${target})
@@ -34,7 +34,8 @@ endforeach()
 
 # Writes the seeds: fuzz_seeds DIRECTORY
 add_executable(fuzz_seeds tests/fuzz/seeds.c tests/fuzz/seeds_text.c tests/fuzz/seeds_packet.c
-                          tests/fuzz/seeds_offload.c)
+                          tests/fuzz/seeds_offload.c tests/fuzz/seeds_eap.c
+                          tools/gateway/eap_server.c)
 target_compile_definitions(fuzz_seeds PRIVATE _GNU_SOURCE
                            TERN_FUZZ_DIR="${PROJECT_SOURCE_DIR}/tests/fuzz")
 target_link_libraries(fuzz_seeds PRIVATE tern_fuzz)

@@ -1,6 +1,5 @@
-/* One session for each client: who is let in (cookies, bounds), whose message it is, what becomes
- * of a session's events, and the responder's policy (keys, addresses). The protocol itself is
- * common/ike's.
+/* One session for each client: who is let in (cookies, bounds), whose message it is, and what
+ * becomes of a session's events. What a client may is policy.c's, the protocol itself common/ike's.
  *
  * One identity has one session: a newer one replaces the older, which gives a client that was
  * killed and comes back its address again. The older is stopped after the newer has settled, as a
@@ -9,135 +8,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/base/log.h"
-
-/* --- policy --- */
-
-static int64_t wall_time(void *ctx)
-{
-    (void)ctx;
-    return (int64_t)time(NULL);
-}
-
-static enum err find_psk(void *ctx, const struct identity *peer, struct secret *ret)
-{
-    const struct client *c = ctx;
-    const struct gateway_config *config = c->gateway->config;
-
-    for (const struct gateway_user *u = config->users; u != NULL; u = u->next) {
-        if (identity_equal(&u->identity, peer)) {
-            *ret = u->psk;
-            return ERR_OK;
-        }
-    }
-    if (config->psk.len == 0)
-        return ERR_NOT_FOUND;
-    *ret = config->psk;
-    return ERR_OK;
-}
-
-static void release_addresses(struct client *c)
-{
-    for (size_t i = 0; i < c->address_count; i++)
-        pool_release(c->gateway->pool, &c->addresses[i]);
-    c->address_count = 0;
-}
-
-/* The peer has proven to be `c->peer`: older sessions of it give way. */
-static void replace_older(struct client *c)
-{
-    struct gateway *g = c->gateway;
-
-    for (size_t i = 0; i < g->client_count; i++) {
-        struct client *other = g->clients[i];
-
-        if (other == c || other->down || !identity_equal(&other->peer, &c->peer))
-            continue;
-        release_addresses(other);
-        other->replaced = true;
-    }
-}
-
-/* One address of that family where the request has one, or asks for any. */
-static void lease(struct client *c, enum ip_family family, const struct configuration *request,
-                  struct configuration *reply)
-{
-    struct gateway *g = c->gateway;
-    const struct prefix *asked = NULL;
-
-    for (size_t i = 0; i < request->address_count && asked == NULL; i++) {
-        if (request->addresses[i].ip.family == family)
-            asked = &request->addresses[i];
-    }
-    if (asked == NULL || c->address_count == CLIENT_ADDRESSES_MAX)
-        return;
-    struct ip *address = &c->addresses[c->address_count];
-    if (pool_lease(g->pool, family, &asked->ip, &c->peer, c, address) != ERR_OK) {
-        if (pool_has_family(g->pool, family))
-            log_warn("the pool has no IPv%d address left", (int)family);
-        return;
-    }
-    c->address_count++;
-    reply->addresses[reply->address_count++] = prefix_host(address);
-}
-
-/* The session asks after it verified AUTH. */
-static enum err assign(void *ctx, const struct identity *peer, const struct configuration *request,
-                       struct configuration *ret_reply)
-{
-    struct client *c = ctx;
-    const struct gateway_config *config = c->gateway->config;
-    struct configuration reply = {.type = CP_REPLY};
-
-    c->peer = *peer;
-    replace_older(c);
-    release_addresses(c);
-    lease(c, IP_V4, request, &reply);
-    lease(c, IP_V6, request, &reply);
-    if (request->address_count > 0 && reply.address_count == 0)
-        return ERR_REFUSED;
-    for (size_t i = 0; i < config->dns_count; i++) {
-        bool asked = false;
-
-        for (size_t j = 0; j < request->dns_count; j++)
-            asked = asked || request->dns[j].family == config->dns[i].family;
-        if (asked)
-            reply.dns[reply.dns_count++] = config->dns[i];
-    }
-    *ret_reply = reply;
-    return ERR_OK;
-}
-
-void clients_prepare(struct gateway *g)
-{
-    const struct gateway_config *config = g->config;
-    struct session_config *s = &g->session;
-
-    session_config_default(s);
-    s->role = SESSION_RESPONDER;
-    s->wall_time = wall_time;
-    s->ike = config->ike;
-    s->esp = config->esp;
-    s->local_id = config->identity;
-    s->local_auth = config->key != NULL ? SESSION_AUTH_CERTIFICATE : SESSION_AUTH_PSK;
-    s->local_psk = config->psk;
-    s->remote_auth = (config->trust != NULL ? SESSION_AUTH_CERTIFICATE : 0U) |
-                     (config->psk.len > 0 || config->users != NULL ? SESSION_AUTH_PSK : 0U);
-    s->key = config->key;
-    s->chain = config->chain.count > 0 ? &config->chain : NULL;
-    s->trust = config->trust;
-    s->remote_selectors = config->networks;
-    s->lifetimes = config->lifetimes;
-    s->mobike = config->mobike;
-    s->return_routability = config->return_routability;
-    s->auth_lifetime_s = config->auth_lifetime_s;
-    s->redirect = config->redirect;
-    s->policy.find_psk = find_psk;
-    s->policy.assign = assign;
-    cookie_jar_init(&g->jar, &s->random);
-}
 
 /* --- making and freeing --- */
 
@@ -204,7 +76,7 @@ static void client_free(struct client *c)
         if (c->children[i].spi_in != 0)
             forget_child(c, &c->children[i]);
     }
-    release_addresses(c);
+    client_release_addresses(c);
     if (c->half_open_until != MONO_NEVER)
         g->half_open--;
     for (size_t i = 0; i < g->client_count; i++) {
@@ -215,6 +87,7 @@ static void client_free(struct client *c)
     }
     tunnel_free(c->tunnel);
     session_free(c->session);
+    eap_server_wipe(&c->eap);
     free(c);
 }
 
@@ -327,7 +200,7 @@ static void on_up(struct client *c)
         c->half_open_until = MONO_NEVER;
         c->gateway->half_open--;
     }
-    replace_older(c);
+    client_replace_older(c);
     log_info("%s is up from %s", identity_format(&c->peer, who),
              endpoint_format(&c->path.remote, from));
 }
@@ -385,7 +258,7 @@ static void on_event(struct client *c, mono_ms now, const struct session_event *
     case SESSION_EVENT_DOWN:
         c->down = true;
         c->linger_until = now + LINGER_MS;
-        release_addresses(c);
+        client_release_addresses(c);
         tell_end(c, now, e);
         if (c->half_open_until != MONO_NEVER) {
             c->half_open_until = MONO_NEVER;

@@ -88,13 +88,15 @@ static enum err read_user(struct config_reader *r, const char *section, const ch
     r->config->users = user;
     r->user = user;
     name += strspn(name, " \t");
-    if (identity_parse(name, &user->identity) != ERR_OK)
+    if (identity_parse(name, &user->identity) != ERR_OK || strlen(name) > EAP_NAME_MAX)
         return config_refuse(r, ERR_MALFORMED, "[%s]: \"%s\" is not an identity", section, name);
+    memcpy(user->name, name, strlen(name) + 1);
     enum err err = read_section(r, section, config_user_keys);
     if (err != ERR_OK)
         return err;
-    if (user->psk.len == 0)
-        return config_refuse(r, ERR_MALFORMED, "[%s] has no PresharedKey", section);
+    if (user->psk.len == 0 && user->password.len == 0)
+        return config_refuse(r, ERR_MALFORMED, "[%s] has neither PresharedKey nor Password",
+                             section);
     return ERR_OK;
 }
 
@@ -175,6 +177,11 @@ static enum err check_whole(struct config_reader *r)
                              "clients need CA=, PresharedKey= or a [User] section");
     if (!by_certificate && c->psk.len == 0 && c->users == NULL)
         return config_refuse(r, ERR_MALFORMED, "the gateway needs a Certificate or a PresharedKey");
+    for (const struct gateway_user *u = c->users; u != NULL && !by_certificate; u = u->next) {
+        if (u->password.len > 0) /* RFC 7296 2.16 */
+            return config_refuse(r, ERR_MALFORMED,
+                                 "[User %s] has a Password, and EAP needs a Certificate", u->name);
+    }
     if (c->identity.type == IDENTITY_NONE) {
         if (!by_certificate)
             return config_refuse(r, ERR_MALFORMED, "[Gateway] needs Identity=");
@@ -216,6 +223,8 @@ enum err gateway_config_load(const char *path, struct gateway_config *c, struct 
         err = check_whole(&r);
     if (err == ERR_OK && c->networks.count == 0)
         serve_everything(c);
+    if (c->eap_method_count == 0)
+        c->eap_methods[c->eap_method_count++] = EAP_MSCHAPV2;
     return err;
 }
 

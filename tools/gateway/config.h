@@ -21,7 +21,9 @@ enum gateway_cookies {
 struct gateway_user {
     struct gateway_user *next;
     struct identity identity;
-    struct secret psk;
+    char name[EAP_NAME_MAX + 1]; /* of EAP, as the section has it */
+    struct secret psk;           /* empty: it has none of its own */
+    struct secret password;      /* of EAP; likewise */
 };
 
 struct gateway_config {
@@ -47,6 +49,8 @@ struct gateway_config {
     uint32_t auth_lifetime_s;        /* 0: not announced */
     struct redirect_target redirect; /* clients are sent there; nowhere: they stay */
     struct gateway_user *users;
+    uint8_t eap_methods[EAP_METHODS_MAX]; /* enum eap_type, in the order in which they are tried */
+    size_t eap_method_count;
 };
 
 /* *c is written in any case; wipe it in any case. The fault's text begins with FILE:LINE where a

@@ -205,12 +205,19 @@ static enum err set_ca(struct config_reader *r, const char *value)
 }
 
 /* Who can read the configuration can be any of its users. */
-static enum err parse_psk(struct config_reader *r, const char *value, struct secret *ret)
+static enum err check_secret(struct config_reader *r, const char *why)
 {
     struct fault below = {.code = ERR_OK};
 
     if (privileges_check_secret_file(r->path, &below) != ERR_OK)
-        return refuse_below(r, "holds a PresharedKey", &below);
+        return refuse_below(r, why, &below);
+    return ERR_OK;
+}
+
+static enum err parse_psk(struct config_reader *r, const char *value, struct secret *ret)
+{
+    if (check_secret(r, "holds a PresharedKey") != ERR_OK)
+        return r->fault->code;
     if (value[0] == '\0')
         return config_refuse(r, ERR_MALFORMED, "the PresharedKey is empty");
     enum err err = secret_set_shared_key(ret, span_text(value));
@@ -409,6 +416,25 @@ static enum err set_redirect(struct config_reader *r, const char *value)
     return ERR_OK;
 }
 
+static enum err take_eap_method(struct config_reader *r, const char *item)
+{
+    struct gateway_config *c = r->config;
+    uint8_t type = eap_type_from_text(item);
+
+    if (type == 0)
+        return config_refuse(r, ERR_MALFORMED, "EAPMethods has mschapv2, md5 and gtc, not \"%s\"",
+                             item);
+    if (memchr(c->eap_methods, type, c->eap_method_count) != NULL)
+        return config_refuse(r, ERR_MALFORMED, "EAPMethods has %s twice", item);
+    c->eap_methods[c->eap_method_count++] = type;
+    return ERR_OK;
+}
+
+static enum err set_eap_methods(struct config_reader *r, const char *value)
+{
+    return each_item(r, value, take_eap_method);
+}
+
 const struct config_key config_gateway_keys[] = {
     {"Listen", true, set_listen},
     {"Port", false, set_port},
@@ -432,6 +458,7 @@ const struct config_key config_gateway_keys[] = {
     {"ESPBytes", false, set_esp_bytes},
     {"AuthLifetime", false, set_auth_lifetime},
     {"Redirect", false, set_redirect},
+    {"EAPMethods", true, set_eap_methods},
     {NULL, false, NULL},
 };
 
@@ -442,18 +469,17 @@ static enum err set_user_psk(struct config_reader *r, const char *value)
     return parse_psk(r, value, &r->user->psk);
 }
 
-static enum err refuse_password(struct config_reader *r, const char *value)
+static enum err set_user_password(struct config_reader *r, const char *value)
 {
-    (void)value;
-    enum err err =
-        config_refuse(r, ERR_UNSUPPORTED, "Password needs EAP, which is not implemented yet");
-
-    fault_hint(r->fault, "give the user a PresharedKey instead");
-    return err;
+    if (check_secret(r, "holds a Password") != ERR_OK)
+        return r->fault->code;
+    if (value[0] == '\0' || secret_set(&r->user->password, span_text(value)) != ERR_OK)
+        return config_refuse(r, ERR_LIMIT, "Password has 1 to %d octets", (int)SECRET_MAX);
+    return ERR_OK;
 }
 
 const struct config_key config_user_keys[] = {
     {"PresharedKey", false, set_user_psk},
-    {"Password", false, refuse_password},
+    {"Password", false, set_user_password},
     {NULL, false, NULL},
 };

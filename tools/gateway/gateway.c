@@ -116,7 +116,7 @@ enum err gateway_open(const struct gateway_config *c, struct gateway **ret, stru
         return fault_set(f, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
     g->config = c;
     g->deadline = MONO_NEVER;
-    clients_prepare(g);
+    policy_prepare(g);
     enum err err = pool_new(c->pools, c->pool_count, &g->pool);
     if (err == ERR_OK)
         err = datapath_new(&g->datapath);

@@ -1,6 +1,6 @@
 /* Address pool of the gateway. A slot is found from its address by arithmetic, so that the data
  * path needs no other table to route a packet to its client. Slots at and beyond `used` were never
- * leased. Policy (who may have an address at all) is clients.c's. */
+ * leased. Policy (who may have an address at all) is policy.c's. */
 #include "tools/gateway/pool.h"
 
 #include <stdlib.h>

@@ -2,6 +2,7 @@
  *
  *     gateway.c   sockets, TUN, event loop, timer, signals
  *     clients.c   one session for each client: who is let in, what its events bring
+ *     policy.c    keys, passwords and addresses for them
  *     datapath.c  batches of packets between the sockets and the TUN
  *     inspect.c   the sessions as JSON, for tests
  *
@@ -19,6 +20,7 @@
 #include "platform/routes.h"
 #include "platform/tun.h"
 #include "platform/udp.h"
+#include "tools/gateway/eap_server.h"
 #include "tools/gateway/gateway.h"
 #include "tools/gateway/pool.h"
 
@@ -63,6 +65,7 @@ struct client {
     struct ip addresses[CLIENT_ADDRESSES_MAX]; /* leased */
     size_t address_count;
     struct identity peer; /* once the session asked for addresses or was up */
+    struct eap_server eap;
 
     /* Where its ESP goes: what the session says, or the source of the last packet that verified,
      * where a translator is in front of the client (RFC 7296 2.23). */
@@ -135,8 +138,13 @@ void gateway_stray_ike(struct gateway *g, const struct path *path, const struct 
 /* The loop ends at once: by fault, or where f->code is ERR_OK because all is done. */
 void gateway_leave(struct gateway *g);
 
+/* --- policy.c --- */
+void policy_prepare(struct gateway *g); /* g->session and the cookie jar */
+void client_release_addresses(struct client *c);
+/* The peer has proven to be `c->peer`: older sessions of it give way. */
+void client_replace_older(struct client *c);
+
 /* --- clients.c --- */
-void clients_prepare(struct gateway *g); /* g->session and the cookie jar */
 /* An IKE message without marker, on the path it came. */
 void clients_input(struct gateway *g, mono_ms now, const struct path *path, struct span message);
 /* Drains the session: sends, obeys its events, notes its deadline. May free the client. */

@@ -1,0 +1,321 @@
+/* The peer's state: what RFC 3748 says of all methods. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/crypto/printable.h"
+#include "common/eap/peer_internal.h"
+
+enum {
+    ROUNDS_MAX = 64, /* requests of one conversation; what we have needs five */
+    TOLD_MAX = 400   /* octets of a server's words */
+};
+
+static const struct eap_method *const methods[] = {&eap_mschapv2, &eap_gtc, &eap_md5};
+
+static const struct eap_method *find_method(uint8_t type)
+{
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        if (methods[i]->type == type)
+            return methods[i];
+    }
+    return NULL;
+}
+
+uint8_t eap_type_from_text(const char *text)
+{
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        if (strcmp(methods[i]->text, text) == 0)
+            return methods[i]->type;
+    }
+    return 0;
+}
+
+const char *eap_type_name(uint8_t type)
+{
+    static const struct {
+        uint8_t type;
+        const char *name;
+    } names[] = {
+        {EAP_IDENTITY, "EAP-Identity"},
+        {EAP_NOTIFICATION, "EAP-Notification"},
+        {EAP_NAK, "EAP-Nak"},
+        {EAP_MD5, "EAP-MD5"},
+        {5, "EAP-OTP"},
+        {EAP_GTC, "EAP-GTC"},
+        {13, "EAP-TLS"},
+        {18, "EAP-SIM"},
+        {21, "EAP-TTLS"},
+        {23, "EAP-AKA"},
+        {25, "EAP-PEAP"},
+        {EAP_MSCHAPV2, "EAP-MSCHAPv2"},
+        {43, "EAP-FAST"},
+        {50, "EAP-AKA'"},
+        {52, "EAP-PWD"},
+        {55, "EAP-TEAP"},
+        {EAP_EXPANDED, "a vendor's EAP method"},
+    };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (names[i].type == type)
+            return names[i].name;
+    }
+    return NULL;
+}
+
+/* --- making and freeing --- */
+
+enum err eap_peer_new(const struct eap_config *c, const struct random_source *random,
+                      struct eap_peer **ret)
+{
+    struct eap_peer *p = calloc(1, sizeof(*p));
+    if (p == NULL)
+        return ERR_MEMORY;
+    p->config = *c;
+    p->random = *random;
+    *ret = p;
+    return ERR_OK;
+}
+
+void eap_peer_free(struct eap_peer *p)
+{
+    if (p == NULL)
+        return;
+    wipe(p, sizeof(*p));
+    free(p);
+}
+
+struct span eap_name(const struct eap_peer *p)
+{
+    return span_text(p->config.name);
+}
+
+struct span eap_peer_msk(const struct eap_peer *p)
+{
+    return secret_span(&p->msk);
+}
+
+bool eap_peer_tried(const struct eap_peer *p)
+{
+    return p->method != NULL;
+}
+
+bool eap_peer_told_password(const struct eap_peer *p)
+{
+    return p->told_password;
+}
+
+void eap_tell(const char *what, struct span text)
+{
+    char printable[TOLD_MAX];
+    struct text_builder t;
+    if (text.len == 0)
+        return;
+    printable_begin(&t, printable, sizeof(printable));
+    printable_add(&t, text, "");
+    log_info("%s: %s", what, printable_finish(&t));
+}
+
+/* --- words --- */
+
+static void add_ours(const struct eap_peer *p, struct text_builder *t)
+{
+    for (size_t i = 0; i < p->config.method_count; i++)
+        text_add(t, "%s%s", i > 0 ? ", " : "", eap_type_name(p->config.methods[i]));
+}
+
+static void add_type(uint8_t type, struct text_builder *t)
+{
+    const char *name = eap_type_name(type);
+    if (name != NULL)
+        text_add(t, "%s", name);
+    else
+        text_add(t, "EAP type %u", type);
+}
+
+void eap_peer_refused(const struct eap_peer *p, struct fault *ret)
+{
+    char text[200];
+    struct text_builder t;
+    text_begin(&t, text, sizeof(text));
+    if (p->refusal.code != ERR_OK) {
+        *ret = p->refusal;
+    } else if (p->method != NULL) {
+        (void)fault_set(ret, ERR_REFUSED, "the gateway refused our credentials (EAP Failure)");
+        fault_hint(ret,
+                   "sent user name \"%.100s\" and proof by %s; compare with what the gateway "
+                   "has for this user",
+                   p->config.name, eap_type_name(p->method->type));
+    } else if (p->unwanted != 0) {
+        add_type(p->unwanted, &t);
+        text_add(&t, "; we offer ");
+        add_ours(p, &t);
+        (void)fault_set(ret, ERR_REFUSED, "the gateway wants %s", text);
+        fault_hint(ret, "set EAPMethods in [Local] to what the gateway has for user \"%.100s\"",
+                   p->config.name);
+    } else {
+        (void)fault_set(ret, ERR_REFUSED, "the gateway refused us before any proof (EAP Failure)");
+        fault_hint(ret, "sent user name \"%.100s\"; does the gateway know this user?",
+                   p->config.name);
+    }
+}
+
+/* --- answers --- */
+
+static bool wanted(const struct eap_peer *p, uint8_t type)
+{
+    return memchr(p->config.methods, type, p->config.method_count) != NULL;
+}
+
+/* RFC 3748 5.3: what we would take instead, best first. */
+static void nak(struct eap_peer *p, uint8_t type, struct wire_writer *w)
+{
+    const char *name = eap_type_name(type);
+    log_info("the gateway offers %s (type %u), which is not among EAPMethods; asking for another",
+             name != NULL ? name : "an EAP method", type);
+    p->unwanted = type;
+    if (type != EAP_EXPANDED) {
+        wire_write_u8(w, EAP_NAK);
+        wire_write_span(w, span_make(p->config.methods, p->config.method_count));
+        return;
+    }
+    wire_write_u8(w, EAP_EXPANDED);
+    wire_write_u32(w, 0); /* vendor: IETF, 24 bits; and the first octet of the type, Nak */
+    wire_write_zeros(w, 2);
+    wire_write_u8(w, EAP_NAK);
+    for (size_t i = 0; i < p->config.method_count; i++) {
+        wire_write_u8(w, EAP_EXPANDED);
+        wire_write_zeros(w, 6);
+        wire_write_u8(w, p->config.methods[i]);
+    }
+}
+
+static enum err ask_method(struct eap_peer *p, uint8_t type, uint8_t identifier, struct span data,
+                           struct wire_writer *w, struct fault *f)
+{
+    if (p->method != NULL && p->method->type != type) /* RFC 3748 2.1: no sequence of methods */
+        return fault_set(f, ERR_MALFORMED,
+                         "the gateway changes from %s to EAP type %u in mid-conversation",
+                         eap_type_name(p->method->type), type);
+    if (p->done) /* the same password again would not be better */
+        return fault_set(f, ERR_REFUSED, "the gateway goes on asking by %s after its end",
+                         eap_type_name(type));
+    if (p->method == NULL && !wanted(p, type)) {
+        nak(p, type, w);
+        return ERR_OK;
+    }
+    if (p->method == NULL)
+        log_debug("the gateway asks by %s", eap_type_name(type));
+    p->method = find_method(type);
+    wire_write_u8(w, type);
+    return p->method->input(p, identifier, data, w, f);
+}
+
+/* The type's data and what it is answered with, type included. */
+static enum err answer(struct eap_peer *p, uint8_t type, uint8_t identifier, struct span data,
+                       struct wire_writer *w, struct fault *f)
+{
+    switch (type) {
+    case EAP_IDENTITY: /* RFC 3748 5.1: a prompt; the user's name */
+        if (p->method != NULL)
+            return fault_set(f, ERR_MALFORMED,
+                             "the gateway asks who we are in the midst of a method");
+        eap_tell("the gateway asks who we are", data);
+        wire_write_u8(w, EAP_IDENTITY);
+        wire_write_span(w, eap_name(p));
+        return ERR_OK;
+    case EAP_NOTIFICATION: /* 5.2 */
+        eap_tell("the gateway says", data);
+        wire_write_u8(w, EAP_NOTIFICATION);
+        return ERR_OK;
+    case 0:
+    case EAP_NAK:
+        return fault_set(f, ERR_MALFORMED, "the gateway's EAP request is of type %u", type);
+    default:
+        return ask_method(p, type, identifier, data, w, f);
+    }
+}
+
+static enum err respond(struct eap_peer *p, uint8_t identifier, struct span rest, struct fault *f)
+{
+    struct wire_reader r;
+    struct wire_writer w;
+    wire_reader_init(&r, rest);
+    uint8_t type = wire_read_u8(&r);
+    struct span data = wire_read_rest(&r);
+    if (wire_read_finish(&r) != ERR_OK)
+        return fault_set(f, ERR_MALFORMED, "the gateway's EAP request has no type");
+    wire_writer_init(&w, p->response, sizeof(p->response));
+    wire_write_u8(&w, EAP_RESPONSE);
+    wire_write_u8(&w, identifier);
+    wire_write_u16(&w, 0);
+    p->response_len = 0;
+    enum err e = answer(p, type, identifier, data, &w, f);
+    if (e != ERR_OK)
+        return e;
+    wire_patch_len_u16(&w, 2, 0);
+    if (wire_write_finish(&w) != ERR_OK)
+        return fault_set(f, ERR_LIMIT, "our EAP response would be longer than %d octets",
+                         (int)EAP_RESPONSE_MAX);
+    p->response_len = w.len;
+    return ERR_OK;
+}
+
+/* --- what comes in --- */
+
+static enum err request(struct eap_peer *p, uint8_t identifier, struct span packet,
+                        struct span rest, struct eap_result *ret)
+{
+    uint8_t hash[SHA256_LEN];
+    enum err e = ERR_OK;
+    if (++p->rounds > ROUNDS_MAX)
+        return fault_set(&ret->fault, ERR_LIMIT, "the gateway asks by EAP without end");
+    hash_sha256(&packet, 1, hash);
+    /* RFC 3748 4.1: the same request has the same answer. */
+    if (p->response_len == 0 || memcmp(hash, p->request_hash, sizeof(hash)) != 0)
+        e = respond(p, identifier, rest, &ret->fault);
+    memcpy(p->request_hash, hash, sizeof(hash));
+    ret->response = span_make(p->response, p->response_len);
+    return e;
+}
+
+/* RFC 3748 4.2. Some servers count one on for it. */
+static enum err success(const struct eap_peer *p, uint8_t identifier, struct fault *f)
+{
+    uint8_t ahead = p->response_len > 0 ? (uint8_t)(identifier - p->response[1]) : UINT8_MAX;
+    if (!p->done || ahead > 1)
+        return fault_set(f, ERR_INTEGRITY,
+                         "the gateway claims that EAP has succeeded, and it has "
+                         "not come to its end");
+    return ERR_OK;
+}
+
+static enum err take(struct eap_peer *p, struct span packet, struct eap_result *ret)
+{
+    struct wire_reader r;
+    wire_reader_init(&r, packet);
+    uint8_t code = wire_read_u8(&r), identifier = wire_read_u8(&r);
+    uint16_t len = wire_read_u16(&r);
+    struct span rest = wire_read_rest(&r);
+    if (wire_read_finish(&r) != ERR_OK || len != packet.len)
+        return fault_set(&ret->fault, ERR_MALFORMED, "the gateway's EAP packet is broken");
+    if (code == EAP_REQUEST)
+        return request(p, identifier, packet, rest, ret);
+    if ((code != EAP_SUCCESS && code != EAP_FAILURE) || rest.len != 0)
+        return fault_set(&ret->fault, ERR_MALFORMED,
+                         "the gateway's EAP packet has code %u and %zu octets", code, packet.len);
+    ret->outcome = EAP_SUCCEEDED;
+    if (code == EAP_SUCCESS)
+        return success(p, identifier, &ret->fault);
+    ret->refused = true;
+    eap_peer_refused(p, &ret->fault);
+    return ERR_REFUSED;
+}
+
+void eap_peer_input(struct eap_peer *p, struct span packet, struct eap_result *ret)
+{
+    *ret = (struct eap_result){.outcome = EAP_GOING_ON};
+    if (take(p, packet, ret) != ERR_OK) {
+        ret->outcome = EAP_FAILED;
+        ret->response = SPAN_EMPTY;
+    }
+}
