@@ -3,7 +3,9 @@
  * common/ike's.
  *
  * One identity has one session: a newer one replaces the older, which gives a client that was
- * killed and comes back its address again. The older is stopped after the newer has settled, as a
+ * killed and comes back its address again. Newer is what began later, whichever proves itself
+ * later: a client that tries one way after the other has given up the earlier, and what it said
+ * there may have been long on its way. The older is stopped after the newer has settled, as a
  * policy callback may not call a session. */
 #include "tools/gateway/state.h"
 
@@ -45,7 +47,7 @@ static void release_addresses(struct client *c)
     c->address_count = 0;
 }
 
-/* The peer has proven to be `c->peer`: older sessions of it give way. */
+/* The peer has proven to be `c->peer`: of all sessions of it the newest is left. */
 static void replace_older(struct client *c)
 {
     struct gateway *g = c->gateway;
@@ -55,8 +57,9 @@ static void replace_older(struct client *c)
 
         if (other == c || other->down || !identity_equal(&other->peer, &c->peer))
             continue;
-        release_addresses(other);
-        other->replaced = true;
+        struct client *older = other->serial < c->serial ? other : c;
+        release_addresses(older);
+        older->replaced = true;
     }
 }
 
@@ -93,6 +96,8 @@ static enum err assign(void *ctx, const struct identity *peer, const struct conf
 
     c->peer = *peer;
     replace_older(c);
+    if (c->replaced)
+        return ERR_REFUSED;
     release_addresses(c);
     lease(c, IP_V4, request, &reply);
     lease(c, IP_V6, request, &reply);
@@ -161,6 +166,7 @@ static struct client *client_new(struct gateway *g, mono_ms now, const struct pa
         return NULL;
     list_others(g, &path->local.ip);
     c->gateway = g;
+    c->serial = ++g->serial;
     c->traffic = (struct session_traffic){.last_out = MONO_NEVER, .last_in = MONO_NEVER};
     c->half_open_until = now + HALF_OPEN_MS;
     c->deadline = c->half_open_until;

@@ -57,6 +57,7 @@ struct child {
 
 struct client {
     struct gateway *gateway;
+    uint64_t serial; /* who began later has the greater one */
     struct session *session;
     struct tunnel *tunnel;
     struct child children[TUNNEL_CHILDREN_MAX];
@@ -99,6 +100,7 @@ struct gateway {
 
     struct client *clients[CLIENTS_MAX];
     size_t client_count, half_open;
+    uint64_t serial; /* of the newest client */
     struct child *by_spi[SPI_BUCKETS];
     struct cookie_jar jar;
     mono_ms jar_made;
