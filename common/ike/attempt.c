@@ -387,8 +387,10 @@ void attempt_ways_changed(struct session *s, mono_ms now)
         s->attempt_at = MONO_NEVER;
         attempt_abandon(s);
     } else if (s->attempt_owed || (face != NULL && !ways_lists(s, &face->path))) {
-        /* The gateway may have answered again since a rebuild was begun: what stands, follows. */
-        bool needed = s->attempt_kind != ATTEMPT_REBUILD || s->searching;
+        /* The gateway may have answered again since a rebuild was begun, and the better way may be
+         * gone: what stands, follows. */
+        bool beside = s->attempt_kind == ATTEMPT_REBUILD || s->attempt_kind == ATTEMPT_MOVE;
+        bool needed = !beside || s->searching;
         attempt_abandon(s);
         if (needed)
             attempt_begin(s, now);

@@ -47,11 +47,12 @@ static bool read_addresses(const struct ike_sa *sa, const struct payload_list *l
     return seen;
 }
 
+/* Who has not proven itself may still ask something while it is told so, and has no addresses. */
 static void take_addresses(struct ike_sa *sa, const struct sa_input *in)
 {
     struct ip addresses[SESSION_ADDRESSES_MAX];
     size_t count;
-    if (sa->config->role == SESSION_INITIATOR &&
+    if (sa->config->role == SESSION_INITIATOR && sa->established != MONO_NEVER &&
         read_addresses(sa, &in->payloads, addresses, &count))
         addresses_said(sa, in->now, sa->established, addresses, count);
 }

@@ -112,7 +112,8 @@ void lifecycle_rebuild(struct session *s, mono_ms now, enum attempt_kind kind)
 {
     if (s->config.role != SESSION_INITIATOR || s->stopping || s->down)
         return;
-    s->attempt_kind = s->was_up ? kind : ATTEMPT_FIRST;
+    /* What stands may still come up, and is then not to end with an attempt beside it. */
+    s->attempt_kind = s->was_up || s->current != NULL ? kind : ATTEMPT_FIRST;
     if (kind != ATTEMPT_MOVE)
         s->candidate_limit = 0;
     if (!attempt_going_on(s) && s->attempt_at == MONO_NEVER)

@@ -53,6 +53,7 @@ static const struct {
     {"source-gone", "nothing is sent from an address that is gone"},
     {"spent-keys", "no packet leaves by a Child SA beyond its time, octets and packets"},
     {"stale-sequence", "nothing comes in whose number lies before the replay window"},
+    {"stranger-believed", "nobody hears of the addresses of a gateway that has not proven itself"},
     {"unasked-response", "only requests that came are answered"},
     {"unexpected-error", "calls of the driver fail for want of memory alone"},
     {"unknown-sa", "packets are sent in SAs that stand"},
@@ -157,6 +158,17 @@ void check_handover(struct end *e, const struct session_handover *h)
     if (h->gap_ms < 0 || (h->messages < 2 && !e->stopping))
         violate(e->world, "handover-told", "%s tells of %" PRId64 " ms and %" PRIu32 " messages",
                 name, h->gap_ms, h->messages);
+}
+
+/* Until it has been up, only the IKE SA that stands can have said so. */
+void check_addresses(struct end *e)
+{
+    struct session_status s;
+    char name[24];
+    session_status(e->session, &s);
+    if (e->kind == END_CLIENT && !e->was_up && s.established == MONO_NEVER && !memory_failed())
+        violate(e->world, "stranger-believed",
+                "%s tells of addresses, and nobody has proven itself", end_name(e, name));
 }
 
 bool check_way_out(struct end *e)

@@ -212,6 +212,7 @@ static void take_event(struct end *e, const struct session_event *event)
         client_redirected(e, &event->redirect.ip);
         break;
     case SESSION_EVENT_ADDRESSES:
+        check_addresses(e);
         client_addresses(e, event->addresses.items, event->addresses.count);
         break;
     case SESSION_EVENT_PATH_PROBE:

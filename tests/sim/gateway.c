@@ -1,5 +1,5 @@
-/* The gateway's driver: the policy of tools/gateway (one session for each client, a newer one of
- * the same identity replaces the older, cookies under load, an address pool) without a loop and
+/* The gateway's driver: the policy of tools/gateway (one session for each client, of the same
+ * identity the one that began last, cookies under load, an address pool) without a loop and
  * sockets. */
 #include "tests/sim/sim.h"
 
@@ -55,8 +55,9 @@ static void replace_older(struct end *e)
         struct end *other = g->ends[i];
         if (other == e || other->down || !identity_equal(&other->peer, &e->peer))
             continue;
-        release(other);
-        other->replaced = true;
+        struct end *older = other->serial < e->serial ? other : e;
+        release(older);
+        older->replaced = true;
     }
 }
 
@@ -70,6 +71,8 @@ enum err gateway_assign(struct end *e, const struct identity *peer,
             e->client = i;
     }
     replace_older(e);
+    if (e->replaced)
+        return ERR_REFUSED;
     release(e);
     if (pool_lease(e->world->gateway.pool, IP_V4, &request->addresses[0].ip, peer, e, &e->inner) !=
         ERR_OK)

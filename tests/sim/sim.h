@@ -532,6 +532,7 @@ void check_moved(struct end *e, const struct session_status *before, const struc
                  struct span message);
 void check_handover(struct end *e, const struct session_handover *h);
 void check_told_path(struct end *e);
+void check_addresses(struct end *e); /* it tells of some */
 void check_held(const struct client *c, mono_ms held_ms);
 /* Does the driver have a way for what it would send now? */
 bool check_way_out(struct end *e);

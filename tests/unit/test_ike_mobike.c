@@ -297,6 +297,34 @@ START_TEST(a_new_ike_sa_has_a_list_of_its_own)
 }
 END_TEST
 
+/* A gateway that could not prove itself asks something while it is told so. Nothing is taken from
+ * that, and what the other one says counts as before. */
+START_TEST(a_stranger_has_no_addresses)
+{
+    struct ike_header header;
+    come_up();
+    hostile_run(&hostile, hostile.now + 10);
+    ck_ok(session_reconnect(hostile.session, hostile.now));
+    hostile_expect(&hostile, &got, EXCHANGE_IKE_SA_INIT, false);
+    hostile.path = got.path;
+    hostile_restart(&hostile);
+    hostile_reach(&hostile, HOSTILE_KEYED);
+    hostile_next(&hostile, &header, &chain);
+    hostile_find(&chain, PAYLOAD_AUTH)->body[10] ^= 1;
+    say(NOTIFY_MOBIKE_SUPPORTED, SPAN_EMPTY);
+    hostile_send_sealed(&hostile, &header, &chain);
+    hostile_expect(&hostile, &got, EXCHANGE_INFORMATIONAL, false);
+    hostile_ck_notify_alone(&got, NOTIFY_AUTHENTICATION_FAILED);
+    tell_one(66);
+    ck_assert_uint_eq(lists(), 0);
+    hostile_swap(&hostile);
+    tell_one(67);
+    ck_assert_uint_eq(lists(), 1);
+    ck_assert_uint_eq(last_list()->addresses.items[0].bytes[3], 67);
+    ck_stands();
+}
+END_TEST
+
 /* --- a client is asked --- */
 
 START_TEST(a_gateway_does_not_move_its_client)
@@ -548,6 +576,7 @@ int main(void)
     tcase_add_test(t, lists_without_end_are_told_now_and_then);
     tcase_add_test(t, an_old_list_does_not_come_after_a_new_one);
     tcase_add_loop_test(t, a_new_ike_sa_has_a_list_of_its_own, 0, 2);
+    tcase_add_test(t, a_stranger_has_no_addresses);
     tcase_add_test(t, a_gateway_does_not_move_its_client);
     tcase_add_test(t, a_gateway_that_moves_without_end_is_followed_now_and_then);
     tcase_add_loop_test(t, what_does_not_return_cookie2_is_not_believed, 0, 5);

@@ -1043,6 +1043,50 @@ START_TEST(without_mobike_a_better_path_that_is_dead_changes_nothing)
 }
 END_TEST
 
+START_TEST(without_mobike_a_better_path_that_goes_away_changes_nothing)
+{
+    struct session_status status;
+    pair.gateway_config.mobike = false;
+    come_up(&cell, NULL);
+    dead_local = wifi.local.ip;
+    networks(&wifi, &cell);
+    pair_run(&pair, pair.now + 1000);
+    pair.wire = no_proofs;
+    beginnings = 0;
+    networks(&cell, NULL);
+    pair_run(&pair, pair.now + 5000);
+    ck_assert_uint_eq(beginnings, 0);
+    ck_on(&cell);
+    session_status(pair.client, &status);
+    ck_assert_uint_eq(status.reconnects, 0);
+}
+END_TEST
+
+static bool no_children(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
+{
+    return exchange_of(bytes) != EXCHANGE_CREATE_CHILD_SA && wire(p, from_client, bytes, len);
+}
+
+/* The IKE SA stands, and its first Child SA is not there yet (RFC 6023). */
+START_TEST(without_mobike_a_better_path_that_is_dead_does_not_end_what_is_coming_up)
+{
+    pair.gateway_config.mobike = false;
+    pair.client_config.childless = true;
+    pair.client_path = cell;
+    pair.wire = no_children;
+    pair_start(&pair);
+    pair_pump(&pair);
+    dead_local = wifi.local.ip;
+    networks(&wifi, &cell);
+    pair_run(&pair, 1000);
+    ck_assert(attempt_going_on(pair.client));
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_CONNECTING);
+    pair.wire = wire;
+    pair_run(&pair, 60000);
+    ck_on(&cell);
+}
+END_TEST
+
 /* --- what the gateway says --- */
 
 START_TEST(the_gateways_addresses_are_told)
@@ -1219,6 +1263,8 @@ int main(void)
     tcase_add_test(t, without_mobike_a_new_ike_sa_is_made);
     tcase_add_test(t, without_mobike_a_better_path_is_taken_make_before_break);
     tcase_add_test(t, without_mobike_a_better_path_that_is_dead_changes_nothing);
+    tcase_add_test(t, without_mobike_a_better_path_that_goes_away_changes_nothing);
+    tcase_add_test(t, without_mobike_a_better_path_that_is_dead_does_not_end_what_is_coming_up);
     tcase_add_test(t, the_gateways_addresses_are_told);
     tcase_add_test(t, the_gateway_may_check_first);
     tcase_add_test(t, the_gateways_request_in_flight_follows);

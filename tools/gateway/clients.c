@@ -2,7 +2,9 @@
  * becomes of a session's events. What a client may is policy.c's, the protocol itself common/ike's.
  *
  * One identity has one session: a newer one replaces the older, which gives a client that was
- * killed and comes back its address again. The older is stopped after the newer has settled, as a
+ * killed and comes back its address again. Newer is what began later, whichever proves itself
+ * later: a client that tries one way after the other has given up the earlier, and what it said
+ * there may have been long on its way. The older is stopped after the newer has settled, as a
  * policy callback may not call a session. */
 #include "tools/gateway/state.h"
 
@@ -33,6 +35,7 @@ static struct client *client_new(struct gateway *g, mono_ms now, const struct pa
         return NULL;
     list_others(g, &path->local.ip);
     c->gateway = g;
+    c->serial = ++g->serial;
     c->traffic = (struct session_traffic){.last_out = MONO_NEVER, .last_in = MONO_NEVER};
     c->half_open_until = now + HALF_OPEN_MS;
     c->deadline = c->half_open_until;

@@ -76,8 +76,9 @@ void client_replace_older(struct client *c)
 
         if (other == c || other->down || !identity_equal(&other->peer, &c->peer))
             continue;
-        client_release_addresses(other);
-        other->replaced = true;
+        struct client *older = other->serial < c->serial ? other : c;
+        client_release_addresses(older);
+        older->replaced = true;
     }
 }
 
@@ -114,6 +115,8 @@ static enum err assign(void *ctx, const struct identity *peer, const struct conf
 
     c->peer = *peer;
     client_replace_older(c);
+    if (c->replaced)
+        return ERR_REFUSED;
     client_release_addresses(c);
     lease(c, IP_V4, request, &reply);
     lease(c, IP_V6, request, &reply);

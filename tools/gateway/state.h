@@ -59,6 +59,7 @@ struct child {
 
 struct client {
     struct gateway *gateway;
+    uint64_t serial; /* who began later has the greater one */
     struct session *session;
     struct tunnel *tunnel;
     struct child children[TUNNEL_CHILDREN_MAX];
@@ -102,6 +103,7 @@ struct gateway {
 
     struct client *clients[CLIENTS_MAX];
     size_t client_count, half_open;
+    uint64_t serial; /* of the newest client */
     struct child *by_spi[SPI_BUCKETS];
     struct cookie_jar jar;
     mono_ms jar_made;
@@ -141,7 +143,8 @@ void gateway_leave(struct gateway *g);
 /* --- policy.c --- */
 void policy_prepare(struct gateway *g); /* g->session and the cookie jar */
 void client_release_addresses(struct client *c);
-/* The peer has proven to be `c->peer`: older sessions of it give way. */
+/* The peer has proven to be `c->peer`: of all sessions of it the one that began last is left; that
+ * may be another one (c->replaced). */
 void client_replace_older(struct client *c);
 
 /* --- clients.c --- */
