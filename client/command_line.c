@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "common/base/text.h"
+
 struct splitter {
     const char *at;
     struct command_line *out;
@@ -14,15 +16,6 @@ struct splitter {
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t';
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 /* Behind a backslash. */
@@ -36,8 +29,8 @@ static enum err escape(struct splitter *s, char *ret)
         s->at++;
         return ERR_OK;
     }
-    int high = c == 'x' ? hex_digit(s->at[1]) : -1;
-    int low = high >= 0 ? hex_digit(s->at[2]) : -1;
+    int high = c == 'x' ? text_hex_digit(s->at[1]) : -1;
+    int low = high >= 0 ? text_hex_digit(s->at[2]) : -1;
     if (low < 0 || high + low == 0)
         return fault_set(s->f, ERR_MALFORMED,
                          "a backslash is not followed by \\ \" ' s t n r or xNN");

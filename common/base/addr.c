@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "common/base/be.h"
+
 struct ip ip_v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
 {
     return (struct ip){.family = IP_V4, .bytes = {a, b, c, d}};
@@ -47,19 +49,14 @@ bool ip_listed(const struct ip *list, size_t count, const struct ip *ip)
     return false;
 }
 
-static uint32_t read_u32(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
 /* Of one family. By numbers, since the data path compares some addresses for every packet; of IPv4
  * the first is all there is. */
 static int compare(const struct ip *a, const struct ip *b)
 {
-    uint32_t left = read_u32(a->bytes), right = read_u32(b->bytes);
+    uint32_t left = be_read_u32(a->bytes), right = be_read_u32(b->bytes);
     for (size_t at = 4; left == right && a->family == IP_V6 && at < sizeof(a->bytes); at += 4) {
-        left = read_u32(a->bytes + at);
-        right = read_u32(b->bytes + at);
+        left = be_read_u32(a->bytes + at);
+        right = be_read_u32(b->bytes + at);
     }
     return left < right ? -1 : left > right ? 1 : 0;
 }

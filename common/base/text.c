@@ -9,14 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Length of the UTF-8 sequence at s (RFC 3629: shortest form, no surrogates, at most U+10FFFF) and
- * its code point; 0 where it is not one. Reads no further than the terminating zero, which is no
- * continuation byte. */
-static size_t utf8_decode(const unsigned char *s, uint32_t *ret)
+size_t text_utf8_decode(struct span text, uint32_t *ret)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const uint8_t *s = text.data;
+    if (text.len == 0)
+        return 0;
     size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc0 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-    if (len == 0 || s[0] > 0xf4)
+    if (len == 0 || len > text.len || s[0] > 0xf4)
         return 0;
     uint32_t point = len == 1 ? s[0] : s[0] & (0xffu >> (len + 1));
     for (size_t i = 1; i < len; i++) {
@@ -49,11 +49,11 @@ void text_vescape(char *out, size_t cap, const char *format, va_list args)
     if (vsnprintf(raw, cap, format, args) < 0)
         raw[0] = '\0';
 
-    const unsigned char *in = (const unsigned char *)raw;
+    struct span in = span_text(raw);
     size_t at = 0;
-    while (*in != '\0') {
+    while (in.len > 0) {
         uint32_t point = 0;
-        size_t len = utf8_decode(in, &point);
+        size_t len = text_utf8_decode(in, &point);
         bool plain = len > 0 && harmless(point);
         if (len == 0)
             len = 1;
@@ -62,15 +62,15 @@ void text_vescape(char *out, size_t cap, const char *format, va_list args)
             break;
         for (size_t i = 0; i < len; i++) {
             if (plain) {
-                out[at++] = (char)in[i];
+                out[at++] = (char)in.data[i];
                 continue;
             }
             out[at++] = '\\';
             out[at++] = 'x';
-            out[at++] = digits[in[i] >> 4];
-            out[at++] = digits[in[i] & 15];
+            out[at++] = digits[in.data[i] >> 4];
+            out[at++] = digits[in.data[i] & 15];
         }
-        in += len;
+        in = span_make(in.data + len, in.len - len);
     }
     out[at] = '\0';
 }
@@ -97,4 +97,27 @@ void text_add(struct text_builder *t, const char *format, ...)
         return;
     }
     t->len += (size_t)len;
+}
+
+int text_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+enum err text_read_hex(struct span digits, uint8_t *out)
+{
+    if (digits.len % 2 != 0)
+        return ERR_MALFORMED;
+    for (size_t i = 0; i < digits.len; i += 2) {
+        int high = text_hex_digit((char)digits.data[i]);
+        int low = text_hex_digit((char)digits.data[i + 1]);
+        if (high < 0 || low < 0)
+            return ERR_MALFORMED;
+        out[i / 2] = (uint8_t)(high << 4 | low);
+    }
+    return ERR_OK;
 }

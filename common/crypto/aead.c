@@ -12,6 +12,7 @@
 #include <openssl/err.h>
 #include <openssl/mem.h>
 
+#include "common/base/be.h"
 #include "common/crypto/hmac.h"
 
 enum {
@@ -198,25 +199,13 @@ size_t aead_block_len(const struct aead *a)
     return a->block_len;
 }
 
-static void write_u64(uint8_t *at, uint64_t v)
-{
-    at[0] = (uint8_t)(v >> 56);
-    at[1] = (uint8_t)(v >> 48);
-    at[2] = (uint8_t)(v >> 40);
-    at[3] = (uint8_t)(v >> 32);
-    at[4] = (uint8_t)(v >> 24);
-    at[5] = (uint8_t)(v >> 16);
-    at[6] = (uint8_t)(v >> 8);
-    at[7] = (uint8_t)v;
-}
-
 void aead_write_iv(const struct aead *a, uint64_t counter, uint8_t *iv)
 {
     if (a->combined) {
-        write_u64(iv, counter);
+        be_write_u64(iv, counter);
     } else if (a->iv_len > 0) {
         uint8_t block[AES_BLOCK_SIZE] = {0};
-        write_u64(block + AES_BLOCK_SIZE - 8, counter);
+        be_write_u64(block + AES_BLOCK_SIZE - 8, counter);
         AES_encrypt(block, iv, &a->encrypt);
     }
 }

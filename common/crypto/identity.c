@@ -12,6 +12,7 @@
 
 #include <openssl/mem.h>
 
+#include "common/base/text.h"
 #include "common/crypto/x509_internal.h"
 
 static enum err set_dn(struct identity *id, X509_NAME *name)
@@ -36,14 +37,6 @@ static enum err parse_dn(const char *text, struct identity *ret)
     return e;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)tolower((unsigned char)c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static enum err parse_key_id(const char *hex, struct identity *ret)
 {
     uint8_t bytes[IDENTITY_MAX];
@@ -52,12 +45,9 @@ static enum err parse_key_id(const char *hex, struct identity *ret)
         return ERR_MALFORMED;
     if (len / 2 > sizeof bytes)
         return ERR_LIMIT;
-    for (size_t i = 0; i < len; i += 2) {
-        int high = hex_digit(hex[i]), low = hex_digit(hex[i + 1]);
-        if (high < 0 || low < 0)
-            return ERR_MALFORMED;
-        bytes[i / 2] = (uint8_t)(high << 4 | low);
-    }
+    enum err e = text_read_hex(span_make(hex, len), bytes);
+    if (e != ERR_OK)
+        return e;
     return identity_set(ret, IDENTITY_KEY_ID, span_make(bytes, len / 2));
 }
 

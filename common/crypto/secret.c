@@ -6,6 +6,8 @@
 
 #include <openssl/mem.h>
 
+#include "common/base/text.h"
+
 enum err secret_set(struct secret *s, struct span bytes)
 {
     if (bytes.len > SECRET_MAX) {
@@ -20,15 +22,6 @@ enum err secret_set(struct secret *s, struct span bytes)
     return ERR_OK;
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static enum err set_hex(struct secret *s, struct span digits)
 {
     secret_wipe(s);
@@ -36,15 +29,12 @@ static enum err set_hex(struct secret *s, struct span digits)
         return ERR_MALFORMED;
     if (digits.len / 2 > SECRET_MAX)
         return ERR_LIMIT;
-    for (size_t i = 0; i < digits.len; i += 2) {
-        int high = hex_digit(digits.data[i]), low = hex_digit(digits.data[i + 1]);
-        if (high < 0 || low < 0) {
-            secret_wipe(s);
-            return ERR_MALFORMED;
-        }
-        s->data[s->len++] = (uint8_t)(high << 4 | low);
-    }
-    return ERR_OK;
+    enum err e = text_read_hex(digits, s->data);
+    if (e != ERR_OK)
+        secret_wipe(s);
+    else
+        s->len = digits.len / 2;
+    return e;
 }
 
 enum err secret_set_shared_key(struct secret *s, struct span text)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/crypto/printable.h"
 #include "common/eap/peer_internal.h"
 
@@ -85,28 +86,6 @@ static bool next_field(struct wire_reader *r, char *ret_key, struct span *ret_va
     return !r->failed;
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-static bool read_proof(struct span digits, uint8_t out[MSCHAPV2_PROOF_LEN])
-{
-    if (digits.len != (size_t)2 * MSCHAPV2_PROOF_LEN)
-        return false;
-    for (size_t i = 0; i < MSCHAPV2_PROOF_LEN; i++) {
-        int high = hex_digit(digits.data[2 * i]), low = hex_digit(digits.data[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        out[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
-
 /* RFC 2759 5: "S=" and the proof, then perhaps words. */
 static enum err succeeded(struct eap_peer *p, struct span data, struct wire_writer *w,
                           struct fault *f)
@@ -117,7 +96,8 @@ static enum err succeeded(struct eap_peer *p, struct span data, struct wire_writ
     struct span value;
     char key;
     wire_reader_init(&r, data);
-    if (!next_field(&r, &key, &value) || key != 'S' || !read_proof(value, proof))
+    if (!next_field(&r, &key, &value) || key != 'S' || value.len != 2 * sizeof(proof) ||
+        text_read_hex(value, proof) != ERR_OK)
         return broken(f, "success message");
     mschapv2_prove(m, eap_name(p), expected);
     if (!secret_equal(SPAN_OF(expected), SPAN_OF(proof)))

@@ -3,44 +3,12 @@
 
 #include <string.h>
 
+#include "common/base/text.h"
 #include "common/base/wire.h"
 #include "common/crypto/legacy.h"
 #include "common/crypto/prf.h"
 
 /* --- the password --- */
-
-/* The octets that follow this one; 4: it begins nothing. */
-static size_t followers(uint8_t first)
-{
-    return first < 0x80   ? 0
-           : first < 0xc2 ? 4
-           : first < 0xe0 ? 1
-           : first < 0xf0 ? 2
-           : first < 0xf5 ? 3
-                          : 4;
-}
-
-/* One character; fails the reader where the octets are none (RFC 3629). */
-static uint32_t read_character(struct wire_reader *r)
-{
-    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-    uint8_t first = wire_read_u8(r);
-    size_t more = followers(first);
-    if (more > 3) {
-        wire_read_fail(r);
-        return 0;
-    }
-    uint32_t c = more == 0 ? first : first & (0x3fU >> more);
-    for (size_t i = 0; i < more; i++) {
-        uint8_t next = wire_read_u8(r);
-        if ((next & 0xc0) != 0x80)
-            wire_read_fail(r);
-        c = c << 6 | (next & 0x3f);
-    }
-    if (c < least[more] || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
-        wire_read_fail(r);
-    return c;
-}
 
 static void write_unit(struct wire_writer *w, uint32_t unit)
 {
@@ -48,23 +16,31 @@ static void write_unit(struct wire_writer *w, uint32_t unit)
     wire_write_u8(w, (uint8_t)(unit >> 8));
 }
 
+static void write_character(struct wire_writer *w, uint32_t c)
+{
+    if (c < 0x10000) {
+        write_unit(w, c);
+    } else {
+        write_unit(w, 0xd800 + ((c - 0x10000) >> 10));
+        write_unit(w, 0xdc00 + ((c - 0x10000) & 0x3ff));
+    }
+}
+
 enum err mschapv2_set_password(struct mschapv2 *m, struct span password)
 {
     uint8_t units[2 * MSCHAPV2_PASSWORD_MAX];
-    struct wire_reader r;
     struct wire_writer w;
-    wire_reader_init(&r, password);
+    enum err e = ERR_OK;
     wire_writer_init(&w, units, sizeof(units));
-    while (wire_left(&r) > 0) {
-        uint32_t c = read_character(&r);
-        if (c >= 0x10000) {
-            write_unit(&w, 0xd800 + ((c - 0x10000) >> 10));
-            write_unit(&w, 0xdc00 + ((c - 0x10000) & 0x3ff));
-        } else {
-            write_unit(&w, c);
-        }
+    while (e == ERR_OK && password.len > 0) {
+        uint32_t c;
+        size_t len = text_utf8_decode(password, &c);
+        if (len > 0)
+            write_character(&w, c);
+        else
+            e = ERR_MALFORMED;
+        password = span_make(password.data + len, password.len - len);
     }
-    enum err e = wire_read_finish(&r);
     if (e == ERR_OK)
         e = wire_write_finish(&w);
     if (e == ERR_OK) { /* NtPasswordHash */

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "common/base/be.h"
 #include "common/esp/esp_internal.h"
 #include "common/esp/replay.h"
 #include "common/packet/protocol.h"
@@ -44,19 +45,6 @@ struct esp_in {
     struct replay_window window;
     struct esp_tally counters;
 };
-
-static uint32_t read_u32(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static void write_u32(uint8_t *at, uint32_t v)
-{
-    at[0] = (uint8_t)(v >> 24);
-    at[1] = (uint8_t)(v >> 16);
-    at[2] = (uint8_t)(v >> 8);
-    at[3] = (uint8_t)v;
-}
 
 static size_t align_of(size_t block_len)
 {
@@ -262,7 +250,7 @@ enum err esp_seal(struct esp_out *sa, struct span inner, struct packet *p)
         return ERR_MALFORMED;
     uint8_t trailer[ALIGN_MAX - 1 + TRAILER_LEN];
     size_t trailer_len = write_trailer(trailer, padding_len(inner.len, c->align), next_header);
-    size_t front = ESP_HEADER_LEN + c->iv_len;
+    size_t front = esp_out_front(sa);
     size_t text_len = inner.len + trailer_len;
     if (p->start < front || p->cap - p->start < text_len + c->icv_len)
         return ERR_LIMIT;
@@ -271,11 +259,11 @@ enum err esp_seal(struct esp_out *sa, struct span inner, struct packet *p)
     uint64_t sequence = ++sa->sequence;
 
     uint8_t *esp = packet_bytes(p) - front;
-    write_u32(esp, sa->spi);
-    write_u32(esp + 4, (uint32_t)sequence);
+    be_write_u32(esp, sa->spi);
+    be_write_u32(esp + 4, (uint32_t)sequence);
     aead_write_iv(c->aead, sequence, esp + ESP_HEADER_LEN);
     uint8_t esn_high[ESN_HIGH_LEN];
-    write_u32(esn_high, (uint32_t)(sequence >> 32));
+    be_write_u32(esn_high, (uint32_t)(sequence >> 32));
     enum err e = aead_seal_from(c->aead, esp, ESP_HEADER_LEN, inner,
                                 span_make(trailer, trailer_len), sa->esn ? esn_high : NULL);
     if (e != ERR_OK)
@@ -324,12 +312,12 @@ enum err esp_open_inner(struct esp_in *sa, struct packet *p, struct esp_opened *
     opened->authentic = false;
     if (p->len < ESP_HEADER_LEN)
         return ERR_MALFORMED;
-    uint32_t low = read_u32(esp + 4);
+    uint32_t low = be_read_u32(esp + 4);
     uint64_t sequence = sa->esn ? replay_extend(&sa->window, low) : low;
     if (!replay_is_fresh(&sa->window, sequence))
         return ERR_REPLAYED;
     uint8_t esn_high[ESN_HIGH_LEN];
-    write_u32(esn_high, (uint32_t)(sequence >> 32));
+    be_write_u32(esn_high, (uint32_t)(sequence >> 32));
     size_t text_len;
     enum err e =
         aead_open(c->aead, esp, p->len, ESP_HEADER_LEN, sa->esn ? esn_high : NULL, &text_len);

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/base/epoch.h"
 #include "common/esp/esp_internal.h"
 #include "common/packet/protocol.h"
@@ -380,8 +381,7 @@ static struct tunnel_result open_one(struct tunnel *t, const struct table *table
         tally_add(&t->in.counters.bad, 1);
         return (struct tunnel_result){.err = ERR_MALFORMED, .spi = 0};
     }
-    const uint8_t *b = packet_bytes(p);
-    uint32_t spi = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+    uint32_t spi = be_read_u32(packet_bytes(p));
     size_t i = find_child(table, spi);
     if (i == table->count) {
         tally_add(&t->in.unknown_spi, 1);

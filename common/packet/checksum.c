@@ -94,7 +94,7 @@ uint32_t checksum_add(uint32_t sum, struct span data)
     uint8_t octets[2];
     memcpy(octets, &folded, 2);
     /* Folded before the addition, so that chained sums never overflow. */
-    return (sum & 0xffff) + (sum >> 16) + read_u16(octets);
+    return (sum & 0xffff) + (sum >> 16) + be_read_u16(octets);
 }
 
 uint16_t checksum_replace(uint16_t checksum, uint16_t gone, uint16_t came)

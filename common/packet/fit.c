@@ -73,9 +73,9 @@ static void clamp_unfinished(const struct fit *f, const struct vnet_header *v, u
     size_t at = (size_t)v->csum_start + v->csum_offset;
     if (at + 2 > len)
         return; /* makes no sense; gso_begin says so */
-    uint16_t sum = read_u16(packet + at);
+    uint16_t sum = be_read_u16(packet + at);
     clamp(f, packet, len);
-    write_u16(packet + at, sum);
+    be_write_u16(packet + at, sum);
 }
 
 /* Octets of the longest packet that the frame is cut into; 0 where it makes no sense, which is

@@ -64,8 +64,8 @@ static enum gro_class classify_udp(struct gro_packet *p)
         return GRO_OBSCURE;
     p->header_len = (uint8_t)(p->upper_at + UDP_HEADER_LEN);
     /* Without a checksum it would come out with one. */
-    bool plain = left > UDP_HEADER_LEN && read_u16(udp + UDP_LEN_AT) == left &&
-                 read_u16(udp + UDP_CHECKSUM_AT) != 0;
+    bool plain = left > UDP_HEADER_LEN && be_read_u16(udp + UDP_LEN_AT) == left &&
+                 be_read_u16(udp + UDP_CHECKSUM_AT) != 0;
     return plain ? GRO_CANDIDATE : GRO_LONER;
 }
 
@@ -83,8 +83,8 @@ static enum gro_class classify_v4(struct gro_packet *p)
     uint8_t protocol = ip[IPV4_PROTOCOL_AT];
     if (protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP)
         return GRO_STRANGER;
-    uint16_t flags = read_u16(ip + IPV4_FLAGS_AT);
-    if (read_u16(ip + IPV4_TOTAL_LEN_AT) != p->len || (flags & IPV4_FRAGMENT_MASK) != 0)
+    uint16_t flags = be_read_u16(ip + IPV4_FLAGS_AT);
+    if (be_read_u16(ip + IPV4_TOTAL_LEN_AT) != p->len || (flags & IPV4_FRAGMENT_MASK) != 0)
         return GRO_OBSCURE;
     p->is_v4 = true;
     p->upper_at = (uint8_t)header_len;
@@ -109,7 +109,7 @@ static enum gro_class classify_v6(struct gro_packet *p)
         return GRO_OBSCURE;
     if (next_header != PROTOCOL_TCP && next_header != PROTOCOL_UDP)
         return GRO_STRANGER;
-    if (IPV6_HEADER_LEN + (size_t)read_u16(ip + IPV6_PAYLOAD_LEN_AT) != p->len)
+    if (IPV6_HEADER_LEN + (size_t)be_read_u16(ip + IPV6_PAYLOAD_LEN_AT) != p->len)
         return GRO_OBSCURE;
     p->upper_at = IPV6_HEADER_LEN;
     return classify_upper(p, next_header);
@@ -204,9 +204,9 @@ static bool same_ip_header(const struct gro *g, const struct gro_packet *head,
     if (!same_octets(a, b, 0, IPV4_TOTAL_LEN_AT) ||
         !same_octets(a, b, IPV4_FLAGS_AT, IPV4_CHECKSUM_AT))
         return false;
-    if (g->options.any_id && (read_u16(a + IPV4_FLAGS_AT) & IPV4_FLAG_DF) != 0)
+    if (g->options.any_id && (be_read_u16(a + IPV4_FLAGS_AT) & IPV4_FLAG_DF) != 0)
         return true;
-    return (uint16_t)(read_u16(a + IPV4_ID_AT) + n) == read_u16(b + IPV4_ID_AT);
+    return (uint16_t)(be_read_u16(a + IPV4_ID_AT) + n) == be_read_u16(b + IPV4_ID_AT);
 }
 
 static bool same_tcp_header(const struct gro_packet *head, const struct gro_packet *p)
@@ -214,7 +214,7 @@ static bool same_tcp_header(const struct gro_packet *head, const struct gro_pack
     const uint8_t *a = head->bytes + head->upper_at, *b = p->bytes + p->upper_at;
     uint32_t sent = head->total_len - head->header_len;
     /* acknowledged, data offset; window; urgent pointer, options */
-    return read_u32(a + TCP_SEQUENCE_AT) + sent == read_u32(b + TCP_SEQUENCE_AT) &&
+    return be_read_u32(a + TCP_SEQUENCE_AT) + sent == be_read_u32(b + TCP_SEQUENCE_AT) &&
            same_octets(a, b, TCP_SEQUENCE_AT + 4, TCP_FLAGS_AT) &&
            ((a[TCP_FLAGS_AT] ^ b[TCP_FLAGS_AT]) & ~TCP_FLAG_PSH) == 0 &&
            same_octets(a, b, TCP_FLAGS_AT + 1, TCP_CHECKSUM_AT) &&
@@ -236,11 +236,11 @@ static bool verify(struct gro_packet *p)
     if (p->verified)
         return true;
     if (p->is_v4 && (checksum_finish(checksum_add(0, span_make(p->bytes, p->upper_at))) != 0 ||
-                     read_u16(p->bytes + IPV4_CHECKSUM_AT) == 0xffff))
+                     be_read_u16(p->bytes + IPV4_CHECKSUM_AT) == 0xffff))
         return false;
     const uint8_t *upper = p->bytes + p->upper_at;
     size_t len = p->len - p->upper_at;
-    if (p->is_tcp && read_u16(upper + TCP_CHECKSUM_AT) == 0xffff)
+    if (p->is_tcp && be_read_u16(upper + TCP_CHECKSUM_AT) == 0xffff)
         return false;
     uint32_t sum = checksum_pseudo(addresses(p), p->is_tcp ? PROTOCOL_TCP : PROTOCOL_UDP, len);
     p->verified = checksum_finish(checksum_add(sum, span_make(upper, len))) == 0;
@@ -313,19 +313,19 @@ static void write_headers(struct gro *g, struct gro_packet *head)
     size_t upper_len = head->total_len - head->upper_at;
     uint8_t protocol = head->is_tcp ? PROTOCOL_TCP : PROTOCOL_UDP;
     if (head->is_v4) {
-        uint16_t gone = read_u16(ip + IPV4_TOTAL_LEN_AT), came = (uint16_t)head->total_len;
-        write_u16(ip + IPV4_TOTAL_LEN_AT, came);
-        write_u16(ip + IPV4_CHECKSUM_AT,
-                  checksum_replace(read_u16(ip + IPV4_CHECKSUM_AT), gone, came));
+        uint16_t gone = be_read_u16(ip + IPV4_TOTAL_LEN_AT), came = (uint16_t)head->total_len;
+        be_write_u16(ip + IPV4_TOTAL_LEN_AT, came);
+        be_write_u16(ip + IPV4_CHECKSUM_AT,
+                     checksum_replace(be_read_u16(ip + IPV4_CHECKSUM_AT), gone, came));
     } else {
-        write_u16(ip + IPV6_PAYLOAD_LEN_AT, (uint16_t)upper_len);
+        be_write_u16(ip + IPV6_PAYLOAD_LEN_AT, (uint16_t)upper_len);
     }
     if (head->is_tcp)
         upper[TCP_FLAGS_AT] |= last->bytes[last->upper_at + TCP_FLAGS_AT] & TCP_FLAG_PSH;
     else
-        write_u16(upper + UDP_LEN_AT, (uint16_t)upper_len);
-    write_u16(upper + (head->is_tcp ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT),
-              checksum_fold(checksum_pseudo(addresses(head), protocol, upper_len)));
+        be_write_u16(upper + UDP_LEN_AT, (uint16_t)upper_len);
+    be_write_u16(upper + (head->is_tcp ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT),
+                 checksum_fold(checksum_pseudo(addresses(head), protocol, upper_len)));
 }
 
 static void describe(struct gro *g, const struct gro_packet *head)

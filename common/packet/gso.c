@@ -38,8 +38,8 @@ static enum err finish_checksum(const struct vnet_header *v, uint8_t *packet, si
         at + 2 > len)
         return ERR_MALFORMED;
     uint32_t sum = checksum_add(0, span_make(packet + v->csum_start, len - v->csum_start));
-    write_u16(packet + at,
-              v->csum_offset == UDP_CHECKSUM_AT ? udp_checksum(sum) : checksum_finish(sum));
+    be_write_u16(packet + at,
+                 v->csum_offset == UDP_CHECKSUM_AT ? udp_checksum(sum) : checksum_finish(sum));
     return ERR_OK;
 }
 
@@ -69,7 +69,7 @@ static bool agrees(const struct vnet_header *v, const uint8_t *packet, size_t le
     if (h->protocol != protocol || h->total_len != len || (v->gso == VNET_GSO_TCPV4 && !is_v4) ||
         (v->gso == VNET_GSO_TCPV6 && is_v4))
         return false;
-    if (is_v4 && (read_u16(packet + IPV4_FLAGS_AT) & IPV4_FRAGMENT_MASK) != 0)
+    if (is_v4 && (be_read_u16(packet + IPV4_FLAGS_AT) & IPV4_FRAGMENT_MASK) != 0)
         return false;
     size_t csum_offset = protocol == PROTOCOL_TCP ? TCP_CHECKSUM_AT : UDP_CHECKSUM_AT;
     return !v->needs_csum || (v->csum_start == h->header_len && v->csum_offset == csum_offset);
@@ -107,7 +107,7 @@ static enum err pseudo_sum(const struct vnet_header *v, const uint8_t *packet, s
 {
     size_t upper_len = len - h->header_len;
     if (v->needs_csum) {
-        uint16_t field = read_u16(packet + v->csum_start + v->csum_offset);
+        uint16_t field = be_read_u16(packet + v->csum_start + v->csum_offset);
         *ret = checksum_take_u16(field, (uint16_t)upper_len);
         return ERR_OK;
     }
@@ -125,21 +125,21 @@ static void take_header(struct gso *g, uint32_t pseudo)
 {
     uint8_t *upper = g->header + g->upper_at;
     if (g->is_v4) {
-        g->id = read_u16(g->header + IPV4_ID_AT);
-        write_u16(g->header + IPV4_TOTAL_LEN_AT, 0);
-        write_u16(g->header + IPV4_ID_AT, 0);
-        write_u16(g->header + IPV4_CHECKSUM_AT, 0);
+        g->id = be_read_u16(g->header + IPV4_ID_AT);
+        be_write_u16(g->header + IPV4_TOTAL_LEN_AT, 0);
+        be_write_u16(g->header + IPV4_ID_AT, 0);
+        be_write_u16(g->header + IPV4_CHECKSUM_AT, 0);
         g->ip_sum = checksum_add(0, span_make(g->header, g->upper_at));
     }
     if (g->is_tcp) {
-        g->sequence = read_u32(upper + TCP_SEQUENCE_AT);
+        g->sequence = be_read_u32(upper + TCP_SEQUENCE_AT);
         g->tcp_flags = upper[TCP_FLAGS_AT];
-        write_u32(upper + TCP_SEQUENCE_AT, 0);
+        be_write_u32(upper + TCP_SEQUENCE_AT, 0);
         upper[TCP_FLAGS_AT] = 0;
-        write_u16(upper + TCP_CHECKSUM_AT, 0);
+        be_write_u16(upper + TCP_CHECKSUM_AT, 0);
     } else {
-        write_u16(upper + UDP_LEN_AT, 0);
-        write_u16(upper + UDP_CHECKSUM_AT, 0);
+        be_write_u16(upper + UDP_LEN_AT, 0);
+        be_write_u16(upper + UDP_CHECKSUM_AT, 0);
     }
     g->upper_sum = checksum_add(pseudo, span_make(upper, g->header_len - g->upper_at));
 }
@@ -195,13 +195,13 @@ static void write_ip(struct gso *g, size_t packet_len)
 {
     uint8_t *ip = g->header;
     if (!g->is_v4) {
-        write_u16(ip + IPV6_PAYLOAD_LEN_AT, (uint16_t)(packet_len - IPV6_HEADER_LEN));
+        be_write_u16(ip + IPV6_PAYLOAD_LEN_AT, (uint16_t)(packet_len - IPV6_HEADER_LEN));
         return;
     }
     uint32_t sum = g->ip_sum + (uint32_t)packet_len + g->id;
-    write_u16(ip + IPV4_TOTAL_LEN_AT, (uint16_t)packet_len);
-    write_u16(ip + IPV4_ID_AT, g->id);
-    write_u16(ip + IPV4_CHECKSUM_AT, checksum_finish(sum));
+    be_write_u16(ip + IPV4_TOTAL_LEN_AT, (uint16_t)packet_len);
+    be_write_u16(ip + IPV4_ID_AT, g->id);
+    be_write_u16(ip + IPV4_CHECKSUM_AT, checksum_finish(sum));
     g->id++;
 }
 
@@ -215,9 +215,9 @@ static void write_tcp(struct gso *g, struct span payload, bool is_last)
         flags &= (uint8_t) ~(TCP_FLAG_FIN | TCP_FLAG_PSH);
     uint32_t sum = g->upper_sum + (uint32_t)(g->header_len - g->upper_at + payload.len) + flags;
     sum = checksum_add(checksum_add_u32(sum, g->sequence), payload);
-    write_u32(tcp + TCP_SEQUENCE_AT, g->sequence);
+    be_write_u32(tcp + TCP_SEQUENCE_AT, g->sequence);
     tcp[TCP_FLAGS_AT] = flags;
-    write_u16(tcp + TCP_CHECKSUM_AT, checksum_finish(sum));
+    be_write_u16(tcp + TCP_CHECKSUM_AT, checksum_finish(sum));
     g->sequence += (uint32_t)payload.len;
 }
 
@@ -225,9 +225,10 @@ static void write_udp(struct gso *g, struct span payload)
 {
     uint8_t *udp = g->header + g->upper_at;
     uint32_t len = (uint32_t)(UDP_HEADER_LEN + payload.len);
-    write_u16(udp + UDP_LEN_AT, (uint16_t)len);
+    be_write_u16(udp + UDP_LEN_AT, (uint16_t)len);
     /* Once for the pseudo-header's, once for the header's own. */
-    write_u16(udp + UDP_CHECKSUM_AT, udp_checksum(checksum_add(g->upper_sum + 2 * len, payload)));
+    be_write_u16(udp + UDP_CHECKSUM_AT,
+                 udp_checksum(checksum_add(g->upper_sum + 2 * len, payload)));
 }
 
 bool gso_next(struct gso *g, struct gso_segment *ret)

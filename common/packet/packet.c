@@ -35,12 +35,12 @@ static enum err parse_v4(struct span packet, struct fields *h)
     if (packet.len < IPV4_HEADER_LEN)
         return ERR_MALFORMED;
     h->header_len = (size_t)(b[0] & 0x0f) * 4;
-    h->total_len = read_u16(b + 2);
+    h->total_len = be_read_u16(b + 2);
     if (h->header_len < IPV4_HEADER_LEN || h->total_len < h->header_len ||
         h->total_len > packet.len)
         return ERR_MALFORMED;
     h->tos = b[1];
-    h->later_fragment = (read_u16(b + 6) & 0x1fff) != 0;
+    h->later_fragment = (be_read_u16(b + 6) & 0x1fff) != 0;
     h->protocol = b[9];
     h->family = IP_V4;
     return ERR_OK;
@@ -85,7 +85,7 @@ static enum err parse_v6(struct span packet, struct fields *h)
     const uint8_t *b = packet.data;
     if (packet.len < IPV6_HEADER_LEN)
         return ERR_MALFORMED;
-    h->total_len = IPV6_HEADER_LEN + (size_t)read_u16(b + 4);
+    h->total_len = IPV6_HEADER_LEN + (size_t)be_read_u16(b + 4);
     if (h->total_len > packet.len)
         return ERR_MALFORMED;
     h->tos = (uint8_t)(b[0] << 4 | b[1] >> 4);
@@ -113,14 +113,14 @@ static enum err parse_ports(struct span packet, struct fields *h)
     case PROTOCOL_UDP_LITE:
         if (left < 4)
             return ERR_MALFORMED;
-        h->source_port = read_u16(upper);
-        h->destination_port = read_u16(upper + 2);
+        h->source_port = be_read_u16(upper);
+        h->destination_port = be_read_u16(upper + 2);
         return ERR_OK;
     case PROTOCOL_ICMP:
     case PROTOCOL_ICMPV6:
         if (left < 2)
             return ERR_MALFORMED;
-        h->source_port = read_u16(upper); /* type and code */
+        h->source_port = be_read_u16(upper); /* type and code */
         return ERR_OK;
     default:
         return ERR_OK;
@@ -168,14 +168,14 @@ static uint16_t swap_u16(uint16_t v)
  * same as a swapped one. */
 static void lower_mss(uint8_t *tcp, size_t option_at, uint16_t mss)
 {
-    uint16_t old = read_u16(tcp + option_at + 2);
+    uint16_t old = be_read_u16(tcp + option_at + 2);
     if (old <= mss)
         return;
-    write_u16(tcp + option_at + 2, mss);
+    be_write_u16(tcp + option_at + 2, mss);
     bool odd = option_at % 2 != 0;
-    write_u16(tcp + TCP_CHECKSUM_AT,
-              checksum_replace(read_u16(tcp + TCP_CHECKSUM_AT), odd ? swap_u16(old) : old,
-                               odd ? swap_u16(mss) : mss));
+    be_write_u16(tcp + TCP_CHECKSUM_AT,
+                 checksum_replace(be_read_u16(tcp + TCP_CHECKSUM_AT), odd ? swap_u16(old) : old,
+                                  odd ? swap_u16(mss) : mss));
 }
 
 void packet_clamp_mss(struct packet *p, uint16_t mss)
@@ -213,10 +213,10 @@ static void set_ecn(uint8_t *ip, enum ecn ecn)
         ip[1] = (uint8_t)((ip[1] & 0xcf) | ecn << 4);
         return;
     }
-    uint16_t gone = read_u16(ip);
+    uint16_t gone = be_read_u16(ip);
     ip[1] = (uint8_t)((ip[1] & 0xfc) | ecn);
-    write_u16(ip + IPV4_CHECKSUM_AT,
-              checksum_replace(read_u16(ip + IPV4_CHECKSUM_AT), gone, read_u16(ip)));
+    be_write_u16(ip + IPV4_CHECKSUM_AT,
+                 checksum_replace(be_read_u16(ip + IPV4_CHECKSUM_AT), gone, be_read_u16(ip)));
 }
 
 /* Of the marks inside and outside the graver one goes on, in the order Not-ECT, ECT(0), ECT(1), CE:

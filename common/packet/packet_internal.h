@@ -2,7 +2,7 @@
 #ifndef TERN_PACKET_INTERNAL_H
 #define TERN_PACKET_INTERNAL_H
 
-#include <stdint.h>
+#include "common/base/be.h"
 
 enum {
     IPV4_TOTAL_LEN_AT = 2,
@@ -42,27 +42,5 @@ enum {
     IPV4_FLAG_DF = 0x4000,
     IPV4_FRAGMENT_MASK = 0x3fff /* more fragments, and the offset */
 };
-
-static inline uint16_t read_u16(const uint8_t *at)
-{
-    return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static inline uint32_t read_u32(const uint8_t *at)
-{
-    return (uint32_t)read_u16(at) << 16 | read_u16(at + 2);
-}
-
-static inline void write_u16(uint8_t *at, uint16_t v)
-{
-    at[0] = (uint8_t)(v >> 8);
-    at[1] = (uint8_t)v;
-}
-
-static inline void write_u32(uint8_t *at, uint32_t v)
-{
-    write_u16(at, (uint16_t)(v >> 16));
-    write_u16(at + 2, (uint16_t)v);
-}
 
 #endif

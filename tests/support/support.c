@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/text.h"
+
 int support_run(Suite *suite)
 {
     SRunner *runner = srunner_create(suite);
@@ -16,24 +18,13 @@ int support_run(Suite *suite)
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 size_t support_hex(const char *hex, uint8_t *out, size_t cap)
 {
     size_t digits = 0;
     for (; *hex != '\0'; hex++) {
         if (*hex == ' ' || *hex == '\n')
             continue;
-        int v = hex_digit(*hex);
+        int v = text_hex_digit(*hex);
         /* No ck_assert for every digit: each writes to Check's pipe. */
         if (v < 0)
             ck_abort_msg("not hex: %s", hex);
