@@ -82,24 +82,25 @@ static void disown(struct ike_sa *sa)
     sa_die(sa, SESSION_DOWN_REQUESTED, &none);
 }
 
+static void stop_asking(struct session *s)
+{
+    if (s->attempt != NULL)
+        disown(s->attempt);
+    s->attempt = NULL;
+}
+
 void attempt_abandon(struct session *s)
 {
     for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
         if (alive(s->sas[i]))
             disown(s->sas[i]);
     }
-    if (s->attempt != NULL)
-        disown(s->attempt);
-    s->attempt = NULL;
+    stop_asking(s);
 }
 
 void session_proven(struct ike_sa *sa)
 {
-    struct session *s = sa->session;
-    if (s->attempt == NULL)
-        return;
-    disown(s->attempt);
-    s->attempt = NULL;
+    stop_asking(sa->session);
 }
 
 enum err session_contend(struct ike_sa *sa)

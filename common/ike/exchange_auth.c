@@ -268,16 +268,34 @@ static void read_auth_lifetime(struct ike_sa *sa, const struct sa_input *in)
         session_auth_lifetime(sa, in->now, lifetime_s);
 }
 
-enum err auth_granted_in(struct ike_sa *sa, const struct sa_input *in)
+bool auth_proven(struct ike_sa *sa, const struct sa_input *in)
 {
     enum session_down_reason reason;
     struct fault f = {0};
+    auth_answered(sa, in);
+    if (proof_check_peer(sa, in, PAYLOAD_ID_R, &reason, &f) == ERR_OK)
+        return true;
+    auth_reject_peer(sa, in->now, reason, &f);
+    return false;
+}
+
+bool auth_not_granted(struct ike_sa *sa, const struct sa_input *in)
+{
     struct notify_payload n;
-    if (notify_find_error(&in->payloads, &n)) { /* RFC 7296 3.10.1: whatever else it says */
-        reason = child_refusal(sa, n.type, &f);
-        sa_close(sa, in->now, reason, &f, 0);
+    struct fault f = {0};
+    if (!notify_find_error(&in->payloads, &n)) /* RFC 7296 3.10.1: whatever else it says */
+        return false;
+    enum session_down_reason reason = child_refusal(sa, n.type, &f);
+    sa_close(sa, in->now, reason, &f, 0);
+    return true;
+}
+
+static enum err granted_child(struct ike_sa *sa, const struct sa_input *in)
+{
+    enum session_down_reason reason;
+    struct fault f = {0};
+    if (auth_not_granted(sa, in))
         return ERR_OK;
-    }
     struct grant g = {0};
     if (read_grant(sa, in, &g, &reason, &f) != ERR_OK) {
         sa_close(sa, in->now, reason, &f, 0);
@@ -292,17 +310,6 @@ enum err auth_granted_in(struct ike_sa *sa, const struct sa_input *in)
     read_auth_lifetime(sa, in);
     mobike_read_addresses(sa, in);
     established(sa, in->now);
-    return ERR_OK;
-}
-
-enum err auth_response_in(struct ike_sa *sa, struct sa_input *in)
-{
-    enum session_down_reason reason;
-    struct fault f = {0};
-    auth_answered(sa, in);
-    if (proof_check_peer(sa, in, PAYLOAD_ID_R, &reason, &f) == ERR_OK)
-        return auth_granted_in(sa, in);
-    auth_reject_peer(sa, in->now, reason, &f);
     return ERR_OK;
 }
 
@@ -343,28 +350,25 @@ bool auth_redirected(struct ike_sa *sa, const struct sa_input *in)
     return true;
 }
 
-enum err auth_granted_childless_in(struct ike_sa *sa, const struct sa_input *in)
+/* Asked for by a client, or granted to it. */
+static bool has_child(const struct payload_list *l)
 {
-    struct fault f = {0};
-    if (auth_redirected(sa, in))
-        return ERR_OK;
-    struct notify_payload n;
-    if (!notify_find_error(&in->payloads, &n))
-        return childless(sa) ? childless_in(sa, in) : ERR_MALFORMED;
-    enum session_down_reason reason = child_refusal(sa, n.type, &f);
-    sa_close(sa, in->now, reason, &f, 0);
-    return ERR_OK;
+    return payload_find(l, PAYLOAD_SA) != NULL && payload_find(l, PAYLOAD_TS_I) != NULL &&
+           payload_find(l, PAYLOAD_TS_R) != NULL;
 }
 
-enum err auth_response_childless_in(struct ike_sa *sa, struct sa_input *in)
+enum err auth_granted_in(struct ike_sa *sa, const struct sa_input *in)
 {
-    enum session_down_reason reason;
-    struct fault f = {0};
-    auth_answered(sa, in);
-    if (proof_check_peer(sa, in, PAYLOAD_ID_R, &reason, &f) == ERR_OK)
-        return auth_granted_childless_in(sa, in);
-    auth_reject_peer(sa, in->now, reason, &f);
-    return ERR_OK;
+    if (has_child(&in->payloads))
+        return granted_child(sa, in);
+    if (auth_redirected(sa, in) || auth_not_granted(sa, in))
+        return ERR_OK;
+    return childless(sa) ? childless_in(sa, in) : ERR_MALFORMED;
+}
+
+enum err auth_response_in(struct ike_sa *sa, struct sa_input *in)
+{
+    return auth_proven(sa, in) ? auth_granted_in(sa, in) : ERR_OK;
 }
 
 enum err auth_notify_in(struct ike_sa *sa, struct sa_input *in)
@@ -376,6 +380,10 @@ enum err auth_notify_in(struct ike_sa *sa, struct sa_input *in)
     auth_answered(sa, in);
     if (n.type != NOTIFY_AUTHENTICATION_FAILED) {
         sa_die(sa, child_refusal(sa, n.type, &f), &f);
+        return ERR_OK;
+    }
+    if (sa->state == SA_EAP_GOING || sa->state == SA_EAP_DONE) {
+        eap_refused(sa);
         return ERR_OK;
     }
     if (sa->handshake->restarts > 0 && session_retry_afresh(sa, in->now))
@@ -505,9 +513,7 @@ static enum err refuse_translator(struct ike_sa *sa, const struct sa_input *in)
 
 enum err auth_grant(struct ike_sa *sa, const struct sa_input *in)
 {
-    bool with_child = payload_find(&in->payloads, PAYLOAD_SA) != NULL &&
-                      payload_find(&in->payloads, PAYLOAD_TS_I) != NULL &&
-                      payload_find(&in->payloads, PAYLOAD_TS_R) != NULL;
+    bool with_child = has_child(&in->payloads);
     mobike_read_support(sa, in);
     if (mobike_nat_unexpected(sa, in))
         return refuse_translator(sa, in);

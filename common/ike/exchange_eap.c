@@ -105,22 +105,11 @@ enum err eap_begin_in(struct ike_sa *sa, struct sa_input *in)
 {
     const struct session_config *c = sa->config;
     struct handshake *h = sa->handshake;
-    enum session_down_reason reason;
-    struct notify_payload n;
-    struct fault f = {0};
-    auth_answered(sa, in);
-    if (proof_check_peer(sa, in, PAYLOAD_ID_R, &reason, &f) != ERR_OK) {
-        auth_reject_peer(sa, in->now, reason, &f);
-        return ERR_OK;
-    }
-    if (auth_redirected(sa, in))
+    if (!auth_proven(sa, in) || auth_redirected(sa, in))
         return ERR_OK;
     session_proven(sa);
-    if (notify_find_error(&in->payloads, &n)) {
-        reason = child_refusal(sa, n.type, &f);
-        sa_close(sa, in->now, reason, &f, 0);
+    if (auth_not_granted(sa, in))
         return ERR_OK;
-    }
     if (payload_find(&in->payloads, PAYLOAD_EAP) == NULL)
         return ERR_MALFORMED; /* it grants without having asked, or does not go on */
     if (!password_left(sa, in->now))
@@ -139,39 +128,27 @@ enum err eap_response_in(struct ike_sa *sa, struct sa_input *in)
 
 enum err eap_end_in(struct ike_sa *sa, struct sa_input *in)
 {
-    const struct payload_list *l = &in->payloads;
     struct fault f = {0};
     auth_answered(sa, in);
-    if (proof_check_eap_peer(sa, in, &f) != ERR_OK) {
-        auth_reject_peer(sa, in->now, SESSION_DOWN_PEER_UNTRUSTED, &f);
-        return ERR_OK;
-    }
-    bool child = payload_find(l, PAYLOAD_SA) != NULL && payload_find(l, PAYLOAD_TS_I) != NULL &&
-                 payload_find(l, PAYLOAD_TS_R) != NULL;
-    return child ? auth_granted_in(sa, in) : auth_granted_childless_in(sa, in);
+    if (proof_check_eap_peer(sa, in, &f) == ERR_OK)
+        return auth_granted_in(sa, in);
+    auth_reject_peer(sa, in->now, SESSION_DOWN_PEER_UNTRUSTED, &f);
+    return ERR_OK;
 }
 
-enum err eap_notify_in(struct ike_sa *sa, struct sa_input *in)
+void eap_refused(struct ike_sa *sa)
 {
-    struct notify_payload n;
     struct fault f = {0};
-    if (!notify_find_error(&in->payloads, &n))
-        return ERR_MALFORMED;
-    auth_answered(sa, in);
-    if (n.type != NOTIFY_AUTHENTICATION_FAILED) {
-        sa_die(sa, child_refusal(sa, n.type, &f), &f);
-    } else if (sa->state == SA_EAP_DONE) {
+    if (sa->state == SA_EAP_DONE) {
         (void)fault_set(&f, ERR_REFUSED,
                         "the gateway refused our AUTH (AUTHENTICATION_FAILED), "
                         "though EAP had succeeded");
-        sa_die(sa, SESSION_DOWN_REFUSED, &f);
     } else {
         if (eap_peer_tried(sa->handshake->eap))
             session_refuse_password(sa->session);
         eap_peer_refused(sa->handshake->eap, &f);
-        sa_die(sa, SESSION_DOWN_REFUSED, &f);
     }
-    return ERR_OK;
+    sa_die(sa, SESSION_DOWN_REFUSED, &f);
 }
 
 /* --- responder --- */

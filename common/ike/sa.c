@@ -46,7 +46,7 @@ static const struct transition transitions[] = {
      P(PAYLOAD_ID_R) | P(PAYLOAD_AUTH) | P(PAYLOAD_SA) | P(PAYLOAD_TS_I) | P(PAYLOAD_TS_R),
      auth_response_in, "gateway proves itself and grants the first Child SA"},
     {S(SA_AUTH_SENT), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_ID_R) | P(PAYLOAD_AUTH),
-     auth_response_childless_in, "gateway proves itself and grants no Child SA"},
+     auth_response_in, "gateway proves itself and grants no Child SA"},
     {S(SA_EAP_ASKED), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_ID_R) | P(PAYLOAD_AUTH), eap_begin_in,
      "gateway proves itself and asks by EAP"},
     {S(SA_EAP_GOING), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_EAP), eap_response_in,
@@ -54,7 +54,7 @@ static const struct transition transitions[] = {
     {S(SA_EAP_DONE), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_AUTH), eap_end_in,
      "gateway proves that EAP was with it"},
     {S(SA_EAP_GOING) | S(SA_EAP_DONE), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_NOTIFY),
-     eap_notify_in, "gateway refuses IKE_AUTH after EAP has begun"},
+     auth_notify_in, "gateway refuses IKE_AUTH after EAP has begun"},
     {S(SA_AUTH_SENT) | S(SA_EAP_ASKED), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_NOTIFY),
      auth_notify_in, "gateway refuses IKE_AUTH"},
 

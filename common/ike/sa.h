@@ -287,7 +287,6 @@ CHECKED enum err init_choose(const struct proposal_list *ours, const struct prop
 CHECKED enum err auth_request_send(struct ike_sa *sa, mono_ms now);
 CHECKED enum err auth_request_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err auth_response_in(struct ike_sa *sa, struct sa_input *in);
-CHECKED enum err auth_response_childless_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err auth_notify_in(struct ike_sa *sa, struct sa_input *in);
 
 /* What exchange_eap.c shares with it. The exchange has its answer; whatever comes of it. */
@@ -296,11 +295,14 @@ void auth_answered(struct ike_sa *sa, const struct sa_input *in);
  */
 void auth_reject_peer(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
                       const struct fault *f);
+/* The exchange has its answer: has the gateway proven itself by it? Else it is rejected. */
+bool auth_proven(struct ike_sa *sa, const struct sa_input *in);
+/* An error notify of the gateway, proven, says that it grants nothing: the IKE SA is closed. */
+bool auth_not_granted(struct ike_sa *sa, const struct sa_input *in);
 /* RFC 5685 6: the gateway, proven, sends us elsewhere. */
 bool auth_redirected(struct ike_sa *sa, const struct sa_input *in);
 /* The gateway is proven: what it grants, or an error notify that says why it does not. */
 CHECKED enum err auth_granted_in(struct ike_sa *sa, const struct sa_input *in);
-CHECKED enum err auth_granted_childless_in(struct ike_sa *sa, const struct sa_input *in);
 /* Refuse the client altogether: nothing stays. The reason is ours alone to know (2.21.2). */
 CHECKED enum err auth_refuse(struct ike_sa *sa, const struct sa_input *in, const struct fault *f);
 /* The client is proven: grant what it asks for. */
@@ -311,7 +313,7 @@ CHECKED enum err auth_grant(struct ike_sa *sa, const struct sa_input *in);
 CHECKED enum err eap_begin_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err eap_response_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err eap_end_in(struct ike_sa *sa, struct sa_input *in);
-CHECKED enum err eap_notify_in(struct ike_sa *sa, struct sa_input *in);
+void eap_refused(struct ike_sa *sa); /* AUTHENTICATION_FAILED, once EAP had begun */
 CHECKED enum err eap_request_begin_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err eap_request_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err eap_request_end_in(struct ike_sa *sa, struct sa_input *in);
