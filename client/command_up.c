@@ -13,6 +13,7 @@
 #include "client/find_profile.h"
 #include "client/logging.h"
 #include "client/presentation.h"
+#include "client/running.h"
 #include "platform/privileges.h"
 
 enum {
@@ -179,9 +180,8 @@ static enum exit_code lock_and_run(const struct command_options *o, const struct
 static bool runs(const struct profile *p)
 {
     struct runtime r;
-    if (runtime_open(false, &r, NULL) != ERR_OK)
-        return false;
-    bool running = runtime_running(&r, p->name);
+    running_open(&r);
+    bool running = r.fd >= 0 && runtime_running(&r, p->name);
     runtime_close(&r);
     return running;
 }

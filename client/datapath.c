@@ -247,17 +247,43 @@ static void on_told(uv_async_t *async)
         report_again(d);
 }
 
+/* --- senders --- */
+
+enum err datapath_senders_new(const struct datapath *d, struct datapath_senders *ret)
+{
+    enum err e = ERR_OK;
+    for (size_t i = 0; e == ERR_OK && i < DATAPATH_FAMILIES; i++) {
+        if (d->udp[i] != NULL)
+            e = udp_sender_new(d->udp[i], &ret->of[i]);
+    }
+    return e;
+}
+
+void datapath_senders_free(struct datapath_senders *s)
+{
+    for (size_t i = 0; i < DATAPATH_FAMILIES; i++)
+        udp_sender_free(s->of[i]);
+}
+
+uint64_t datapath_senders_too_long(const struct datapath_senders *s)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < DATAPATH_FAMILIES; i++)
+        count += s->of[i] != NULL ? udp_too_long(s->of[i]) : 0;
+    return count;
+}
+
 /* --- what control sends --- */
 
 uint16_t datapath_port(const struct datapath *d, enum ip_family family)
 {
-    const struct udp *u = d->udp[family == IP_V6 ? 1 : 0];
+    const struct udp *u = d->udp[datapath_index(family)];
     return u != NULL ? udp_port(u) : 0;
 }
 
 void datapath_send(struct datapath *d, const struct session_datagram *datagram)
 {
-    struct udp_sender *sender = d->sender[datagram->path.remote.ip.family == IP_V6 ? 1 : 0];
+    struct udp_sender *sender = d->senders.of[datapath_index(datagram->path.remote.ip.family)];
     if (sender == NULL || datagram->bytes.len > DATAPATH_BUFFER_LEN)
         return;
     struct udp_message m = {.path = datagram->path, .len = datagram->bytes.len};
@@ -282,10 +308,7 @@ void datapath_send(struct datapath *d, const struct session_datagram *datagram)
 
 uint64_t datapath_too_long(const struct datapath *d)
 {
-    uint64_t count = datapath_out_too_long(d->out);
-    for (size_t i = 0; i < DATAPATH_FAMILIES; i++)
-        count += d->sender[i] != NULL ? udp_too_long(d->sender[i]) : 0;
-    return count;
+    return datapath_out_too_long(d->out) + datapath_senders_too_long(&d->senders);
 }
 
 /* --- opening and closing --- */
@@ -294,10 +317,7 @@ static enum err open_family(struct datapath *d, size_t i, struct fault *f)
 {
     const struct udp_options o = {
         .address = {.family = i == 0 ? IP_V4 : IP_V6}, .mark = ROUTES_MARK, .offload = d->offload};
-    enum err e = udp_open(&o, &d->udp[i], f);
-    if (e == ERR_OK && udp_sender_new(d->udp[i], &d->sender[i]) != ERR_OK)
-        e = fault_set(f, ERR_MEMORY, "no memory for a UDP socket");
-    return e;
+    return udp_open(&o, &d->udp[i], f);
 }
 
 static enum err open_parts(struct datapath *d, struct fault *f)
@@ -306,7 +326,9 @@ static enum err open_parts(struct datapath *d, struct fault *f)
     enum err v6 = open_family(d, 1, f);
     if (v4 != ERR_OK && v6 != ERR_OK)
         return v4;
-    enum err e = datapath_out_new(d, &d->out);
+    enum err e = datapath_senders_new(d, &d->senders);
+    if (e == ERR_OK)
+        e = datapath_out_new(d, &d->out);
     if (e == ERR_OK)
         e = datapath_in_new(d, &d->in);
     if (e != ERR_OK)
@@ -380,10 +402,9 @@ static void release(struct datapath *d)
     datapath_in_free(d->in);
     for (size_t i = 0; i < DATAPATH_THREADS; i++)
         waker_close(d->wakers[i]);
-    for (size_t i = 0; i < DATAPATH_FAMILIES; i++) {
-        udp_sender_free(d->sender[i]);
+    datapath_senders_free(&d->senders);
+    for (size_t i = 0; i < DATAPATH_FAMILIES; i++)
         udp_close(d->udp[i]);
-    }
     if (d->has_left)
         uv_sem_destroy(&d->left);
     free(d);

@@ -62,6 +62,8 @@ enum err datapath_in_new(struct datapath *d, struct datapath_in **ret)
     if (in == NULL)
         return ERR_MEMORY;
     in->d = d;
+    for (size_t i = 0; i < RECEIVED; i++)
+        in->received[i] = (struct udp_message){.data = in->buffers[i], .cap = DATAPATH_BUFFER_LEN};
     *ret = in;
     return ERR_OK;
 }
@@ -220,8 +222,6 @@ static void sort(struct datapath_in *in, const struct carried *c, const struct u
 static bool receive_batch(struct datapath_in *in, const struct carried *c, size_t which)
 {
     size_t count;
-    for (size_t i = 0; i < RECEIVED; i++)
-        in->received[i] = (struct udp_message){.data = in->buffers[i], .cap = DATAPATH_BUFFER_LEN};
     enum err e = udp_receive(in->d->udp[which], in->received, RECEIVED, &count);
     if (e != ERR_OK && e != ERR_AGAIN) {
         in->broken |= 1u << which;

@@ -44,6 +44,11 @@ enum {
     DATAPATH_NEWS_SOCKET_LOST = 4 /* a socket cannot be read */
 };
 
+/* What one thread sends by; NULL where the machine lacks the family. */
+struct datapath_senders {
+    struct udp_sender *of[DATAPATH_FAMILIES];
+};
+
 struct datapath_out;
 struct datapath_in;
 
@@ -56,7 +61,7 @@ struct datapath {
     struct datapath_in *in;
 
     /* Control's own. */
-    struct udp_sender *sender[DATAPATH_FAMILIES];
+    struct datapath_senders senders;
     uv_async_t async; /* a thread has something to tell */
     uv_timer_t timer; /* of reports while there is traffic */
     unsigned handles; /* not yet closed */
@@ -87,6 +92,17 @@ struct datapath {
 };
 
 /* --- datapath.c, for the threads --- */
+
+/* Where a family stands in what there is for each. */
+static inline size_t datapath_index(enum ip_family family)
+{
+    return family == IP_V6 ? 1 : 0;
+}
+
+/* For all sockets that there are. ERR_MEMORY; to be freed in any case. */
+CHECKED enum err datapath_senders_new(const struct datapath *d, struct datapath_senders *ret);
+void datapath_senders_free(struct datapath_senders *s);
+uint64_t datapath_senders_too_long(const struct datapath_senders *s); /* any thread may ask */
 
 /* What is carried, until datapath_leave. */
 const struct carried *datapath_enter(struct datapath *d, size_t me);

@@ -16,7 +16,7 @@ _Static_assert((int)OUTBOUND_DATAGRAMS_MAX <= UDP_TRAIN_MAX &&
 
 struct datapath_out {
     struct datapath *d;
-    struct udp_sender *sender[DATAPATH_FAMILIES];
+    struct datapath_senders senders;
     unsigned lost_turn; /* of the TUN that cannot be read; 0: none */
     bool sent;          /* something of this batch */
     struct tally not_sent, not_taken;
@@ -29,11 +29,7 @@ struct datapath_out {
 enum err datapath_out_new(struct datapath *d, struct datapath_out **ret)
 {
     struct datapath_out *o = calloc(1, sizeof(*o));
-    enum err e = o != NULL ? ERR_OK : ERR_MEMORY;
-    for (size_t i = 0; e == ERR_OK && i < DATAPATH_FAMILIES; i++) {
-        if (d->udp[i] != NULL)
-            e = udp_sender_new(d->udp[i], &o->sender[i]);
-    }
+    enum err e = o != NULL ? datapath_senders_new(d, &o->senders) : ERR_MEMORY;
     if (e != ERR_OK) {
         datapath_out_free(o);
         return e;
@@ -47,8 +43,7 @@ void datapath_out_free(struct datapath_out *o)
 {
     if (o == NULL)
         return;
-    for (size_t i = 0; i < DATAPATH_FAMILIES; i++)
-        udp_sender_free(o->sender[i]);
+    datapath_senders_free(&o->senders);
     free(o);
 }
 
@@ -69,10 +64,7 @@ int64_t datapath_out_last_ns(const struct datapath_out *o)
 
 uint64_t datapath_out_too_long(const struct datapath_out *o)
 {
-    uint64_t count = 0;
-    for (size_t i = 0; i < DATAPATH_FAMILIES; i++)
-        count += o->sender[i] != NULL ? udp_too_long(o->sender[i]) : 0;
-    return count;
+    return datapath_senders_too_long(&o->senders);
 }
 
 /* The kernel does not know all that the path has taught us (platform/path_mtu.h). */
@@ -112,7 +104,7 @@ static void send_all(struct datapath_out *o, const struct carried *c, struct udp
 static void send_outbound(struct datapath_out *o, const struct carried *c)
 {
     struct outbound *out = &o->outbound;
-    struct udp_sender *sender = o->sender[c->path.remote.ip.family == IP_V6 ? 1 : 0];
+    struct udp_sender *sender = o->senders.of[datapath_index(c->path.remote.ip.family)];
     if (out->count == 0)
         return;
     for (size_t i = 0; i < out->count; i++) {

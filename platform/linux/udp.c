@@ -491,20 +491,28 @@ static enum err send_batch(struct udp_sender *s, int fd, const struct udp_messag
     return ERR_OK;
 }
 
+/* The datagrams of a train as messages of their own, as udp_next_datagram has them. */
+static bool next_of(const struct udp_message *train, size_t *at, struct udp_message *ret)
+{
+    struct span datagram;
+    if (!udp_next_datagram(train, at, &datagram))
+        return false;
+    *ret = *train;
+    ret->data += datagram.data - train->data;
+    ret->len = datagram.len;
+    ret->segment = 0;
+    return true;
+}
+
 /* One by one: the kernel does not fragment what it cuts. */
 static enum err send_fragmentable(struct udp_sender *s, int fd, const struct udp_message *m)
 {
     const struct udp *u = s->u;
-    struct udp_message one = *m;
-    struct span datagram;
+    struct udp_message one;
     enum err e = ERR_OK;
     size_t at = 0, sent;
-    one.segment = 0;
-    while (e == ERR_OK && udp_next_datagram(m, &at, &datagram)) {
-        one.data = m->data + (datagram.data - m->data);
-        one.len = datagram.len;
+    while (e == ERR_OK && next_of(m, &at, &one))
         e = send_batch(s, u->family == IP_V4 ? u->cutting : fd, &one, 1, true, &sent);
-    }
     return e;
 }
 
@@ -512,18 +520,15 @@ static enum err send_fragmentable(struct udp_sender *s, int fd, const struct udp
  * too long for the path, it is trains that the kernel does not like. */
 static enum err send_apart(struct udp_sender *s, int fd, const struct udp_message *train)
 {
-    struct udp_message m = *train;
+    struct udp_message one;
     enum err e = ERR_OK;
     bool fits = true;
-    m.segment = 0;
-    for (size_t at = 0; e == ERR_OK && at < train->len; at += m.len) {
-        size_t left = train->len - at, sent;
-        m.data = train->data + at;
-        m.len = left < train->segment ? left : train->segment;
-        e = send_batch(s, fd, &m, 1, false, &sent);
+    size_t at = 0, sent;
+    while (e == ERR_OK && next_of(train, &at, &one)) {
+        e = send_batch(s, fd, &one, 1, false, &sent);
         fits = fits && e != ERR_LIMIT;
         if (e == ERR_LIMIT)
-            e = send_fragmentable(s, fd, &m);
+            e = send_fragmentable(s, fd, &one);
     }
     if (e == ERR_OK && fits)
         s->trains = false;
