@@ -49,6 +49,7 @@ struct pair {
      * another port comes back. 0: none. */
     uint16_t nat_port;
     unsigned datagrams; /* so far, both ways */
+    unsigned marked;    /* the one that a test is about, counted so; 0: none */
     struct path client_path;
     bool cookies;
     struct cookie_jar jar;
@@ -61,6 +62,9 @@ struct pair {
     struct session_event client_events[PAIR_EVENTS_MAX], gateway_events[PAIR_EVENTS_MAX];
     size_t client_event_count, gateway_event_count;
 };
+
+/* A wire that loses the marked one. */
+pair_wire pair_lose_marked;
 
 /* Configured so that it comes up: PSK, one IPv4 address, 10.9.0.0/24 behind the gateway. */
 void pair_init(struct pair *p);

@@ -1,9 +1,11 @@
 /* Shared pieces of the unit tests. */
 #include "tests/support/support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/base/text.h"
 
 int support_run(Suite *suite)
@@ -47,4 +49,25 @@ uint8_t *support_exact_copy(struct span bytes)
     if (bytes.len > 0)
         memcpy(copy, bytes.data, bytes.len);
     return copy;
+}
+
+char support_logged[65536];
+
+static void keep_line(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    size_t len = strlen(support_logged);
+    snprintf(support_logged + len, sizeof(support_logged) - len, "%s\n", line);
+}
+
+void support_log_begin(void)
+{
+    support_logged[0] = '\0';
+    log_to(keep_line, NULL, LOG_LEVEL_DEBUG);
+}
+
+void support_log_end(void)
+{
+    log_to(NULL, NULL, LOG_LEVEL_ERROR);
 }

@@ -15,6 +15,11 @@ int support_run(Suite *suite);
  * Returns the octets written. */
 size_t support_hex(const char *hex, uint8_t *out, size_t cap);
 
+/* What is logged from now on, a line each; support_logged is emptied first. */
+extern char support_logged[65536];
+void support_log_begin(void);
+void support_log_end(void);
+
 /* A heap copy of exactly that size, so that ASan sees every overrun; free() it. */
 uint8_t *support_exact_copy(struct span bytes);
 

@@ -1,11 +1,9 @@
 /* The peer of EAP: what each method says, and what of a server's it does not take. */
 #include "common/eap/eap.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/log.h"
 #include "common/base/wire.h"
 #include "common/crypto/legacy.h"
 #include "tests/support/fixed_random.h"
@@ -15,15 +13,6 @@ static struct eap_config config;
 static struct eap_peer *peer;
 static struct eap_result result;
 static struct fixed_random fixed;
-static char logged[8192];
-
-static void sink(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    size_t len = strlen(logged);
-    snprintf(logged + len, sizeof(logged) - len, "%s\n", line);
-}
 
 /* RFC 2759 9.2's user, with the peer challenge of that. */
 static void setup(void)
@@ -34,14 +23,13 @@ static void setup(void)
     ck_ok(secret_set(&config.password, span_text("clientPass")));
     struct random_source random = fixed_random(&fixed, span_make(challenge, 16));
     ck_ok(eap_peer_new(&config, &random, &peer));
-    logged[0] = '\0';
-    log_to(sink, NULL, LOG_LEVEL_DEBUG);
+    support_log_begin();
 }
 
 static void teardown(void)
 {
-    ck_assert_ptr_null(strstr(logged, "clientPass"));
-    log_to(NULL, NULL, LOG_LEVEL_ERROR);
+    ck_assert_ptr_null(strstr(support_logged, "clientPass"));
+    support_log_end();
     eap_peer_free(peer);
     peer = NULL;
 }
@@ -152,8 +140,8 @@ START_TEST(identity)
 {
     ask(3, EAP_IDENTITY, span_text("who? \033[2J"));
     ck_response("02 03 0009 01 55736572");
-    ck_assert_ptr_null(strchr(logged, '\033'));
-    ck_assert_ptr_nonnull(strstr(logged, "who? \\x1b"));
+    ck_assert_ptr_null(strchr(support_logged, '\033'));
+    ck_assert_ptr_nonnull(strstr(support_logged, "who? \\x1b"));
     ask(4, EAP_IDENTITY, SPAN_EMPTY); /* once more, as after a mistake */
     ck_response("02 04 0009 01 55736572");
 }
@@ -163,7 +151,7 @@ START_TEST(notification)
 {
     ask(3, EAP_NOTIFICATION, span_text("your password expires\nerror: forged"));
     ck_response("02 03 0005 02");
-    ck_assert_ptr_nonnull(strstr(logged, "your password expires\\x0aerror: forged"));
+    ck_assert_ptr_nonnull(strstr(support_logged, "your password expires\\x0aerror: forged"));
 }
 END_TEST
 
@@ -313,7 +301,7 @@ START_TEST(mschapv2_to_the_end)
                 "82309ECD8D708B5EA08FAA3981CD83544233114A3D85D6DF 00 55736572");
     mschapv2_success(PROOF " M=Welcome");
     ck_response("02 09 0006 1a 03");
-    ck_assert_ptr_nonnull(strstr(logged, "says: Welcome"));
+    ck_assert_ptr_nonnull(strstr(support_logged, "says: Welcome"));
     ck_assert_int_eq(say(EAP_SUCCESS, 9, SPAN_EMPTY), EAP_SUCCEEDED);
     ck_assert_uint_eq(eap_peer_msk(peer).len, 64);
     ck_assert(!eap_peer_told_password(peer));
@@ -459,7 +447,7 @@ START_TEST(gtc)
 {
     ask(5, EAP_GTC, span_text("Enter PASSCODE:"));
     ck_response("02 05 000f 06 636c69656e7450617373");
-    ck_assert_ptr_nonnull(strstr(logged, "Enter PASSCODE:"));
+    ck_assert_ptr_nonnull(strstr(support_logged, "Enter PASSCODE:"));
     ck_assert(eap_peer_told_password(peer));
     ck_assert_int_eq(say(EAP_SUCCESS, 5, SPAN_EMPTY), EAP_SUCCEEDED);
     ck_assert_uint_eq(eap_peer_msk(peer).len, 0);

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/base/log.h"
 #include "common/ike/session_state.h"
 #include "tests/support/fixture.h"
 #include "tests/support/pair.h"
@@ -20,7 +19,6 @@ static struct eap_server_policy policy;
 static struct certificate_list chain, stranger_chain;
 static struct private_key *key, *stranger_key;
 static struct trust_store *trust;
-static char logged[65536];
 
 /* What a server of a test's own says, and how often it was asked. */
 typedef enum err serve(struct span response, struct session_eap_step *ret);
@@ -108,14 +106,6 @@ static void drop_certificates(void)
     fixture_leave();
 }
 
-static void sink(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    size_t len = strlen(logged);
-    snprintf(logged + len, sizeof(logged) - len, "%s\n", line);
-}
-
 static void setup(void)
 {
     pair_init(&pair);
@@ -140,15 +130,14 @@ static void setup(void)
     unfair = NULL;
     asked = begun = 0;
     other_msk = false;
-    logged[0] = '\0';
-    log_to(sink, NULL, LOG_LEVEL_DEBUG);
+    support_log_begin();
 }
 
 /* The password is in no line of any log. */
 static void teardown(void)
 {
-    ck_assert_ptr_null(strstr(logged, PASSWORD));
-    log_to(NULL, NULL, LOG_LEVEL_ERROR);
+    ck_assert_ptr_null(strstr(support_logged, PASSWORD));
+    support_log_end();
     pair_wipe(&pair);
     eap_server_wipe(&server);
 }
@@ -240,18 +229,10 @@ START_TEST(comes_up_with_what_both_have)
 }
 END_TEST
 
-static unsigned lost_one;
-
-static bool lose_nth(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
-{
-    (void)from_client, (void)bytes, (void)len;
-    return p->datagrams != lost_one;
-}
-
 START_TEST(any_one_datagram_may_be_lost)
 {
-    lost_one = (unsigned)_i + 1;
-    pair.wire = lose_nth;
+    pair.marked = (unsigned)_i + 1;
+    pair.wire = pair_lose_marked;
     run();
     ck_up();
     ck_assert_uint_eq(begun, 1);
@@ -532,19 +513,19 @@ static void ask_out_of_place(uint8_t exchange)
     payload_write(&m, PAYLOAD_NONCE, nonce_span(&nonce));
     ts_payload_write(&m, PAYLOAD_TS_I, &pair.client_config.remote_selectors);
     ts_payload_write(&m, PAYLOAD_TS_R, &pair.client_config.remote_selectors);
-    ck_ok(sk_seal(&m, sk, sa->seal, 1000 + lost_one, &message));
+    ck_ok(sk_seal(&m, sk, sa->seal, 1000 + pair.marked, &message));
     session_input(pair.gateway, pair.now, &at, message);
 }
 
 /* CREATE_CHILD_SA before the client is proven changes nothing; what it goes on with, counts. */
 START_TEST(nothing_is_created_before_the_end)
 {
-    lost_one = 5 + 2 * (unsigned)_i; /* a round of EAP; the last AUTH */
-    pair.wire = lose_nth;
+    pair.marked = 5 + 2 * (unsigned)_i; /* a round of EAP; the last AUTH */
+    pair.wire = pair_lose_marked;
     pair_start(&pair);
     pair_pump(&pair);
     struct session_datagram d;
-    ck_assert_uint_eq(pair.datagrams, lost_one);
+    ck_assert_uint_eq(pair.datagrams, pair.marked);
     ask_out_of_place(EXCHANGE_CREATE_CHILD_SA);
     ck_assert(!session_output(pair.gateway, pair.now, &d));
     ck_assert_ptr_null(pair_gateway_event(&pair, SESSION_EVENT_CHILD_UP));
@@ -558,7 +539,7 @@ END_TEST
 static bool stop_in_the_midst(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
 {
     (void)from_client, (void)bytes, (void)len;
-    if (p->datagrams == lost_one)
+    if (p->datagrams == p->marked)
         session_stop(p->client, p->now);
     return true;
 }
@@ -566,7 +547,7 @@ static bool stop_in_the_midst(struct pair *p, bool from_client, uint8_t *bytes, 
 /* Whenever it is stopped: nothing more of EAP leaves, and the gateway hears of the end. */
 START_TEST(stopped_in_the_midst)
 {
-    lost_one = 4 + 2 * (unsigned)_i; /* the gateway's answer is on its way */
+    pair.marked = 4 + 2 * (unsigned)_i; /* the gateway's answer is on its way */
     pair.wire = stop_in_the_midst;
     pair_start(&pair);
     pair_pump(&pair);
@@ -608,7 +589,7 @@ START_TEST(a_code_serves_once)
     ck_assert_uint_eq(asked, before);
     ck_assert_uint_eq(begun, 2);
     ck_assert_int_eq(pair_client_state(&pair), SESSION_UP);
-    ck_assert_ptr_nonnull(strstr(logged, "wants a new code of user \"alice\""));
+    ck_assert_ptr_nonnull(strstr(support_logged, "wants a new code of user \"alice\""));
 }
 END_TEST
 

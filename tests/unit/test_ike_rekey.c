@@ -110,20 +110,12 @@ START_TEST(rekeying_again_and_again)
 }
 END_TEST
 
-static unsigned lost_one;
-
-static bool lose_nth(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
-{
-    (void)from_client, (void)bytes, (void)len;
-    return p->datagrams != lost_one;
-}
-
 /* _i: which datagram after coming up is lost, of a rekeying by the one side or the other. */
 START_TEST(any_one_datagram_of_a_rekeying_may_be_lost)
 {
     come_up();
-    lost_one = pair.datagrams + 1 + (unsigned)_i % 5;
-    pair.wire = lose_nth;
+    pair.marked = pair.datagrams + 1 + (unsigned)_i % 5;
+    pair.wire = pair_lose_marked;
     ck_ok(session_rekey(side(_i / 5 % 2), pair.now, kinds[_i / 10]));
     pair_run(&pair, 20000);
     ck_agree();
@@ -151,8 +143,8 @@ START_TEST(both_sides_rekey_at_once_and_one_datagram_is_lost)
 {
     pair.seed = 5000 + (uint64_t)_i;
     come_up();
-    lost_one = pair.datagrams + 1 + (unsigned)_i % 8;
-    pair.wire = lose_nth;
+    pair.marked = pair.datagrams + 1 + (unsigned)_i % 8;
+    pair.wire = pair_lose_marked;
     ck_ok(session_rekey(pair.client, pair.now, kinds[_i / 8 % 2]));
     ck_ok(session_rekey(pair.gateway, pair.now, kinds[_i / 8 % 2]));
     pair_run(&pair, 60000);

@@ -295,18 +295,10 @@ START_TEST(retransmissions_are_identical)
 }
 END_TEST
 
-static unsigned lost_one;
-
-static bool lose_nth(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
-{
-    (void)from_client, (void)bytes, (void)len;
-    return p->datagrams != lost_one;
-}
-
 START_TEST(any_one_datagram_may_be_lost)
 {
-    lost_one = (unsigned)_i + 1;
-    pair.wire = lose_nth;
+    pair.marked = (unsigned)_i + 1;
+    pair.wire = pair_lose_marked;
     pair_start(&pair);
     pair_run(&pair, 10000);
     ck_up();
@@ -318,7 +310,7 @@ static size_t damaged_octet;
 static bool damage_once(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
 {
     (void)from_client;
-    if (p->datagrams == lost_one)
+    if (p->datagrams == p->marked)
         bytes[damaged_octet % len] ^= 0x10;
     return true;
 }
@@ -329,7 +321,7 @@ START_TEST(damage_of_protected_messages_changes_nothing)
     for (damaged_octet = 0; damaged_octet < 700; damaged_octet += 3) {
         pair_wipe(&pair);
         pair_init(&pair);
-        lost_one = _i == 0 ? 3 : 4;
+        pair.marked = _i == 0 ? 3 : 4;
         pair.wire = damage_once;
         pair_start(&pair);
         pair_run(&pair, 10000);

@@ -190,6 +190,13 @@ static void heard(const struct path *p)
     ck_ok(udp_receive(ours, &m, 1, &count));
 }
 
+/* And that has been taken in. */
+static void told(const struct path *p, uint16_t port, uint16_t mtu)
+{
+    too_big(p, port, mtu);
+    heard(p);
+}
+
 static void plugged_in(void)
 {
     heard(&eth);
@@ -214,11 +221,9 @@ START_TEST(a_router_tells)
 {
     setup_family(_i);
     plugged_in();
-    too_big(&eth, udp_port(ours), 1300);
-    heard(&eth);
+    told(&eth, udp_port(ours), 1300);
     ck_assert_uint_eq(path_mtu(&eth, 0), 1300);
-    too_big(&eth, udp_port(ours), 1400); /* never upwards */
-    heard(&eth);
+    told(&eth, udp_port(ours), 1400); /* never upwards */
     ck_assert_uint_eq(path_mtu(&eth, 0), 1300);
 }
 END_TEST
@@ -228,12 +233,10 @@ START_TEST(the_network_changes)
 {
     setup_family(_i);
     plugged_in();
-    too_big(&eth, udp_port(ours), 1300);
-    heard(&eth);
+    told(&eth, udp_port(ours), 1300);
     support_shell("ip link set eth0 down");
     ck_assert_uint_eq(path_mtu(&wlan, 0), 1492);
-    too_big(&wlan, udp_port(ours), 1400);
-    heard(&wlan);
+    told(&wlan, udp_port(ours), 1400);
     ck_assert_uint_eq(path_mtu(&wlan, 0), 1400);
     support_shell("ip -batch - <<END\n"
                   "link set eth0 up\n"
@@ -251,8 +254,7 @@ START_TEST(a_router_of_the_other_network_tells)
 {
     setup_family(_i);
     plugged_in();
-    too_big(&wlan, udp_port(ours), 1300);
-    heard(&wlan);
+    told(&wlan, udp_port(ours), 1300);
     ck_assert_uint_eq(path_mtu(&wlan, 0), 1300);
 }
 END_TEST
@@ -262,8 +264,7 @@ START_TEST(a_stranger_tells)
 {
     setup_family(_i);
     plugged_in();
-    too_big(&eth, (uint16_t)(udp_port(ours) ^ 1), 1300);
-    heard(&eth);
+    told(&eth, (uint16_t)(udp_port(ours) ^ 1), 1300);
     ck_assert_uint_eq(path_mtu(&eth, 0), 1500);
 }
 END_TEST
@@ -272,8 +273,7 @@ START_TEST(never_below_what_every_path_bears)
 {
     setup_family(_i);
     plugged_in();
-    too_big(&eth, udp_port(ours), 300);
-    heard(&eth);
+    told(&eth, udp_port(ours), 300);
     ck_assert_uint_ge(path_mtu(&eth, 0), family == IP_V4 ? PATH_MTU_MIN_V4 : PATH_MTU_MIN_V6);
 }
 END_TEST
