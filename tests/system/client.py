@@ -163,7 +163,13 @@ class Tern:
         return int(re.search(r"VmRSS:\s+(\d+) kB", text).group(1))
 
     def descriptors(self):
+        """What it keeps open, once it has seen that who asked it has hung up."""
         (pid,) = self.pids()
+
+        def nobody_asks():
+            sockets = pathlib.Path(f"/proc/{pid}/net/unix").read_text()
+            return sockets.count(f" {self.runtime}/") <= 1  # the one that listens
+        wait_until(nobody_asks, 5, "tern to be done with who asked it")
         return sorted(os.readlink(f) for f in pathlib.Path(f"/proc/{pid}/fd").iterdir())
 
 

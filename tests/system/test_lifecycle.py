@@ -280,7 +280,7 @@ def test_reconnecting_takes_the_same_every_time(lab, tern, strongswan):
     held = []
     for _ in range(4):
         tern.up(profile)
-        tern.status(profile)  # once it answers, it is done with whoever started it
+        tern.status(profile)  # once it answers, it is past its start
         held.append(tern.descriptors())
         tern.down(profile)
         tern.wait_gone()
