@@ -82,6 +82,12 @@ def enter(argv, cwd=None):
     return code
 
 
+def add_build_option(parser):
+    """Where the programs are that are tried; as seen from where the command was called."""
+    parser.add_argument("--build", type=lambda text: pathlib.Path(text).resolve(),
+                        default=HERE.parents[1] / "build/release")
+
+
 # --- waiting for events ---
 
 class Timeout(AssertionError):

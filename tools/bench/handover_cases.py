@@ -149,6 +149,7 @@ def toggles(options, client, gateway):
         before = trip.holds()
         most = before["descriptors"] + len(NETWORKS)  # tern sends by a socket of each, with IPv6
         up = dict.fromkeys(NETWORKS, True)
+        halfway = before["rss_kb"]
         for number in range(options.toggles):
             if number == options.toggles // 2:
                 halfway = trip.holds()["rss_kb"]

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/crypto/aead.h"
 
 enum { SALT_LEN = 4, IV_LEN = 8 };
@@ -85,8 +86,7 @@ size_t aead_block_len(const struct aead *a)
 void aead_write_iv(const struct aead *a, uint64_t counter, uint8_t *iv)
 {
     (void)a;
-    for (size_t i = 0; i < IV_LEN; i++)
-        iv[i] = (uint8_t)(counter >> (56 - 8 * i));
+    be_write_u64(iv, counter);
 }
 
 /* What a cipher writes elsewhere has to be put there by somebody. */
