@@ -167,8 +167,9 @@ class Tern:
         (pid,) = self.pids()
 
         def nobody_asks():
-            sockets = pathlib.Path(f"/proc/{pid}/net/unix").read_text()
-            return sockets.count(f" {self.runtime}/") <= 1  # the one that listens
+            # What was accepted is of the network namespace of who asked.
+            names = [pathlib.Path(f"/proc/{who}/net/unix").read_text() for who in (pid, "self")]
+            return sum(n.count(f" {self.runtime}/") for n in names) <= 1  # the one that listens
         wait_until(nobody_asks, 5, "tern to be done with who asked it")
         return sorted(os.readlink(f) for f in pathlib.Path(f"/proc/{pid}/fd").iterdir())
 
