@@ -1,0 +1,167 @@
+/* [Gateway] and [Local]: where the gateway is, and who proves what to whom. */
+#include <string.h>
+
+#include "client/profile_keys_internal.h"
+#include "client/profile_value.h"
+
+/* --- [Gateway] --- */
+
+static void take_address(struct reading *r, const char *item)
+{
+    struct ip ip;
+    if (ip_parse(item, &ip) == ERR_OK) {
+        if (ip_is_unspecified(&ip) || ip_is_multicast(&ip)) {
+            FAULT(r, "%s = %s cannot be a gateway's address", r->key, item);
+            return;
+        }
+    } else if (!value_is_host_name(item)) {
+        FAULT(r, "%s = %s is neither a host name nor an address", r->key, item);
+        return;
+    }
+    value_take_item(r, &r->p->addresses, item);
+}
+
+void key_gateway_address(struct reading *r, const char *value)
+{
+    value_take_each(r, value, take_address);
+}
+
+void key_gateway_port(struct reading *r, const char *value)
+{
+    uint64_t v;
+    if (value_number(value, 1, 65535, &v) != ERR_OK)
+        FAULT(r, "Port = %s is not a port (1 to 65535)", value);
+    else
+        r->p->port = (uint16_t)v;
+}
+
+void key_gateway_identity(struct reading *r, const char *value)
+{
+    value_take_identity(r, value, &r->p->gateway_identity);
+}
+
+void key_gateway_authentication(struct reading *r, const char *value)
+{
+    if (strcmp(value, "certificate") == 0)
+        r->p->gateway_authentication = AUTHENTICATION_CERTIFICATE;
+    else if (strcmp(value, "psk") == 0)
+        r->p->gateway_authentication = AUTHENTICATION_PSK;
+    else
+        FAULT(r, "Authentication = %s: expected certificate or psk", value);
+}
+
+static void take_ca(struct reading *r, const char *item)
+{
+    value_take_item(r, &r->p->cas, item);
+}
+
+void key_gateway_ca(struct reading *r, const char *value)
+{
+    value_take_each(r, value, take_ca);
+}
+
+void key_gateway_psk(struct reading *r, const char *value)
+{
+    value_take_shared_key(r, value, &r->p->gateway_psk);
+}
+
+void key_gateway_psk_file(struct reading *r, const char *value)
+{
+    value_take_text(r, value, r->p->gateway_psk_file, sizeof(r->p->gateway_psk_file));
+}
+
+/* --- [Local] --- */
+
+void key_local_identity(struct reading *r, const char *value)
+{
+    value_take_identity(r, value, &r->p->identity);
+}
+
+void key_local_authentication(struct reading *r, const char *value)
+{
+    if (strcmp(value, "certificate") == 0) {
+        r->p->authentication = AUTHENTICATION_CERTIFICATE;
+    } else if (strcmp(value, "psk") == 0) {
+        r->p->authentication = AUTHENTICATION_PSK;
+    } else if (strcmp(value, "eap") == 0) {
+        r->p->authentication = AUTHENTICATION_EAP;
+    } else {
+        FAULT(r, "Authentication = %s: expected psk, certificate or eap", value);
+    }
+}
+
+void key_local_psk(struct reading *r, const char *value)
+{
+    value_take_shared_key(r, value, &r->p->psk);
+}
+
+void key_local_psk_file(struct reading *r, const char *value)
+{
+    value_take_text(r, value, r->p->psk_file, sizeof(r->p->psk_file));
+}
+
+static void take_object(struct reading *r, const char *value, char *out, size_t cap)
+{
+    if (strncmp(value, "pkcs11:", 7) == 0)
+        FAULT(r, "%s: pkcs11: URIs are not supported yet; use a file", r->key);
+    else
+        value_take_text(r, value, out, cap);
+}
+
+void key_local_certificate(struct reading *r, const char *value)
+{
+    take_object(r, value, r->p->certificate, sizeof(r->p->certificate));
+}
+
+void key_local_private_key(struct reading *r, const char *value)
+{
+    take_object(r, value, r->p->private_key, sizeof(r->p->private_key));
+}
+
+void key_local_pkcs12(struct reading *r, const char *value)
+{
+    (void)value;
+    FAULT(r, "PKCS12 is not supported yet; use Certificate and PrivateKey");
+}
+
+void key_local_user_name(struct reading *r, const char *value)
+{
+    value_take_text(r, value, r->p->user_name, EAP_NAME_MAX + 1);
+}
+
+void key_local_password(struct reading *r, const char *value)
+{
+    value_take_secret(r, value, &r->p->password);
+}
+
+void key_local_password_file(struct reading *r, const char *value)
+{
+    value_take_text(r, value, r->p->password_file, sizeof(r->p->password_file));
+}
+
+static void take_eap_method(struct reading *r, const char *item)
+{
+    static const char *const missing[] = {"tls", "ttls", "peap"};
+    struct profile *p = r->p;
+    uint8_t type = eap_type_from_text(item);
+    if (type != 0 && memchr(p->eap_methods, type, p->eap_method_count) == NULL) {
+        p->eap_methods[p->eap_method_count++] = type;
+        return;
+    }
+    if (type != 0) {
+        FAULT(r, "EAPMethods: %s is given twice", item);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
+        if (strcmp(item, missing[i]) == 0) {
+            p->eap_missing = missing[i];
+            return;
+        }
+    }
+    FAULT(r, "EAPMethods: %s is unknown (mschapv2, tls, ttls, peap, gtc, md5)", item);
+}
+
+void key_local_eap_methods(struct reading *r, const char *value)
+{
+    value_take_each(r, value, take_eap_method);
+}
