@@ -17,9 +17,11 @@ struct credentials {
     struct secret psk, gateway_psk; /* our proof, the gateway's */
     struct private_key *key;        /* NULL without a certificate */
     struct certificate_list chain;
-    struct trust_store *trust; /* NULL where the gateway proves itself by a key we share */
-    struct secret password;    /* of EAP; empty: it has to be asked for, */
-    bool password_asked;       /* and was */
+    struct trust_store *trust;        /* NULL where the gateway proves itself by a key we share */
+    struct secret password;           /* of EAP; empty: it has to be asked for, */
+    bool password_asked;              /* and was */
+    char user_name[EAP_NAME_MAX + 1]; /* of EAP; the profile's, or the certificate's */
+    struct trust_store *eap_trust;    /* for the EAP server; NULL: trust serves */
 };
 
 /* Adds a fault for each thing that is wrong, at the line of the key that named it; ERR_MALFORMED

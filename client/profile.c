@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/file.h"
+#include "client/profile_eap.h"
 #include "client/profile_keys.h"
 #include "platform/privileges.h"
 
@@ -97,32 +98,6 @@ static void check_local_keys(const struct profile *p, unsigned line, struct faul
     }
 }
 
-/* The user's name is the identity's where it has none of its own. */
-static void default_user_name(struct profile *p)
-{
-    const struct identity *id = &p->identity;
-    bool text = id->type == IDENTITY_EMAIL || id->type == IDENTITY_FQDN;
-    if (p->user_name[0] == '\0' && text && id->len <= EAP_NAME_MAX)
-        memcpy(p->user_name, id->data, id->len);
-}
-
-static void check_eap(struct profile *p, unsigned line, struct fault_list *faults)
-{
-    default_user_name(p);
-    if (p->user_name[0] == '\0' && !has(p, KEY_LOCAL_USER_NAME))
-        fault_list_add(faults, line, "Authentication = eap needs UserName");
-    if (p->gateway_authentication != AUTHENTICATION_CERTIFICATE) /* RFC 7296 2.16 */
-        fault_list_add(faults, line,
-                       "Authentication = eap needs a gateway that proves itself by a certificate: "
-                       "set Authentication = certificate in [Gateway]");
-    if (p->eap_missing != NULL)
-        fault_list_add(faults, p->lines[KEY_LOCAL_EAP_METHODS],
-                       "EAPMethods: %s is not supported yet; use mschapv2, gtc or md5",
-                       p->eap_missing);
-    if (!has(p, KEY_LOCAL_EAP_METHODS))
-        p->eap_methods[p->eap_method_count++] = EAP_MSCHAPV2;
-}
-
 static void default_local(struct profile *p, struct fault_list *faults)
 {
     unsigned line = p->local_line;
@@ -147,7 +122,10 @@ static void default_local(struct profile *p, struct fault_list *faults)
                        "UserName cannot serve as our identity; set Identity");
     check_local_keys(p, line, faults);
     if (p->authentication == AUTHENTICATION_EAP)
-        check_eap(p, line, faults);
+        profile_check_eap(p, line, faults);
+    else if (p->gateway_authentication == AUTHENTICATION_EAP)
+        fault_list_add(faults, p->lines[KEY_GATEWAY_AUTHENTICATION],
+                       "Authentication = eap in [Gateway] needs Authentication = eap in [Local]");
 }
 
 static void default_tunnel(struct profile *p)

@@ -41,6 +41,9 @@ enum profile_key {
     KEY_LOCAL_PASSWORD,
     KEY_LOCAL_PASSWORD_FILE,
     KEY_LOCAL_EAP_METHODS,
+    KEY_LOCAL_EAP_INNER,
+    KEY_LOCAL_EAP_SERVER,
+    KEY_LOCAL_EAP_CA,
     KEY_TUNNEL_INTERFACE,
     KEY_TUNNEL_ROUTES,
     KEY_TUNNEL_EXCLUDE,
@@ -113,7 +116,11 @@ struct profile {
     char password_file[PROFILE_PATH_MAX];
     uint8_t eap_methods[EAP_METHODS_MAX]; /* enum eap_type, best first */
     size_t eap_method_count;
-    const char *eap_missing; /* one that is named and that we do not have; NULL: none */
+    uint8_t eap_inner[EAP_METHODS_MAX]; /* the same, inside ttls and peap */
+    size_t eap_inner_count;
+    enum eap_plain eap_plain;
+    struct identity eap_server;  /* none: the gateway's */
+    struct profile_list eap_cas; /* likewise */
 
     char interface[PROFILE_TEXT_MAX]; /* empty: the first free ternN */
     struct selector_list routes;

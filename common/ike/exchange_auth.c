@@ -107,6 +107,8 @@ enum err auth_request_send(struct ike_sa *sa, mono_ms now)
     enum err e = c->local_auth == SESSION_AUTH_EAP ? ERR_OK : proof_write_auth(sa, &m);
     if (e != ERR_OK)
         return e;
+    if (c->local_auth == SESSION_AUTH_EAP && (c->remote_auth & SESSION_AUTH_EAP) != 0)
+        notify_write(&m, NOTIFY_EAP_ONLY_AUTHENTICATION, SPAN_EMPTY);
     write_configuration_request(sa, &m);
     mobike_write_support(sa, &m);
     if (childless(sa))

@@ -2,8 +2,10 @@
  * request; the gateway proves itself by a signature; then come rounds of EAP, and last an AUTH of
  * either side with the key that EAP has made.
  *
- * Invariants: until the gateway's first AUTH has been checked no word of EAP leaves, and nothing
- * that it grants is used before its last one. What EAP itself holds to is common/eap's. */
+ * Invariants: until the gateway's first AUTH has been checked no word of EAP leaves, but where the
+ * configuration has methods alone that prove the server, and wants no other proof (RFC 5998); and
+ * nothing that the gateway grants is used before its last AUTH. What EAP itself holds to is
+ * common/eap's. */
 #include "common/ike/sa.h"
 
 #include <stdlib.h>
@@ -101,10 +103,20 @@ static bool password_left(struct ike_sa *sa, mono_ms now)
     return false;
 }
 
-enum err eap_begin_in(struct ike_sa *sa, struct sa_input *in)
+static enum err begin(struct ike_sa *sa, const struct sa_input *in)
 {
     const struct session_config *c = sa->config;
     struct handshake *h = sa->handshake;
+    if (!password_left(sa, in->now))
+        return ERR_OK;
+    enum err e = blob_set(&h->peer_id_body, payload_find(&in->payloads, PAYLOAD_ID_R)->body);
+    if (e == ERR_OK)
+        e = eap_peer_new(&c->eap, &c->random, &h->eap);
+    return e == ERR_OK ? eap_step(sa, in) : e;
+}
+
+enum err eap_begin_in(struct ike_sa *sa, struct sa_input *in)
+{
     if (!auth_proven(sa, in) || auth_redirected(sa, in))
         return ERR_OK;
     session_proven(sa);
@@ -112,12 +124,26 @@ enum err eap_begin_in(struct ike_sa *sa, struct sa_input *in)
         return ERR_OK;
     if (payload_find(&in->payloads, PAYLOAD_EAP) == NULL)
         return ERR_MALFORMED; /* it grants without having asked, or does not go on */
-    if (!password_left(sa, in->now))
-        return ERR_OK;
-    enum err e = blob_set(&h->peer_id_body, payload_find(&in->payloads, PAYLOAD_ID_R)->body);
+    return begin(sa, in);
+}
+
+/* Nobody is believed to be the gateway yet: others that answered are still asked as well. */
+enum err eap_only_begin_in(struct ike_sa *sa, struct sa_input *in)
+{
+    struct fault f = {0};
+    auth_answered(sa, in);
+    enum err e = ERR_REFUSED;
+    if ((sa->config->remote_auth & SESSION_AUTH_EAP) == 0) {
+        (void)fault_set(&f, e, "the gateway asks by EAP without having proven itself");
+        fault_hint(&f, "have it show a certificate; or, where it is proven by EAP-TLS, -TTLS or "
+                       "-PEAP, set Authentication = eap in [Gateway]");
+    } else {
+        e = proof_check_claim(sa, in, &f);
+    }
     if (e == ERR_OK)
-        e = eap_peer_new(&c->eap, &c->random, &h->eap);
-    return e == ERR_OK ? eap_step(sa, in) : e;
+        return begin(sa, in);
+    auth_reject_peer(sa, in->now, SESSION_DOWN_PEER_UNTRUSTED, &f);
+    return ERR_OK;
 }
 
 enum err eap_response_in(struct ike_sa *sa, struct sa_input *in)
@@ -144,11 +170,11 @@ void eap_refused(struct ike_sa *sa)
                         "the gateway refused our AUTH (AUTHENTICATION_FAILED), "
                         "though EAP had succeeded");
     } else {
-        if (eap_peer_tried(sa->handshake->eap))
-            session_refuse_password(sa->session);
         eap_peer_refused(sa->handshake->eap, &f);
+        if (f.code == ERR_REFUSED && eap_peer_tried(sa->handshake->eap))
+            session_refuse_password(sa->session);
     }
-    sa_die(sa, SESSION_DOWN_REFUSED, &f);
+    sa_die(sa, reason_of(f.code), &f);
 }
 
 /* --- responder --- */

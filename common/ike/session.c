@@ -38,14 +38,21 @@ static bool eap_usable(const struct session_config *c)
                ((c->remote_auth & SESSION_AUTH_EAP) == 0 ||
                 (c->policy.eap != NULL && c->local_auth == SESSION_AUTH_CERTIFICATE));
     return c->local_auth != SESSION_AUTH_EAP ||
-           (c->remote_auth == SESSION_AUTH_CERTIFICATE && c->eap.method_count > 0 &&
-            c->eap.name[0] != '\0' && c->eap.password.len > 0);
+           ((c->remote_auth & SESSION_AUTH_PSK) == 0 && eap_config_usable(&c->eap));
+}
+
+/* RFC 5998 4: EAP proves the gateway where each of its methods proves the server. */
+static bool eap_only_usable(const struct session_config *c)
+{
+    return c->role == SESSION_RESPONDER || (c->remote_auth & SESSION_AUTH_EAP) == 0 ||
+           (c->local_auth == SESSION_AUTH_EAP &&
+            c->remote_auth == (SESSION_AUTH_EAP | SESSION_AUTH_CERTIFICATE) &&
+            eap_config_proves_server(&c->eap));
 }
 
 static bool config_usable(const struct session_config *c)
 {
-    const unsigned known = SESSION_AUTH_PSK | SESSION_AUTH_CERTIFICATE |
-                           (c->role == SESSION_RESPONDER ? SESSION_AUTH_EAP : 0U);
+    const unsigned known = SESSION_AUTH_PSK | SESSION_AUTH_CERTIFICATE | SESSION_AUTH_EAP;
     if (c->random.fill == NULL || c->ike.count == 0 || c->esp.count == 0 ||
         c->local_id.type == IDENTITY_NONE || c->remote_selectors.count == 0 ||
         c->remote_auth == 0 || (c->remote_auth & ~known) != 0 || c->retransmit.first_ms == 0 ||
@@ -58,7 +65,7 @@ static bool config_usable(const struct session_config *c)
     if ((c->remote_auth & SESSION_AUTH_CERTIFICATE) != 0 &&
         (c->trust == NULL || c->wall_time == NULL))
         return false;
-    if (!eap_usable(c))
+    if (!eap_usable(c) || !eap_only_usable(c))
         return false;
     if (c->role == SESSION_INITIATOR)
         return (c->local_auth != SESSION_AUTH_PSK || c->local_psk.len > 0) &&

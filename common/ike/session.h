@@ -22,7 +22,8 @@ struct session;
 enum session_role { SESSION_INITIATOR, SESSION_RESPONDER };
 
 /* How a side proves itself, as a set where several are accepted. EAP is for initiators, and for
- * whoever has a responder that proves itself by a certificate (RFC 7296 2.16). */
+ * whoever has a responder that proves itself by a certificate (RFC 7296 2.16). An initiator that
+ * accepts EAP of its gateway beside that (RFC 5998) has methods alone that prove the server. */
 enum session_auth { SESSION_AUTH_PSK = 1, SESSION_AUTH_CERTIFICATE = 2, SESSION_AUTH_EAP = 4 };
 
 /* Retransmission of requests (RFC 7296 2.4): first after first_ms, then each interval grows by
