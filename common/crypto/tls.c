@@ -25,8 +25,10 @@ static void current_time(const SSL *ssl, struct timeval *out)
 static void note_alert(const SSL *ssl, int type, int value)
 {
     struct tls *t = SSL_get_app_data(ssl);
-    if (type == SSL_CB_READ_ALERT && value >> 8 == SSL3_AL_FATAL)
+    if (type == SSL_CB_READ_ALERT && value >> 8 == SSL3_AL_FATAL) {
         t->alert = (uint8_t)(value & 0xff);
+        t->closed = t->alert == SSL_AD_CLOSE_NOTIFY; /* some call that fatal */
+    }
 }
 
 /* SHA-1 is nobody's any more; RSA key transport has no forward secrecy. */
@@ -124,6 +126,8 @@ static enum err explain(struct tls *t, struct fault *f)
             *f = t->verdict;
         return t->verdict.code;
     }
+    if (t->closed)
+        return fault_set(f, ERR_EXHAUSTED, "the connection was closed");
     if (t->alert != 0)
         return fault_set(f, ERR_REFUSED, "TLS alert %u, %s", t->alert,
                          SSL_alert_desc_string_long(t->alert));

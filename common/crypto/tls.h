@@ -27,6 +27,7 @@ void tls_free(struct tls *t); /* wipes; NULL is fine */
  * there may still be output, the alert that says why:
  * ERR_INTEGRITY: its certificate was not accepted; the fault is about that certificate;
  * ERR_REFUSED:   it said no by an alert (tls_alert); the fault names it;
+ * ERR_EXHAUSTED: it closed the connection;
  * ERR_MALFORMED: anything else, in BoringSSL's words;
  * ERR_MEMORY. After a failure it is over. */
 CHECKED enum err tls_input(struct tls *t, struct span records, struct fault *f);
@@ -47,7 +48,7 @@ bool tls_alert_about_certificate(uint8_t alert);
 const struct certificate *tls_peer(const struct tls *t);
 
 /* Application data that has come and was not read yet: up to cap octets. ERR_AGAIN where there is
- * none; ERR_EXHAUSTED after close_notify; else as tls_input. */
+ * none; else as tls_input. */
 CHECKED enum err tls_read(struct tls *t, uint8_t *out, size_t cap, size_t *ret_len,
                           struct fault *f);
 /* Becomes output. ERR_STATE before the handshake's end. */

@@ -13,6 +13,7 @@ struct tls {
     SSL *ssl;
     BIO *in, *out; /* the SSL's */
     uint8_t alert; /* the last fatal one that came; 0: none */
+    bool closed;   /* by close_notify */
     bool over;
     struct fault verdict;     /* on the other side's certificate; code ERR_OK: nothing against it */
     struct certificate *peer; /* verified */

@@ -177,6 +177,25 @@ void eap_tell(const char *what, struct span text)
 
 /* --- words --- */
 
+/* What there is to compare with what the server has for this user. */
+static void hint_sent(const struct eap_peer *p, struct fault *ret)
+{
+    char subject[IDENTITY_TEXT_MAX], issuer[IDENTITY_TEXT_MAX];
+    if (p->method->type != EAP_TLS) {
+        fault_hint(ret,
+                   "sent user name \"%.100s\" and proof by %s; compare with what the gateway "
+                   "has for this user",
+                   p->config.name, eap_type_name(p->method->type));
+        return;
+    }
+    const struct certificate *shown = p->config.chain->items[0];
+    fault_hint(ret,
+               "sent user name \"%.60s\" and showed certificate \"%.100s\" of issuer \"%.100s\"; "
+               "does the EAP server trust that, and know this user?",
+               p->config.name, certificate_subject(shown, subject),
+               certificate_issuer(shown, issuer));
+}
+
 static void add_ours(const struct eap_peer *p, struct text_builder *t)
 {
     for (size_t i = 0; i < p->config.method_count; i++)
@@ -203,10 +222,7 @@ void eap_peer_refused(const struct eap_peer *p, struct fault *ret)
         eap_peer_refused(p->inner, ret);
     } else if (p->method != NULL) {
         (void)fault_set(ret, ERR_REFUSED, "the gateway refused our credentials (EAP Failure)");
-        fault_hint(ret,
-                   "sent user name \"%.100s\" and proof by %s; compare with what the gateway "
-                   "has for this user",
-                   p->config.name, eap_type_name(p->method->type));
+        hint_sent(p, ret);
     } else if (p->unwanted != 0) {
         add_type(p->unwanted, &t);
         text_add(&t, "; we offer ");

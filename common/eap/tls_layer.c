@@ -244,7 +244,8 @@ enum err tls_layer_read(struct eap_peer *p, uint8_t *out, size_t cap, size_t *re
         return fault_set(f, ERR_LIMIT, "the gateway says more inside %s than is taken",
                          eap_type_name(p->method->type));
     *ret_len = len;
-    return e == ERR_AGAIN || (e == ERR_EXHAUSTED && len > 0) ? ERR_OK : tls_failed(p, &why);
+    /* Who closes it has something to say outside. */
+    return e == ERR_AGAIN || e == ERR_EXHAUSTED ? ERR_OK : tls_failed(p, &why);
 }
 
 enum err tls_layer_write(struct eap_peer *p, struct span data, struct fault *f)

@@ -133,9 +133,13 @@ class FreeRadius:
         return self
 
     def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
         if self.child and self.child.poll() is None:
             self.child.terminate()
             self.child.wait(5)
+        self.output.unlink(missing_ok=True)
 
     def start(self, credential, authority, users, method="peap", inner="mschapv2", tls="1.2",
               fragment_size=1024):

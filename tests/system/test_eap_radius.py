@@ -109,3 +109,106 @@ def test_user_with_a_certificate(lab, tern, strongswan, radius, pki, authority, 
     tern.up(profile)
     assert lab.client.ping(lab.INTRANET[0], 3) == 3
     assert f"TLS {tls}" in tern.log.read_text()
+
+
+@pytest.mark.parametrize("offered, wanted", [("tls", "peap"), ("md5", "ttls"), ("peap", "mschapv2")])
+def test_server_begins_with_another_method(lab, tern, strongswan, radius, pki, authority,
+                                           radius_authority, server, offered, wanted):
+    """It is told what we would take, and takes that."""
+    radius.start(server, radius_authority, [user("alice", CANARY)], method=offered)
+    load(strongswan, pki, authority)
+    tern.up(profile_of(tern, authority, radius_authority, EAPMethods=wanted))
+    assert lab.client.ping(lab.INTRANET[0], 3) == 3
+    assert "which is not among EAPMethods; asking for another" in tern.log.read_text()
+
+
+def test_server_has_none_of_our_methods(lab, tern, strongswan, radius, pki, authority,
+                                        radius_authority, server):
+    radius.start(server, radius_authority,
+                 [user("alice", CANARY, check=["EAP-Type := TLS"])], method="tls")
+    load(strongswan, pki, authority)
+    result = tern.up(profile_of(tern, authority, radius_authority, EAPMethods="peap"),
+                     code=REFUSED)
+    assert_failure(result, "the gateway wants EAP-TLS; we offer EAP-PEAP", "EAPMethods")
+
+
+WRONG = {
+    "peap-mschapv2": ("wrong user name or password", "691", '"alice"'),
+    "peap-gtc": ("refused our credentials", "EAP-GTC", '"alice"'),
+    "ttls-pap": ("refused our credentials", "EAP-TTLS", '"alice"'),
+    "ttls-mschapv2-no-eap": ("refused our credentials", "EAP-TTLS", '"alice"'),  # without its words
+    "ttls-mschapv2": ("wrong user name or password", "691", '"alice"'),
+    "mschapv2": ("wrong user name or password", "691", '"alice"'),
+}
+
+
+@pytest.mark.parametrize("method", list(WRONG))
+def test_wrong_password(lab, tern, strongswan, radius, pki, authority, radius_authority, server,
+                        method):
+    radius.start(server, radius_authority, [user("alice", "another one")])
+    load(strongswan, pki, authority)
+    with lab.client.capture("up0"):
+        result = tern.up(profile_of(tern, authority, radius_authority, **METHODS[method]),
+                         code=REFUSED)
+    assert_failure(result, *WRONG[method])
+    strongswan.wait_for_sas(0)
+
+
+@pytest.mark.parametrize("method", list(WRONG))
+def test_unknown_user(lab, tern, strongswan, radius, pki, authority, radius_authority, server,
+                      method):
+    radius.start(server, radius_authority, [user("bob", CANARY)])
+    load(strongswan, pki, authority)
+    with lab.client.capture("up0"):
+        result = tern.up(profile_of(tern, authority, radius_authority, **METHODS[method]),
+                         code=REFUSED)
+    assert_failure(result, '"alice"')
+    strongswan.wait_for_sas(0)
+
+
+@pytest.mark.parametrize("method", ["peap-mschapv2", "ttls-mschapv2", "mschapv2"])
+def test_locked_account(lab, tern, strongswan, radius, pki, authority, radius_authority, server,
+                        method):
+    radius.start(server, radius_authority,
+                 [user("alice", CANARY, check=['SMB-Account-CTRL-TEXT := "[UL         ]"'])])
+    load(strongswan, pki, authority)
+    with lab.client.capture("up0"):
+        result = tern.up(profile_of(tern, authority, radius_authority, **METHODS[method]),
+                         code=REFUSED)
+    assert_failure(result, '"alice"', "the account is disabled", "647")
+    strongswan.wait_for_sas(0)
+
+
+@pytest.mark.parametrize("method", ["peap-gtc", "ttls-pap"])
+@pytest.mark.parametrize("wrong", ["authority", "name", "expired"])
+def test_nothing_is_said_to_a_server_that_is_not_trusted(
+        lab, tern, strongswan, radius, pki, authority, radius_authority, server, method, wrong):
+    expired = pki.gateway("rsa", name=SERVER, authority=radius_authority, days=(-10, -1),
+                          label="radius-expired")
+    radius.start(expired if wrong == "expired" else server, radius_authority,
+                 [user("alice", CANARY)])
+    load(strongswan, pki, authority)
+    keys = {"authority": {"EAPCA": None}, "name": {"EAPServer": None}, "expired": {}}[wrong]
+    words = {"authority": "not among the trusted ones", "expired": "expired on",
+             "name": 'is for "radius.example.com", profile expects "vpn.example.com"'}[wrong]
+    with lab.client.capture("up0"):
+        result = tern.up(profile_of(tern, authority, radius_authority,
+                                    **{**METHODS[method], **keys}), code=UNTRUSTED)
+    assert_failure(result, "the EAP server was not accepted", words)
+    alert = "certificate_expired" if wrong == "expired" else "bad_certificate"
+    assert f"recv TLS 1.2 Alert, fatal {alert}" in radius.text()
+    assert "server inner" not in radius.text().split("Ready to process requests")[1]
+
+
+@pytest.mark.parametrize("tls", ["1.2", "1.3"])
+def test_certificate_of_another_authority(lab, tern, strongswan, radius, pki, authority,
+                                          radius_authority, server, tls):
+    """FreeRADIUS keeps its alert to itself: what was shown is all there is to say."""
+    radius.start(server, radius_authority, ["DEFAULT"], method="tls", tls=tls)
+    load(strongswan, pki, authority)
+    stranger = pki.client("ecdsa256", authority=authority)
+    result = tern.up(profile_of(tern, authority, radius_authority, **{
+        **client.with_certificate(stranger), "Authentication": "eap", "EAPMethods": "tls",
+        "UserName": None, "Password": None}), code=REFUSED)
+    assert_failure(result, "refused", 'certificate "O=tern tests, CN=alice@example.com"',
+                   '"O=tern tests, CN=tern test ca-ecdsa256"')

@@ -8,7 +8,7 @@ import pytest
 import client
 import strongswan as swan
 from client import assert_failure
-from strongswan import connection
+from strongswan import StrongSwan, connection
 from test_fragments import IP_FRAGMENT, SKF
 
 pytestmark = pytest.mark.sanitize
@@ -43,6 +43,13 @@ def assert_password_untold(lab):
             assert not any(needle in content for needle in needles), path
 
 
+@pytest.fixture
+def strongswan(lab, request):
+    """@pytest.mark.parametrize: with other settings."""
+    with StrongSwan(lab.gateway, settings=getattr(request, "param", "")) as it:
+        yield it
+
+
 def by_tls(credential, **keys):
     """[Local] keys for EAP-TLS; nobody is asked for anything."""
     return {**client.with_certificate(credential), "Authentication": "eap", "EAPMethods": "tls",
@@ -70,14 +77,37 @@ def profile_of(tern, authority, local, gateway=(), **kwargs):
                         **kwargs)
 
 
-def test_tls(lab, tern, strongswan, pki, authority):
-    load(strongswan, pki, authority)
-    profile = profile_of(tern, authority, by_tls(pki.client("ecdsa256", authority=authority)))
+KINDS = ["rsa", "ecdsa384", "ed25519"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tls(lab, tern, strongswan, pki, kind):
+    authority = pki.authority(kind)
+    load(strongswan, pki, authority, credential=pki.gateway(kind, authority=authority))
+    profile = profile_of(tern, authority, by_tls(pki.client(kind, authority=authority)))
     tern.run("check", profile)
     tern.up(profile)
     assert lab.client.ping(lab.INTRANET[0], 3) == 3
-    (sa,) = strongswan.sas()
-    assert sa["remote-eap-id"] == "alice@example.com"
+    assert len(strongswan.sas()) == 1
+    assert "EAP method EAP_TLS succeeded, MSK established" in strongswan.log_text()
+
+
+def test_tls_alone(lab, tern, strongswan, pki, authority):
+    """RFC 5998: no certificate and no signature in IKE itself, of neither side."""
+    load(strongswan, pki, authority, only="eap-tls")
+    tern.up(profile_of(tern, authority, by_tls(pki.client("ecdsa256", authority=authority)),
+                       gateway={"Authentication": "eap"}))
+    assert lab.client.ping(lab.INTRANET[0], 3) == 3
+    log = strongswan.log_text()
+    assert "N(EAP_ONLY)" in log and "generating IKE_AUTH response 1 [ IDr EAP/REQ/ID ]" in log
+
+
+def test_gateway_that_signs_all_the_same(lab, tern, strongswan, pki, authority):
+    """It may: EAP alone is an offer."""
+    load(strongswan, pki, authority)
+    tern.up(profile_of(tern, authority, by_tls(pki.client("ecdsa256", authority=authority)),
+                       gateway={"Authentication": "eap"}))
+    assert "[ IDr CERT AUTH EAP/REQ/ID ]" in strongswan.log_text()
 
 
 def test_ttls(lab, tern, strongswan, pki, authority):
@@ -87,15 +117,113 @@ def test_ttls(lab, tern, strongswan, pki, authority):
         assert lab.client.ping(lab.INTRANET[0], 3) == 3
 
 
-def test_tls_only(lab, tern, strongswan, pki, authority):
-    load(strongswan, pki, authority, only="eap-tls")
-    tern.up(profile_of(tern, authority, by_tls(pki.client("ecdsa256", authority=authority)),
-                       gateway={"Authentication": "eap"}))
-    assert lab.client.ping(lab.INTRANET[0], 3) == 3
-    assert "EAP_ONLY" in strongswan.log_text()
-
-
-def test_ttls_only(lab, tern, strongswan, pki, authority):
+def test_ttls_alone(lab, tern, strongswan, pki, authority):
     load(strongswan, pki, authority, remote="auth = eap-ttls\neap_id = %any", only="eap-ttls")
-    tern.up(profile_of(tern, authority, by_ttls(), gateway={"Authentication": "eap"}))
-    assert lab.client.ping(lab.INTRANET[0], 3) == 3
+    with lab.client.capture("up0"):
+        tern.up(profile_of(tern, authority, by_ttls(), gateway={"Authentication": "eap"}))
+        assert lab.client.ping(lab.INTRANET[0], 3) == 3
+    assert "EAP method EAP_TTLS succeeded, MSK established" in strongswan.log_text()
+
+
+def settings(plugin, **keys):
+    return f"plugins {{ {plugin} {{\n" + "\n".join(f"{k} = {v}" for k, v in keys.items()) + "\n} }"
+
+
+@pytest.mark.parametrize("strongswan", [
+    settings("eap-ttls", phase2_piggyback="yes"),
+    settings("eap-ttls", phase2_method="mschapv2"),
+    settings("eap-ttls", phase2_method="mschapv2", phase2_piggyback="yes", fragment_size=300)],
+    indirect=True, ids=["piggyback", "mschapv2", "both-in-small-pieces"])
+def test_ttls_as_it_can_be_set(lab, tern, strongswan, pki, authority):
+    load(strongswan, pki, authority, remote="auth = eap-ttls\neap_id = %any")
+    with lab.client.capture("up0"):
+        tern.up(profile_of(tern, authority, by_ttls(EAPInner="mschapv2, md5")))
+        assert lab.client.ping(lab.INTRANET[0], 3) == 3
+
+
+# --- large chains ---
+
+@pytest.mark.parametrize("strongswan", [
+    settings("eap-tls", fragment_size=200, max_message_count=128),
+    settings("eap-tls", fragment_size=1024),
+    settings("eap-tls", fragment_size=16000)], indirect=True, ids=["200", "1024", "16000"])
+def test_large_chains(lab, tern, strongswan, pki):
+    """In pieces of EAP; and where these are longer than a datagram, in pieces of IKE beside."""
+    deep = pki.deep_authority()
+    gateway = pki.gateway("rsa4096", authority=deep, label="gateway-deep")
+    ours = pki.client("rsa4096", authority=deep, label="client-deep")
+    load(strongswan, pki, deep.root, credential=gateway, only="eap-tls")
+    with lab.client.capture("up0") as capture:
+        tern.up(profile_of(tern, deep.root, by_tls(ours), gateway={"Authentication": "eap"}))
+        assert lab.client.ping(lab.INTRANET[0], 3) == 3
+    assert capture.tshark("-Y", IP_FRAGMENT) == ""
+    sources = {row[0] for row in capture.fields(SKF, "ip.src")}
+    assert (lab.GATEWAY[0] in sources) == ("16000" in strongswan.settings)
+
+
+# --- who is not trusted, and who is refused ---
+
+def test_unknown_authority(lab, tern, strongswan, pki, authority):
+    load(strongswan, pki, authority, remote="auth = eap-ttls\neap_id = %any", only="eap-ttls")
+    other = pki.authority("ecdsa256", "other-ca")
+    result = tern.up(profile_of(tern, other, by_ttls(), gateway={"Authentication": "eap"}),
+                     code=UNTRUSTED)
+    assert_failure(result, "the EAP server was not accepted",
+                   'issued by "O=tern tests, CN=tern test ca-ecdsa256"', "CA=")
+    assert "EAP method EAP_TTLS failed" in strongswan.log_text()
+    strongswan.wait_for_sas(0)
+
+
+def test_another_authority_for_the_server(lab, tern, strongswan, pki, authority):
+    """The gateway's own proof holds; the EAP server's does not."""
+    load(strongswan, pki, authority, remote="auth = eap-ttls\neap_id = %any")
+    other = pki.authority("ecdsa256", "other-ca")
+    with lab.client.capture("up0"):
+        result = tern.up(profile_of(tern, authority, by_ttls(EAPCA=other.file)), code=UNTRUSTED)
+    assert_failure(result, "the EAP server was not accepted", "issued by")
+    strongswan.wait_for_sas(0)
+
+
+def test_another_name(lab, tern, strongswan, pki, authority):
+    load(strongswan, pki, authority, remote="auth = eap-ttls\neap_id = %any")
+    with lab.client.capture("up0"):
+        result = tern.up(profile_of(tern, authority, by_ttls(EAPServer="radius.example.com")),
+                         code=UNTRUSTED)
+    assert_failure(result, 'is for "vpn.example.com", profile expects "radius.example.com"',
+                   "EAPServer=")
+
+
+def test_expired_server(lab, tern, strongswan, pki, authority):
+    expired = pki.gateway("ecdsa256", authority=authority, days=(-10, -1), label="gateway-expired")
+    load(strongswan, pki, authority, credential=expired, only="eap-tls")
+    result = tern.up(profile_of(tern, authority, by_tls(pki.client("ecdsa256",
+                                                                   authority=authority)),
+                                gateway={"Authentication": "eap"}), code=UNTRUSTED)
+    assert_failure(result, "expired on", "this machine's clock")
+    assert "received fatal TLS alert 'certificate expired'" in strongswan.log_text()
+
+
+def test_our_certificate_is_refused(lab, tern, strongswan, pki, authority):
+    load(strongswan, pki, authority)
+    other = pki.authority("ecdsa256", "other-ca")
+    ours = pki.client("ecdsa256", authority=other, label="client-of-another")
+    result = tern.up(profile_of(tern, authority, by_tls(ours)), code=REFUSED)
+    assert_failure(result, 'the EAP server refused our certificate "O=tern tests, '
+                   'CN=alice@example.com"', "TLS alert", 'issuer, "O=tern tests, CN=tern test '
+                   'other-ca"')
+    strongswan.wait_for_sas(0)
+
+
+def test_wrong_password_inside(lab, tern, strongswan, pki, authority):
+    load(strongswan, pki, authority, remote="auth = eap-ttls\neap_id = %any",
+         password="another one")
+    with lab.client.capture("up0"):
+        result = tern.up(profile_of(tern, authority, by_ttls()), code=REFUSED)
+    assert_failure(result, "refused our credentials", '"alice"', "EAP-MD5")
+    strongswan.wait_for_sas(0)
+
+
+def test_wrong_method_inside(lab, tern, strongswan, pki, authority):
+    load(strongswan, pki, authority, remote="auth = eap-ttls\neap_id = %any")
+    result = tern.up(profile_of(tern, authority, by_ttls(EAPInner="gtc")), code=REFUSED)
+    assert_failure(result, "the gateway wants EAP-MD5; we offer EAP-GTC", "EAPInner")
