@@ -32,7 +32,7 @@ static void note_alert(const SSL *ssl, int type, int value)
 }
 
 /* SHA-1 is nobody's any more; RSA key transport has no forward secrecy. */
-static bool set_algorithms(SSL_CTX *ctx)
+static bool set_algorithms(SSL_CTX *ctx, const struct tls_config *c)
 {
     static const uint16_t verified[] = {
         SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ED25519,
@@ -42,7 +42,7 @@ static bool set_algorithms(SSL_CTX *ctx)
         SSL_SIGN_RSA_PSS_RSAE_SHA512,    SSL_SIGN_RSA_PKCS1_SHA512,
     };
     return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
-           SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) == 1 &&
+           SSL_CTX_set_max_proto_version(ctx, c->no_1_3 ? TLS1_2_VERSION : TLS1_3_VERSION) == 1 &&
            SSL_CTX_set_cipher_list(ctx, "ALL:!kRSA:!PSK:!3DES:!SHA1:!aNULL") == 1 &&
            SSL_CTX_set1_curves_list(ctx, "X25519:P-256:P-384:P-521") == 1 &&
            SSL_CTX_set_verify_algorithm_prefs(ctx, verified,
@@ -61,7 +61,7 @@ static SSL_CTX *new_context(const struct tls_config *c)
     int verify = c->trust == NULL && c->server ? SSL_VERIFY_NONE
                                                : SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     SSL_CTX_set_custom_verify(ctx, verify, tls_verify_peer);
-    if (set_algorithms(ctx))
+    if (set_algorithms(ctx, c))
         return ctx;
     SSL_CTX_free(ctx);
     return NULL;

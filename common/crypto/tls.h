@@ -17,6 +17,7 @@ struct tls_config {
     const struct trust_store *trust;      /* borrowed; a server with one asks for a certificate */
     struct identity name;                 /* the server's certificate must prove it; none: any */
     int64_t wall_time;                    /* seconds since 1970, for validity */
+    bool no_1_3;                          /* TLS 1.2 alone, as servers of many years have it */
 };
 
 /* ERR_MEMORY; ERR_CRYPTO where BoringSSL takes no key or chain of that kind. */

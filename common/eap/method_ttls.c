@@ -164,16 +164,14 @@ static enum err say_eap(struct eap_peer *p, struct span packet, struct fault *f)
 
 struct answer {
     struct span success, error; /* of MS-CHAP-V2, behind the identifier */
-    uint8_t packet[TLS_LAYER_DATA_MAX];
-    size_t packet_len; /* EAP, of as many attributes as it takes */
+    struct wire_writer packet;  /* EAP, of as many attributes as it takes */
 };
 
 static enum err take_avp(const struct avp *a, struct answer *ret, struct fault *f)
 {
     struct span *behind = NULL;
     if (a->vendor == 0 && a->code == AVP_EAP_MESSAGE) {
-        memcpy(ret->packet + ret->packet_len, a->data.data, a->data.len); /* fits: all of it does */
-        ret->packet_len += a->data.len;
+        wire_write_span(&ret->packet, a->data); /* fits: all of it does */
         return ERR_OK;
     }
     if (a->vendor == VENDOR_MICROSOFT && a->code == AVP_MS_CHAP2_SUCCESS)
@@ -239,9 +237,10 @@ static enum err begin(struct eap_peer *p, struct fault *f)
 
 static enum err inside(struct eap_peer *p, struct fault *f)
 {
-    uint8_t data[TLS_LAYER_DATA_MAX];
-    struct answer a = {.packet_len = 0};
+    uint8_t data[TLS_LAYER_DATA_MAX], packet[TLS_LAYER_DATA_MAX];
+    struct answer a = {.success = SPAN_EMPTY};
     size_t len = 0;
+    wire_writer_init(&a.packet, packet, sizeof(packet));
     enum err e = tls_layer_read(p, data, sizeof(data), &len, f);
     if (e == ERR_OK && !p->tls->over)
         e = read_answer(span_make(data, len), &a, f);
@@ -252,8 +251,8 @@ static enum err inside(struct eap_peer *p, struct fault *f)
         return begin(p, f);
     if (len == 0)
         return ERR_OK;
-    if (!plain && a.packet_len > 0)
-        return say_eap(p, span_make(a.packet, a.packet_len), f);
+    if (!plain && a.packet.len > 0)
+        return say_eap(p, wire_written(&a.packet), f);
     if (p->config.plain == EAP_PLAIN_MSCHAPV2 && p->tunnel == TUNNEL_ASKED)
         return take_mschapv2(p, &a, f);
     return fault_set(f, ERR_MALFORMED, "the gateway goes on inside EAP-TTLS after its end");

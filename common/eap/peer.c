@@ -274,8 +274,8 @@ static enum err ask_method(struct eap_peer *p, uint8_t type, uint8_t identifier,
         return fault_set(f, ERR_MALFORMED,
                          "the gateway changes from %s to EAP type %u in mid-conversation",
                          eap_type_name(p->method->type), type);
-    /* The same password again would not be better; a tunnel has its own say. */
-    if (p->done && p->inner == NULL)
+    /* The same password again would not be better; what has TLS knows itself what may follow. */
+    if (p->done && !eap_type_has_tls(type))
         return fault_set(f, ERR_REFUSED, "the gateway goes on asking by %s after its end",
                          eap_type_name(type));
     if (p->method == NULL && !wanted(p, type)) {

@@ -202,6 +202,13 @@ static enum err remember(struct ike_sa *sa, const struct sa_input *in)
     return blob_set(&h->peer_id_body, payload_find(l, PAYLOAD_ID_I)->body);
 }
 
+/* RFC 5998 3. */
+static bool eap_alone(const struct ike_sa *sa, const struct sa_input *in)
+{
+    struct notify_payload n;
+    return sa->config->eap_only && notify_find(&in->payloads, NOTIFY_EAP_ONLY_AUTHENTICATION, &n);
+}
+
 /* begins: the gateway's own proof goes with it. */
 static enum err serve(struct ike_sa *sa, const struct sa_input *in, struct span response,
                       bool begins)
@@ -221,8 +228,9 @@ static enum err serve(struct ike_sa *sa, const struct sa_input *in, struct span 
         return auth_refuse(sa, in, &f);
     }
     sa_response_begin(sa, &m, in, &sk);
-    if (begins) {
+    if (begins)
         id_payload_write(&m, PAYLOAD_ID_R, &sa->config->local_id);
+    if (begins && !eap_alone(sa, in)) {
         proof_write_certificates(sa, &m);
         e = proof_write_auth(sa, &m);
     }

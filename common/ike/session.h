@@ -132,6 +132,10 @@ struct session_config {
      * 3); neither address nor name: none is. */
     struct redirect_target redirect;
 
+    /* Responder: EAP alone proves us too, without a signature, to a client that asks for that (RFC
+     * 5998). Every method of policy.eap must prove the server then. */
+    bool eap_only;
+
     struct session_policy policy; /* responder */
 };
 

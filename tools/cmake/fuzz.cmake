@@ -35,7 +35,7 @@ endforeach()
 # Writes the seeds: fuzz_seeds DIRECTORY
 add_executable(fuzz_seeds tests/fuzz/seeds.c tests/fuzz/seeds_text.c tests/fuzz/seeds_packet.c
                           tests/fuzz/seeds_offload.c tests/fuzz/seeds_eap.c
-                          tools/gateway/eap_server.c)
+                          tools/gateway/eap_server.c tools/gateway/eap_tls_server.c)
 target_compile_definitions(fuzz_seeds PRIVATE _GNU_SOURCE
                            TERN_FUZZ_DIR="${PROJECT_SOURCE_DIR}/tests/fuzz")
 target_link_libraries(fuzz_seeds PRIVATE tern_fuzz)

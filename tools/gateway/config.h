@@ -51,6 +51,7 @@ struct gateway_config {
     struct gateway_user *users;
     uint8_t eap_methods[EAP_METHODS_MAX]; /* enum eap_type, in the order in which they are tried */
     size_t eap_method_count;
+    bool eap_only; /* EAP alone proves us to those who ask for that (RFC 5998) */
 };
 
 /* *c is written in any case; wipe it in any case. The fault's text begins with FILE:LINE where a
