@@ -52,8 +52,10 @@ static enum err say_eap(struct eap_peer *p, uint8_t identifier, struct span data
     e = tls_layer_inner(p, wire_written(&w), &response, f);
     if (e != ERR_OK || response.len <= EAP_HEADER_LEN)
         return e;
-    return tls_layer_write(
-        p, span_make(response.data + EAP_HEADER_LEN, response.len - EAP_HEADER_LEN), f);
+    struct wire_reader r;
+    wire_reader_init(&r, response);
+    wire_skip(&r, EAP_HEADER_LEN);
+    return tls_layer_write(p, wire_read_rest(&r), f);
 }
 
 /* --- the results --- */
@@ -72,7 +74,7 @@ static enum err read_extensions(struct span packet, struct extensions *ret, stru
     wire_reader_init(&r, packet);
     wire_skip(&r, EAP_HEADER_LEN + 1);
     while (wire_left(&r) > 0) {
-        size_t at = r.at;
+        struct wire_reader whole = r;
         uint16_t type = wire_read_u16(&r), len = wire_read_u16(&r);
         struct span value = wire_read_span(&r, len);
         switch (r.failed ? 0 : type & ~TLV_MANDATORY) {
@@ -83,7 +85,7 @@ static enum err read_extensions(struct span packet, struct extensions *ret, stru
             if (value.len != PEAP_BINDING_LEN - 4)
                 wire_read_fail(&r);
             else
-                ret->binding = span_make(packet.data + at, PEAP_BINDING_LEN);
+                ret->binding = wire_read_span(&whole, PEAP_BINDING_LEN);
             break;
         default:
             if ((type & TLV_MANDATORY) != 0)

@@ -167,6 +167,14 @@ struct answer {
     struct wire_writer packet;  /* EAP, of as many attributes as it takes */
 };
 
+static struct span without_identifier(struct span value)
+{
+    struct wire_reader r;
+    wire_reader_init(&r, value);
+    wire_skip(&r, 1);
+    return wire_read_rest(&r);
+}
+
 static enum err take_avp(const struct avp *a, struct answer *ret, struct fault *f)
 {
     struct span *behind = NULL;
@@ -178,8 +186,8 @@ static enum err take_avp(const struct avp *a, struct answer *ret, struct fault *
         behind = &ret->success;
     else if (a->vendor == VENDOR_MICROSOFT && a->code == AVP_MS_CHAP_ERROR)
         behind = &ret->error;
-    if (behind != NULL && a->data.len > 0)
-        *behind = span_make(a->data.data + 1, a->data.len - 1);
+    if (behind != NULL)
+        *behind = without_identifier(a->data);
     else if (a->vendor == 0 && a->code == AVP_REPLY_MESSAGE)
         eap_tell("the gateway says", a->data);
     else if (a->mandatory) /* RFC 5281 10.1 */

@@ -170,8 +170,11 @@ static void write_piece(struct eap_peer *p, struct wire_writer *w)
     wire_write_u8(w, (uint8_t)((first ? FLAG_LENGTH : 0) | (more ? FLAG_MORE : 0)));
     if (first)
         wire_write_u32(w, (uint32_t)all.len);
+    struct wire_reader rest;
+    wire_reader_init(&rest, all);
+    wire_skip(&rest, l->sent);
     size_t len = more ? room : left;
-    wire_write_span(w, span_make(all.data + l->sent, len));
+    wire_write_span(w, wire_read_span(&rest, len));
     l->sent += len;
     if (!more) {
         tls_output_sent(l->tls);

@@ -8,6 +8,7 @@ import pytest
 import client
 import strongswan as swan
 from client import assert_failure
+from gateway import certificate_config
 from strongswan import StrongSwan, connection
 from test_fragments import IP_FRAGMENT, SKF
 
@@ -227,3 +228,40 @@ def test_wrong_method_inside(lab, tern, strongswan, pki, authority):
     load(strongswan, pki, authority, remote="auth = eap-ttls\neap_id = %any")
     result = tern.up(profile_of(tern, authority, by_ttls(EAPInner="gtc")), code=REFUSED)
     assert_failure(result, "the gateway wants EAP-MD5; we offer EAP-GTC", "EAPInner")
+
+
+# --- tern-gateway ---
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_tern_gateway(lab, tern, tern_gateway, pki, alone):
+    deep = pki.deep_authority()
+    credential = pki.gateway("rsa4096", authority=deep, label="gateway-deep")
+    ours = pki.client("rsa4096", authority=deep, label="client-deep")
+    tern_gateway.start(certificate_config(credential, deep.root, EAPMethods="tls",
+                                          EAPOnly="yes" if alone else "no"), level="debug")
+    with lab.client.capture("up0") as capture:
+        tern.up(profile_of(tern, deep.root, by_tls(ours),
+                           gateway={"Authentication": "eap"} if alone else {}))
+        assert lab.client.ping(lab.INTRANET[0], 3) == 3
+    assert capture.tshark("-Y", IP_FRAGMENT) == ""
+    assert "alice@example.com is up" in tern_gateway.log_text()
+    assert "TLS 1.3" in tern.log.read_text()
+
+
+def test_tern_gateway_refuses_a_certificate(lab, tern, tern_gateway, pki, authority):
+    credential = pki.gateway("ecdsa256", authority=authority)
+    other = pki.authority("ecdsa256", "other-ca")
+    stranger = pki.client("ecdsa256", authority=other, label="client-of-another")
+    tern_gateway.start(certificate_config(credential, authority, EAPMethods="tls"))
+    result = tern.up(profile_of(tern, authority, by_tls(stranger)), code=REFUSED)
+    assert_failure(result, "the EAP server refused our certificate", "bad certificate")
+    assert "TLS with a client of EAP failed" in tern_gateway.log_text()
+
+
+def test_tern_gateway_has_both(lab, tern, tern_gateway, pki, authority):
+    """A user with a password takes the gateway's second method."""
+    credential = pki.gateway("ecdsa256", authority=authority)
+    tern_gateway.start(certificate_config(credential, authority, EAPMethods="tls, mschapv2"),
+                       passwords={"alice": CANARY})
+    tern.up(profile_of(tern, authority, by_ttls(EAPMethods="mschapv2", EAPInner=None)))
+    assert "alice is up" in tern_gateway.log_text()

@@ -11,7 +11,7 @@ target_link_libraries(tern_fuzz PUBLIC tern_ike tern_esp)
 
 # NAME:ROOM, the room that the target reaches into
 foreach(target message:ike payload:ike proposal:ike fragment:ike decrypted:ike session:ike
-               datagram:ike text:ike eap:eap esp_open:esp packet:packet segment:packet coalesce:packet
+               datagram:ike text:ike eap:eap eap_tls:eap esp_open:esp packet:packet segment:packet coalesce:packet
                certificate:crypto profile:client control:client gateway_config:gateway
                netlink:platform)
   string(REPLACE ":" ";" target ${target})
@@ -31,6 +31,8 @@ foreach(target message:ike payload:ike proposal:ike fragment:ike decrypted:ike s
              COMMAND fuzz_${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
   endif()
 endforeach()
+
+target_sources(fuzz_eap_tls PRIVATE tools/gateway/eap_tls_server.c)
 
 # Writes the seeds: fuzz_seeds DIRECTORY
 add_executable(fuzz_seeds tests/fuzz/seeds.c tests/fuzz/seeds_text.c tests/fuzz/seeds_packet.c

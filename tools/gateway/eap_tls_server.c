@@ -85,8 +85,11 @@ void eap_tls_server_write(struct eap_tls_server *s, struct wire_writer *w)
     wire_write_u8(w, (uint8_t)((first ? FLAG_LENGTH : 0) | (more ? FLAG_MORE : 0)));
     if (first)
         wire_write_u32(w, (uint32_t)all.len);
+    struct wire_reader rest;
+    wire_reader_init(&rest, all);
+    wire_skip(&rest, s->sent);
     size_t len = more ? room : left;
-    wire_write_span(w, span_make(all.data + s->sent, len));
+    wire_write_span(w, wire_read_span(&rest, len));
     s->sent += len;
     if (!more) {
         tls_output_sent(s->tls);
