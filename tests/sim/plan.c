@@ -173,9 +173,27 @@ static void draw_eap(struct session_config *c, struct rng *r)
     ASSERT(secret_set(&c->eap.password, span_text(EAP_PASSWORD)) == ERR_OK);
 }
 
-static const char *auth_text(enum session_auth auth)
+/* Some of those who would be asked for a password show a certificate instead. TLS draws its own
+ * random numbers, but the lengths of what it says are always the same. */
+static void draw_eap_tls(struct session_config *c, uint64_t seed)
 {
-    return auth == SESSION_AUTH_PSK ? "psk" : auth == SESSION_AUTH_EAP ? "eap" : "certificate";
+    struct rng r = rng_make(seed, 8);
+    if (c->local_auth != SESSION_AUTH_EAP || !rng_chance(&r, 300))
+        return;
+    c->eap.methods[0] = EAP_TLS;
+    identity("gw.example.com", &c->eap.server);
+}
+
+static const char *auth_text(const struct session_config *c)
+{
+    switch (c->local_auth) {
+    case SESSION_AUTH_PSK:
+        return "psk";
+    case SESSION_AUTH_EAP:
+        return c->eap.methods[0] == EAP_TLS ? "eap-tls" : "eap";
+    default:
+        return "certificate";
+    }
 }
 
 static void configure(struct plan *p, struct rng *r, const struct secret *psk)
@@ -257,6 +275,7 @@ void plan_draw(struct plan *p, uint64_t seed, const struct secret *psk)
     p->epoch_gateway = draw_epoch(&r);
     draw_places(p, &r);
     configure(p, &r, psk);
+    draw_eap_tls(&p->client, seed);
     draw_moving_times(p, &r);
     if (p->walk > 0 && rng_chance(&r, 20))
         p->walk = (unsigned)rng_between(&r, 200, 1000);
@@ -281,7 +300,8 @@ static mono_ms patience_ms(const struct session_retransmit *t)
 
 mono_ms plan_eap_trips(const struct plan *p)
 {
-    return p->client.local_auth == SESSION_AUTH_EAP ? 5 : 0;
+    bool tls = p->client.eap.methods[0] == EAP_TLS;
+    return p->client.local_auth != SESSION_AUTH_EAP ? 0 : tls ? 8 : 5;
 }
 
 mono_ms plan_recovery_ms(const struct plan *p)
@@ -313,7 +333,7 @@ const char *plan_text(const struct plan *p, char *out, size_t cap)
         "; %u interfaces, gateway%s%s%s%s, client%s, moves every %" PRId64 " ms, walk of %u",
         p->clients, p->clients == 1 ? "" : "s", p->faulty_ms / 1000, len > 0 ? names : " nothing",
         p->loss, p->duplication, p->corruption, p->delay_min, p->delay_max, p->mtu,
-        p->nat ? ", NAT" : "", auth_text(p->client.local_auth), auth_text(p->gateway.local_auth),
+        p->nat ? ", NAT" : "", auth_text(&p->client), auth_text(&p->gateway),
         proposal_list_format(&p->client.ike, suite), proposal_list_format(&p->client.esp, esp),
         p->client.dpd_ms, p->client.retransmit.first_ms, p->client.retransmit.tries, p->traffic_ms,
         p->epoch_client, p->epoch_gateway, p->interfaces, p->gateway_second ? " of two" : "",
