@@ -56,8 +56,9 @@ CHECKED enum err signature_make(const struct private_key *k, hash_set peer_hashe
                                 struct span message, enum auth_method *ret_method,
                                 uint8_t out[SIGNATURE_MAX], size_t *ret_len);
 
-/* A signature within TLS by a SignatureScheme of RFC 8446 4.2.3: RSA (PKCS#1 v1.5, PSS), ECDSA (DER)
- * with SHA-2, Ed25519. ERR_UNSUPPORTED for another scheme, or one that is not this key's. */
+/* A signature within TLS by a SignatureScheme of RFC 8446 4.2.3: RSA (PKCS#1 v1.5 and PSS) and
+ * ECDSA (DER) with SHA-2, Ed25519. ERR_UNSUPPORTED for another scheme, or one that is not this
+ * key's. */
 CHECKED enum err signature_make_tls(const struct private_key *k, uint16_t scheme,
                                     struct span message, uint8_t *out, size_t cap, size_t *ret_len);
 

@@ -48,10 +48,11 @@ static void explain(const struct eap_peer *p, const struct fault *why, struct fa
     switch (why->code) {
     case ERR_INTEGRITY:
         (void)fault_set(ret, ERR_INTEGRITY, "the EAP server was not accepted: %s", why->text);
-        fault_hint(ret, "%s",
+        fault_hint(ret, "%s%s",
                    why->hint[0] != '\0'
                        ? why->hint
-                       : "set EAPServer= in [Local] to the name that the EAP server has to prove");
+                       : "set EAPServer= in [Local] to the name that the EAP server has to prove",
+                   strstr(why->hint, "CA=") != NULL ? " (EAPCA=, where that is given)" : "");
         break;
     case ERR_REFUSED:
         explain_alert(p, why, ret);

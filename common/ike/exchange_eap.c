@@ -154,10 +154,14 @@ enum err eap_response_in(struct ike_sa *sa, struct sa_input *in)
 
 enum err eap_end_in(struct ike_sa *sa, struct sa_input *in)
 {
+    const struct blob *id = &sa->handshake->peer_id_body;
     struct fault f = {0};
     auth_answered(sa, in);
-    if (proof_check_eap_peer(sa, in, &f) == ERR_OK)
-        return auth_granted_in(sa, in);
+    if (proof_check_eap_peer(sa, in, &f) == ERR_OK) {
+        /* RFC 5998: only now is it who it said it was. */
+        enum err e = id_payload_parse(span_make(id->data, id->len), &sa->peer_id);
+        return e == ERR_OK ? auth_granted_in(sa, in) : e;
+    }
     auth_reject_peer(sa, in->now, SESSION_DOWN_PEER_UNTRUSTED, &f);
     return ERR_OK;
 }

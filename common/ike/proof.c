@@ -355,7 +355,7 @@ enum err proof_check_peer(struct ike_sa *sa, const struct sa_input *in, uint8_t 
     return e;
 }
 
-enum err proof_check_claim(struct ike_sa *sa, const struct sa_input *in, struct fault *f)
+enum err proof_check_claim(const struct ike_sa *sa, const struct sa_input *in, struct fault *f)
 {
     /* No certificate stands behind another name here, as with a pre-shared key. */
     struct peer_claim claim = {.id_body = payload_find(&in->payloads, PAYLOAD_ID_R)->body,
@@ -363,8 +363,5 @@ enum err proof_check_claim(struct ike_sa *sa, const struct sa_input *in, struct 
     enum err e = id_payload_parse(claim.id_body, &claim.id);
     if (e != ERR_OK)
         return fault_set(f, e, "the gateway's ID payload is broken: %s", err_text(e));
-    e = check_identity(sa, &claim, f);
-    if (e == ERR_OK)
-        sa->peer_id = claim.id;
-    return e;
+    return check_identity(sa, &claim, f);
 }

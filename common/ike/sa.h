@@ -451,8 +451,9 @@ CHECKED enum err proof_write_auth(struct ike_sa *sa, struct message_writer *m);
 CHECKED enum err proof_check_peer(struct ike_sa *sa, const struct sa_input *in, uint8_t id_type,
                                   enum session_down_reason *ret_reason, struct fault *f);
 /* Initiator: who the gateway says it is, which EAP alone is to prove (RFC 5998), fits the profile.
- * Sets sa->peer_id. ERR_REFUSED with words. */
-CHECKED enum err proof_check_claim(struct ike_sa *sa, const struct sa_input *in, struct fault *f);
+ * ERR_REFUSED with words. */
+CHECKED enum err proof_check_claim(const struct ike_sa *sa, const struct sa_input *in,
+                                   struct fault *f);
 /* After EAP: AUTH with its key, or with SK_pi and SK_pr where it made none (RFC 7296 2.16). The
  * peer's: ERR_INTEGRITY. */
 CHECKED enum err proof_write_eap_auth(struct ike_sa *sa, struct message_writer *m);
