@@ -137,7 +137,8 @@ static void prepare(struct ends *e, uint8_t step, struct span piece)
         e->packet[0] = EAP_SUCCESS;
         e->packet[1] = e->identifier;
         e->packet[2] = 0;
-        e->packet[3] = e->len = EAP_HEADER_LEN;
+        e->packet[3] = EAP_HEADER_LEN;
+        e->len = EAP_HEADER_LEN;
         break;
     default:
         true_packet(e);
