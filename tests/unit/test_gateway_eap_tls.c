@@ -223,6 +223,107 @@ START_TEST(acknowledgements_without_end)
 }
 END_TEST
 
+/* A chain of ours that takes many packets; each is acknowledged. */
+static struct certificate_list long_chain;
+
+static void begin_long(bool old)
+{
+    begin(EAP_TLS, old);
+    long_chain = eap_tls_alice.chain;
+    while (long_chain.count < CERTIFICATES_MAX)
+        long_chain.items[long_chain.count++] = eap_tls_other_alice.chain.items[0];
+    ends.config.chain = &long_chain;
+    eap_tls_start(&ends);
+}
+
+static uint8_t flags(void)
+{
+    return ends.result.response.len > 5 ? ends.result.response.data[5] : 0;
+}
+
+START_TEST(our_own_pieces)
+{
+    unsigned pieces = 0;
+    begin_long(_i == 0);
+    while (!tls_established(ends.server.tls) || !eap_tls_server_idle(&ends.server)) {
+        ck_assert(eap_tls_ask(&ends));
+        ck_assert((flags() & 0x80) == 0 || (flags() & 0x40) != 0);
+        pieces += (flags() & 0x40) != 0;
+        ck_assert(eap_tls_hear(&ends));
+    }
+    ck_assert_uint_ge(pieces, 4);
+    ck_assert(finish_handshake());
+    ck_assert_int_eq(eap_tls_give(&ends, EAP_SUCCESS, ends.identifier, SPAN_EMPTY), EAP_SUCCEEDED);
+    ck_same_key();
+}
+END_TEST
+
+/* While they go out, anything but an acknowledgement is out of turn. */
+START_TEST(our_own_pieces_interrupted)
+{
+    static const char *const words[] = {"00 1603", "40 1603", "c0 00000010 16"};
+    uint8_t data[64];
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        begin_long(_i == 0);
+        while ((flags() & 0x40) == 0)
+            ck_assert(eap_tls_ask(&ends) && eap_tls_hear(&ends));
+        give_tls(span_make(data, support_hex(words[i], data, sizeof(data))));
+        ck_failed(ERR_MALFORMED, "comes while ours is not at its end");
+    }
+    begin_long(_i == 0);
+    while ((flags() & 0x40) == 0)
+        ck_assert(eap_tls_ask(&ends) && eap_tls_hear(&ends));
+    eap_tls_give(&ends, EAP_SUCCESS, ends.identifier, SPAN_EMPTY);
+    ck_failed(ERR_INTEGRITY, "has not come to its end");
+}
+END_TEST
+
+START_TEST(a_length_that_changes)
+{
+    uint8_t data[64];
+    begin(EAP_TLS, _i == 0);
+    eap_tls_start(&ends);
+    ck_assert(eap_tls_ask(&ends));
+    give_tls(span_make(data, support_hex("c0 00000020 160303", data, sizeof(data))));
+    ck_assert_int_eq(ends.result.outcome, EAP_GOING_ON);
+    give_tls(span_make(data, support_hex("c0 00000021 160303", data, sizeof(data))));
+    ck_failed(ERR_MALFORMED, "changes the length");
+}
+END_TEST
+
+/* Words of TLS that are none, and its no: over with the server's next word. */
+START_TEST(tls_that_fails)
+{
+    static const struct {
+        const char *hex, *words;
+        enum err code;
+    } said[] = {
+        {"00 1603030004 00000000", "TLS with the EAP server failed", ERR_MALFORMED},
+        {"00 1503030002 0228", "ended the TLS handshake (TLS alert 40, handshake failure)",
+         ERR_REFUSED},
+        {"00 1503030002 0230", "refused our certificate", ERR_REFUSED},
+        {"00 1503030002 0200", "TLS with the EAP server failed: the connection was closed",
+         ERR_EXHAUSTED},
+    };
+    uint8_t data[64];
+    for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+        begin(EAP_TLS, _i == 0);
+        eap_tls_start(&ends);
+        ck_assert(eap_tls_ask(&ends));
+        give_tls(span_make(data, support_hex(said[i].hex, data, sizeof(data))));
+        ck_assert_int_eq(ends.result.outcome, EAP_GOING_ON);
+        eap_tls_give(&ends, EAP_FAILURE, ends.identifier, SPAN_EMPTY);
+        ck_failed(said[i].code, said[i].words);
+    }
+    begin(EAP_PEAP, _i == 0);
+    eap_tls_start(&ends);
+    ck_assert(eap_tls_ask(&ends));
+    give_tls(span_make(data, support_hex("00 1503030002 0274", data, sizeof(data))));
+    eap_tls_give(&ends, EAP_FAILURE, ends.identifier, SPAN_EMPTY);
+    ck_failed(ERR_REFUSED, "wants a certificate of ours");
+}
+END_TEST
+
 /* --- who is who --- */
 
 /* The reason goes to the server as an alert, and to a person as words, whatever EAP says then. */
@@ -357,6 +458,10 @@ static Suite *suite(void)
     tcase_add_loop_test(t, the_same_packet_again, 0, 2);
     tcase_add_loop_test(t, a_piece_that_is_lost, 0, 2);
     tcase_add_loop_test(t, packets_that_are_no_pieces, 0, 2);
+    tcase_add_loop_test(t, our_own_pieces, 0, 2);
+    tcase_add_loop_test(t, our_own_pieces_interrupted, 0, 2);
+    tcase_add_loop_test(t, a_length_that_changes, 0, 2);
+    tcase_add_loop_test(t, tls_that_fails, 0, 2);
     tcase_add_test(t, a_message_without_end);
     tcase_add_test(t, acknowledgements_without_end);
     tcase_add_loop_test(t, servers_that_are_not_accepted, 0, 6);

@@ -348,6 +348,58 @@ START_TEST(ttls_with_a_wrong_password)
 }
 END_TEST
 
+START_TEST(ttls_with_a_method_that_is_not_ours)
+{
+    use(EAP_TTLS, EAP_MSCHAPV2, _i == 0);
+    policy.methods[0] = EAP_GTC;
+    ck_assert(!converse(10));
+    end_with(EAP_FAILURE);
+    ck_failed(ERR_REFUSED, "wants EAP-GTC; we offer EAP-MSCHAPv2");
+    ck_assert_ptr_nonnull(strstr(ends.result.fault.hint, "EAPInner"));
+    ck_assert(!eap_peer_tried(ends.peer) && !eap_peer_told_password(ends.peer));
+}
+END_TEST
+
+/* Success and failure may be said inside as well. */
+START_TEST(ttls_that_ends_inside)
+{
+    uint8_t out[SAID_MAX];
+    static const uint8_t success[] = {EAP_SUCCESS, 3, 0, 4}, failure[] = {EAP_FAILURE, 3, 0, 4};
+    use(EAP_TTLS, EAP_GTC, _i == 0);
+    ck_assert(converse(10));
+    uint8_t ending[4];
+    memcpy(ending, success, 4);
+    ending[1] = inner.identifier;
+    ck_assert(say(avp(out, 0, 79, SPAN_OF(ending), 0)));
+    ck_assert_uint_eq(said_len, 0);
+    ck_succeeds("ttls keying material");
+    use(EAP_TTLS, EAP_GTC, _i == 0);
+    ck_assert(!converse(1));
+    ck_assert(!say(avp(out, 0, 79, SPAN_OF(success), 0)));
+    ck_failed(ERR_INTEGRITY, "has not come to its end");
+    use(EAP_TTLS, EAP_GTC, _i == 0);
+    ck_assert(!converse(1));
+    ck_assert(!say(avp(out, 0, 79, SPAN_OF(failure), 0)));
+    ck_assert_int_eq(ends.result.fault.code, ERR_REFUSED);
+}
+END_TEST
+
+/* The server may ask who it is together with its Finished. */
+START_TEST(ttls_that_begins_by_itself)
+{
+    static const uint8_t who[] = {EAP_REQUEST, 5, 0, 5, EAP_IDENTITY};
+    uint8_t out[SAID_MAX];
+    begin(EAP_TTLS, true);
+    eap_tls_start(&ends);
+    while (!tls_established(ends.server.tls))
+        ck_assert(eap_tls_ask(&ends) && eap_tls_hear(&ends));
+    ck_assert(say(avp(out, 0, 79, SPAN_OF(who), 0)));
+    ck_assert_uint_eq(said_len, 8 + 10 + 2);
+    ck_assert_uint_eq(said[8 + 1], 5);
+    ck_assert_mem_eq(said + 8 + 5, "alice", 5);
+}
+END_TEST
+
 /* --- EAP-PEAP --- */
 
 static bool say_result(uint16_t result, const uint8_t *binding)
@@ -420,6 +472,26 @@ START_TEST(peap_that_fails)
     ck_assert(say_result(2, NULL));
     end_with(EAP_FAILURE);
     ck_failed(ERR_REFUSED, "refused us inside EAP-PEAP, unasked");
+}
+END_TEST
+
+START_TEST(peap_that_ends_inside)
+{
+    static const uint8_t success[] = {EAP_SUCCESS, 3, 0, 4}, failure[] = {EAP_FAILURE, 3, 0, 4};
+    use(EAP_PEAP, EAP_GTC, _i == 0);
+    ck_assert(!converse(1));
+    ck_assert(!say(SPAN_OF(success)));
+    ck_failed(ERR_INTEGRITY, "has not come to its end");
+    use(EAP_PEAP, EAP_GTC, _i == 0);
+    ck_assert(converse(10));
+    ck_assert(!say(SPAN_OF(failure)));
+    ck_failed(ERR_REFUSED, "refused our credentials");
+    use(EAP_PEAP, EAP_GTC, _i == 0);
+    password = "another one";
+    ck_assert(!converse(10));
+    ck_assert(say_result(2, NULL));
+    ck_assert(!say_result(1, NULL));
+    ck_failed(ERR_REFUSED, "refused our credentials");
 }
 END_TEST
 
@@ -552,7 +624,11 @@ static Suite *suite(void)
     tcase_add_loop_test(t, ttls_with_eap, 0, 6);
     tcase_add_loop_test(t, ttls_success_too_early, 0, 2);
     tcase_add_loop_test(t, ttls_with_a_wrong_password, 0, 2);
+    tcase_add_loop_test(t, ttls_with_a_method_that_is_not_ours, 0, 2);
+    tcase_add_loop_test(t, ttls_that_ends_inside, 0, 2);
+    tcase_add_test(t, ttls_that_begins_by_itself);
     tcase_add_loop_test(t, peap, 0, 6);
+    tcase_add_loop_test(t, peap_that_ends_inside, 0, 2);
     tcase_add_loop_test(t, peap_success_too_early, 0, 2);
     tcase_add_loop_test(t, peap_that_fails, 0, 2);
     tcase_add_test(t, cryptobinding_arithmetic);
