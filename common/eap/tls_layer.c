@@ -59,6 +59,7 @@ static void explain(const struct eap_peer *p, const struct fault *why, struct fa
         break;
     default:
         (void)fault_set(ret, why->code, "TLS with the EAP server failed: %s", why->text);
+        fault_hint(ret, "the EAP server's log may say more");
         break;
     }
 }

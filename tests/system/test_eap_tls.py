@@ -144,6 +144,8 @@ def test_ttls_as_it_can_be_set(lab, tern, strongswan, pki, authority):
 
 # --- large chains ---
 
+# One worker, with test_fragments: the keys take longer to make than the tests take to run.
+@pytest.mark.xdist_group("fragments")
 @pytest.mark.parametrize("strongswan", [
     settings("eap-tls", fragment_size=200, max_message_count=128),
     settings("eap-tls", fragment_size=1024),
@@ -232,6 +234,7 @@ def test_wrong_method_inside(lab, tern, strongswan, pki, authority):
 
 # --- tern-gateway ---
 
+@pytest.mark.xdist_group("fragments")
 @pytest.mark.parametrize("alone", [False, True])
 def test_tern_gateway(lab, tern, tern_gateway, pki, alone):
     deep = pki.deep_authority()
