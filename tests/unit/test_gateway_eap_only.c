@@ -145,6 +145,25 @@ START_TEST(eap_alone)
 }
 END_TEST
 
+static mono_ms far(const struct pair *p)
+{
+    (void)p;
+    return 700;
+}
+
+/* The gateway is asked on until it has proven itself, which takes several trips now: what it says
+ * to that again is nothing new. */
+START_TEST(eap_alone_far_away)
+{
+    policy.tls.no_1_3 = _i == 0;
+    alone();
+    pair.delay = far;
+    run();
+    ck_up();
+    ck_assert_uint_le(pair.datagrams, 60);
+}
+END_TEST
+
 /* Either may not know of it: then it is as it always was. */
 START_TEST(one_side_alone_is_none)
 {
@@ -259,6 +278,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, with_the_gateways_signature, 0, 2);
     tcase_add_loop_test(t, eap_alone, 0, 2);
+    tcase_add_loop_test(t, eap_alone_far_away, 0, 2);
     tcase_add_loop_test(t, one_side_alone_is_none, 0, 2);
     tcase_add_test(t, not_a_word_without_the_signature_that_is_wanted);
     tcase_add_test(t, a_gateway_of_another_name);
