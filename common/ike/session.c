@@ -452,6 +452,7 @@ void session_status(const struct session *s, struct session_status *ret)
     ret->handovers = s->roam.handovers;
     ret->moving = s->roam.moving;
     ret->outstanding = sa->window.request.active;
+    ret->eap = sa->handshake != NULL && sa->handshake->eap != NULL;
 }
 
 uint32_t session_child_rekeys(const struct session *s, uint32_t spi_in)

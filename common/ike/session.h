@@ -368,6 +368,7 @@ struct session_status {
     uint32_t handovers;                  /* moves that the gateway confirmed */
     bool moving;                         /* a move that the gateway has not confirmed yet */
     bool outstanding;                    /* a request of ours has no answer yet */
+    bool eap;                            /* initiator: EAP has begun, and is not at its end */
 };
 void session_status(const struct session *s, struct session_status *ret);
 /* Rekeys that led to the child with that inbound SPI; 0 where there is none. */

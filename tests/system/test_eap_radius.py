@@ -11,7 +11,7 @@ from client import assert_failure
 from radius import STRONGSWAN_PLUGINS, STRONGSWAN_SETTINGS, FreeRadius, user
 from strongswan import StrongSwan, connection
 
-UNTRUSTED, REFUSED = 22, 23
+UNREACHABLE, UNTRUSTED, REFUSED = 20, 22, 23
 # Looked for in every log and every capture.
 CANARY = "kanarienvogel-7Zq!"
 SERVER = "radius.example.com"
@@ -212,3 +212,16 @@ def test_certificate_of_another_authority(lab, tern, strongswan, radius, pki, au
         "UserName": None, "Password": None}), code=REFUSED)
     assert_failure(result, "refused", 'certificate "O=tern tests, CN=alice@example.com"',
                    '"O=tern tests, CN=tern test ca-ecdsa256"')
+
+
+def test_server_is_away(lab, tern, strongswan, pki, authority, radius_authority):
+    load(strongswan, pki, authority)
+    lab.gateway.nft("""
+        table inet radius { chain in { type filter hook input priority 0
+            udp dport 1812 drop
+        }
+        }""")
+    result = tern.up(profile_of(tern, authority, radius_authority, EAPMethods="peap"),
+                     "--timeout", 3, code=UNREACHABLE)
+    assert_failure(result, "203.0.113.1 has proven itself, but EAP did not come to its end within 3 s",
+                   "may be slow or away")

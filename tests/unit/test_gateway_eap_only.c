@@ -164,6 +164,27 @@ START_TEST(eap_alone_far_away)
 }
 END_TEST
 
+static bool nothing_after_the_eighth(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
+{
+    (void)from_client, (void)bytes, (void)len;
+    return p->datagrams <= 8;
+}
+
+/* Until its last AUTH it is nobody yet, and what is going on is told. */
+START_TEST(in_the_midst_of_it)
+{
+    struct session_status status;
+    alone();
+    pair.wire = nothing_after_the_eighth;
+    pair_start(&pair);
+    pair_pump(&pair);
+    session_status(pair.client, &status);
+    ck_assert(status.eap);
+    ck_assert_int_eq(status.remote_id.type, IDENTITY_NONE);
+    ck_assert_int_eq(status.state, SESSION_CONNECTING);
+}
+END_TEST
+
 /* Either may not know of it: then it is as it always was. */
 START_TEST(one_side_alone_is_none)
 {
@@ -279,6 +300,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, with_the_gateways_signature, 0, 2);
     tcase_add_loop_test(t, eap_alone, 0, 2);
     tcase_add_loop_test(t, eap_alone_far_away, 0, 2);
+    tcase_add_test(t, in_the_midst_of_it);
     tcase_add_loop_test(t, one_side_alone_is_none, 0, 2);
     tcase_add_test(t, not_a_word_without_the_signature_that_is_wanted);
     tcase_add_test(t, a_gateway_of_another_name);
