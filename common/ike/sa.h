@@ -570,8 +570,8 @@ void roam_checked(struct ike_sa *sa);
 
 /* Initiator: can that be an address of the gateway's? */
 bool addresses_usable(const struct ike_sa *sa, const struct ip *ip);
-/* These are all that it has beside the path's; born: when the IKE SA that says so was established.
- */
+/* These are all that it has beside the path's, SESSION_ADDITIONAL_MAX at most; born: when the IKE
+ * SA that says so was established. */
 void addresses_said(struct ike_sa *sa, mono_ms now, mono_ms born, const struct ip *items,
                     size_t count);
 

@@ -34,7 +34,8 @@ struct session_retransmit {
     uint32_t tries;
 };
 
-enum { SESSION_ADDRESSES_MAX = 8 };
+/* A responder tells of so many addresses beside the one in use; an initiator knows one more. */
+enum { SESSION_ADDITIONAL_MAX = 8, SESSION_ADDRESSES_MAX = 1 + SESSION_ADDITIONAL_MAX };
 
 /* How long keys serve. 0: no such bound. Rekeying begins when 80 to 90 % are used (the exact point
  * is drawn, so that a thousand clients do not rekey at once); what is used up entirely is deleted,
@@ -121,7 +122,7 @@ struct session_config {
     /* RFC 4555: the peer may move, we may move. Default on. */
     bool mobike;
     /* Responder: our other addresses, told to a client that knows MOBIKE. */
-    struct ip additional[SESSION_ADDRESSES_MAX];
+    struct ip additional[SESSION_ADDITIONAL_MAX];
     size_t additional_count;
     /* Responder: ask at a client's new address before ESP goes there (RFC 4555 3.7). */
     bool return_routability;
@@ -239,8 +240,8 @@ enum session_event_type {
     SESSION_EVENT_NAT_CHANGED,
     /* Silence was asked about; the peer answers; or it does not. */
     SESSION_EVENT_LIVENESS,
-    /* Initiator: all the addresses that the gateway says it has beside the path's (RFC 4555 3.6):
-     * ways to them are worth listing. */
+    /* Initiator: all the addresses that the gateway says it has (RFC 4555 3.6), and the one at which
+     * it was when it said so: ways to them are worth listing. */
     SESSION_EVENT_ADDRESSES,
     /* Initiator, after UP: the gateway is silent, or the IKE SA ended other than by our wish. Held,
      * and being rebuilt: keep addresses and routes. Comes again with every attempt that failed; a

@@ -36,6 +36,7 @@ static const struct {
     {"move-cost", "a move costs no IKE SA, where both know MOBIKE and some way carries"},
     {"move-late", "who moves says so at once, and soon by all ways"},
     {"move-messages", "nor more messages than it needs"},
+    {"move-worse", "who has to move takes the best way"},
     {"moved-unchecked", "nothing is sent to a new address before the check that is configured"},
     {"moved-unasked", "where a client with MOBIKE is, UPDATE_SA_ADDRESSES alone tells"},
     {"no-recovery", "once the network is well, the connection is back in time"},

@@ -129,7 +129,7 @@ void gateway_close(struct world *w)
 
 /* All addresses of ours but the one in use. */
 static size_t other_addresses(const struct world *w, const struct ip *used,
-                              struct ip ret[SESSION_ADDRESSES_MAX])
+                              struct ip ret[SESSION_ADDITIONAL_MAX])
 {
     size_t count = 0;
     for (size_t i = 0; i < w->gateway.address_count; i++) {
@@ -169,7 +169,7 @@ static struct end *accept_end(struct world *w, const struct path *path)
 /* All of them: the client may be moving, and then hears of it at another one. */
 static void announce(struct end *e)
 {
-    struct ip all[SESSION_ADDRESSES_MAX];
+    struct ip all[SESSION_ADDITIONAL_MAX];
     const struct ip none = {.family = IP_NONE};
     size_t count = other_addresses(e->world, &none, all);
     enum err err = session_set_additional(e->session, end_clock(e), all, count);
@@ -181,7 +181,7 @@ static void announce(struct end *e)
 static void settled(struct world *w, struct end *e)
 {
     struct gateway *g = &w->gateway;
-    struct ip others[SESSION_ADDRESSES_MAX];
+    struct ip others[SESSION_ADDITIONAL_MAX];
     if (e->up && e->half_open_until != MONO_NEVER) {
         e->half_open_until = MONO_NEVER;
         g->half_open--;
