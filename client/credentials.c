@@ -119,6 +119,21 @@ static void load_password(struct loading *l)
         (void)copy_secret(&p->password, &l->c->password);
 }
 
+static void load_ppk(struct loading *l)
+{
+    const struct profile *p = l->p;
+    struct secret *ppk = &l->c->ppk;
+    enum profile_key key = p->ppk_file[0] != '\0' ? KEY_LOCAL_PPK_FILE : KEY_LOCAL_PPK;
+    if (key == KEY_LOCAL_PPK_FILE)
+        load_secret_file(l, key, p->ppk_file, secret_set_shared_key, ppk);
+    else
+        (void)copy_secret(&p->ppk, ppk);
+    if (ppk->len > 0 && ppk->len < CREDENTIALS_PPK_MIN)
+        fault_list_add(l->faults, p->lines[key],
+                       "the PPK has %zu octets; it needs %d, and %d random ones are good", ppk->len,
+                       (int)CREDENTIALS_PPK_MIN, (int)CREDENTIALS_PPK_GOOD);
+}
+
 bool credentials_lack_password(const struct profile *p, const struct credentials *c)
 {
     return p->authentication == AUTHENTICATION_EAP && c->password.len == 0;
@@ -235,6 +250,8 @@ enum err credentials_load(const struct profile *p, int64_t wall_time, struct cre
         load_password(&l);
     if (p->gateway_authentication == AUTHENTICATION_CERTIFICATE)
         load_trust(&l);
+    if (p->ppk_identity[0] != '\0')
+        load_ppk(&l);
     c->identity = p->identity;
     if (c->identity.type == IDENTITY_NONE && c->chain.count > 0)
         certificate_default_identity(c->chain.items[0], &c->identity);
@@ -283,6 +300,11 @@ void credentials_session_config(const struct profile *p, const struct credential
         memcpy(ret->eap.name, p->user_name, sizeof(ret->eap.name));
         ret->eap.password = c->password;
         ret->eap_once = c->password_asked;
+    }
+    if (c->ppk.len > 0) {
+        ret->ppk.use = p->require_ppk ? SESSION_PPK_REQUIRED : SESSION_PPK_OPTIONAL;
+        ret->ppk.key = c->ppk;
+        memcpy(ret->ppk.id, p->ppk_identity, sizeof(ret->ppk.id));
     }
     ret->remote_auth = p->gateway_authentication == AUTHENTICATION_CERTIFICATE
                            ? SESSION_AUTH_CERTIFICATE

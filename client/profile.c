@@ -150,6 +150,21 @@ static void default_local(struct profile *p, struct fault_list *faults)
         check_eap(p, line, faults);
 }
 
+/* RFC 8784 5.1: the gateway finds it by its name. */
+static void check_ppk(const struct profile *p, struct fault_list *faults)
+{
+    bool key = has(p, KEY_LOCAL_PPK) || has(p, KEY_LOCAL_PPK_FILE);
+    if (has(p, KEY_LOCAL_PPK_IDENTITY) && !key)
+        fault_list_add(faults, p->lines[KEY_LOCAL_PPK_IDENTITY],
+                       "PPKIdentity needs PPK or PPKFile");
+    if (key && !has(p, KEY_LOCAL_PPK_IDENTITY))
+        fault_list_add(faults, p->lines[has(p, KEY_LOCAL_PPK) ? KEY_LOCAL_PPK : KEY_LOCAL_PPK_FILE],
+                       "a PPK needs PPKIdentity, which is what the gateway calls it");
+    if (has(p, KEY_GATEWAY_REQUIRE_PPK) && p->require_ppk && !key)
+        fault_list_add(faults, p->lines[KEY_GATEWAY_REQUIRE_PPK],
+                       "RequirePPK = yes needs PPKIdentity and PPK or PPKFile in [Local]");
+}
+
 static void default_tunnel(struct profile *p)
 {
     static const struct prefix all[] = {{{IP_V4, {0}}, 0}, {{IP_V6, {0}}, 0}};
@@ -170,6 +185,7 @@ static void set_defaults(struct profile *p)
     p->port = IKE_PORT;
     p->request_ipv4 = p->request_ipv6 = true;
     p->dns = true;
+    p->require_ppk = true;
     p->mtu = PROFILE_MTU_AUTO;
     p->offload = true;
     p->ike_lifetime_s = 4 * 3600;
@@ -192,9 +208,11 @@ static void read_items(struct profile *p, const struct ini *ini, struct fault_li
     default_gateway(p, faults);
     default_local(p, faults);
     default_tunnel(p);
+    check_ppk(p, faults);
     check_not_both(p, KEY_GATEWAY_PSK, KEY_GATEWAY_PSK_FILE, faults);
     check_not_both(p, KEY_LOCAL_PSK, KEY_LOCAL_PSK_FILE, faults);
     check_not_both(p, KEY_LOCAL_PASSWORD, KEY_LOCAL_PASSWORD_FILE, faults);
+    check_not_both(p, KEY_LOCAL_PPK, KEY_LOCAL_PPK_FILE, faults);
     check_secret_in_profile(p, faults);
 }
 

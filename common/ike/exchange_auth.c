@@ -1,7 +1,7 @@
 /* IKE_AUTH (RFC 7296 1.2), both directions: each side proves who it is; addresses are assigned and
  * the first Child SA is made. Nothing that the peer asks for is granted, and nothing it grants is
  * used, before its AUTH has been checked. */
-#include "common/ike/sa.h"
+#include "common/ike/auth.h"
 
 #include <string.h>
 

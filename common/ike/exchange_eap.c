@@ -4,7 +4,7 @@
  *
  * Invariants: until the gateway's first AUTH has been checked no word of EAP leaves, and nothing
  * that it grants is used before its last one. What EAP itself holds to is common/eap's. */
-#include "common/ike/sa.h"
+#include "common/ike/auth.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +143,9 @@ void eap_refused(struct ike_sa *sa)
         (void)fault_set(&f, ERR_REFUSED,
                         "the gateway refused our AUTH (AUTHENTICATION_FAILED), "
                         "though EAP had succeeded");
+        char ppk[PPK_TEXT_MAX];
+        if (ppk_sent_text(sa, ppk)[0] != '\0')
+            fault_hint(&f, "sent our AUTH%s; compare with what the gateway has", ppk);
     } else {
         if (eap_peer_tried(sa->handshake->eap))
             session_refuse_password(sa->session);

@@ -72,6 +72,9 @@ static const struct name notifies[] = {
     {NOTIFY_CHILDLESS_IKEV2_SUPPORTED, "CHILDLESS_IKEV2_SUPPORTED"},
     {NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, "IKEV2_FRAGMENTATION_SUPPORTED"},
     {NOTIFY_SIGNATURE_HASH_ALGORITHMS, "SIGNATURE_HASH_ALGORITHMS"},
+    {NOTIFY_USE_PPK, "USE_PPK"},
+    {NOTIFY_PPK_IDENTITY, "PPK_IDENTITY"},
+    {NOTIFY_NO_PPK_AUTH, "NO_PPK_AUTH"},
 };
 
 static const char *find(const struct name *names, size_t count, uint16_t number)

@@ -2,7 +2,7 @@
  * takes it. Invariants: what is not in the table changes nothing; an unauthenticated message
  * changes nothing once keys are agreed; a request is answered once and its answer kept. Its clock,
  * and what it asks of its own accord, are sa_timers.c's. */
-#include "common/ike/sa.h"
+#include "common/ike/auth.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

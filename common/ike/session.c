@@ -42,6 +42,14 @@ static bool eap_usable(const struct session_config *c)
             c->eap.name[0] != '\0' && c->eap.password.len > 0);
 }
 
+static bool ppk_usable(const struct session_config *c)
+{
+    if (c->ppk.use == SESSION_PPK_OFF)
+        return true;
+    return c->role == SESSION_RESPONDER ? c->policy.find_ppk != NULL
+                                        : c->ppk.key.len > 0 && c->ppk.id[0] != '\0';
+}
+
 static bool config_usable(const struct session_config *c)
 {
     const unsigned known = SESSION_AUTH_PSK | SESSION_AUTH_CERTIFICATE |
@@ -58,7 +66,7 @@ static bool config_usable(const struct session_config *c)
     if ((c->remote_auth & SESSION_AUTH_CERTIFICATE) != 0 &&
         (c->trust == NULL || c->wall_time == NULL))
         return false;
-    if (!eap_usable(c))
+    if (!eap_usable(c) || !ppk_usable(c))
         return false;
     if (c->role == SESSION_INITIATOR)
         return (c->local_auth != SESSION_AUTH_PSK || c->local_psk.len > 0) &&
@@ -438,6 +446,7 @@ void session_status(const struct session *s, struct session_status *ret)
     ret->nat_remote = sa->nat_remote;
     ret->peer_fragmentation = sa->peer_fragmentation;
     ret->peer_mobike = sa->peer_mobike;
+    ret->ppk = sa->ppk;
     ret->remote_id = sa->peer_id;
     ret->established = sa->established;
     ret->rtt_ms = sa->rtt_ms;

@@ -54,6 +54,20 @@ struct session_eap_step {
     struct identity peer; /* EAP_SUCCEEDED: who has been proven */
 };
 
+/* A post-quantum pre-shared key (PPK, RFC 8784): secret from who records what is said now and has a
+ * quantum computer later, once it is mixed into the keys of Child SAs and of rekeyed IKE SAs. */
+enum session_ppk_use {
+    SESSION_PPK_OFF,
+    SESSION_PPK_OPTIONAL, /* where the peer has it too */
+    SESSION_PPK_REQUIRED
+};
+enum { SESSION_PPK_ID_MAX = 128 };
+struct session_ppk {
+    enum session_ppk_use use;
+    struct secret key;               /* initiator */
+    char id[SESSION_PPK_ID_MAX + 1]; /* initiator: what it is called at both ends (PPK_ID_FIXED) */
+};
+
 /* The responder's decisions. Called synchronously; must not call the session. */
 struct session_policy {
     void *ctx;
@@ -66,6 +80,9 @@ struct session_policy {
      * has proven. ERR_MALFORMED ends it as EAP_FAILED does, without a word of EAP. */
     enum err (*eap)(void *ctx, const struct identity *claimed, struct span response,
                     struct session_eap_step *ret);
+    /* ppk.use not OFF: the PPK of that name, if it is for that peer. ERR_NOT_FOUND. */
+    enum err (*find_ppk)(void *ctx, const struct identity *peer, struct span id,
+                         struct secret *ret);
 };
 
 struct session_config {
@@ -91,6 +108,7 @@ struct session_config {
     /* Its password is a code that serves once: where a method has handed it over as it is, no other
      * IKE SA is begun with it. */
     bool eap_once;
+    struct session_ppk ppk;
 
     /* Initiator: remote selectors asked for. Responder: the networks served. */
     struct selector_list remote_selectors;
@@ -355,6 +373,7 @@ struct session_status {
     struct path path;
     bool nat_local, nat_remote; /* a translator in front of us, of the peer */
     bool peer_fragmentation, peer_mobike;
+    bool ppk;                            /* a PPK is mixed into the keys (RFC 8784) */
     struct identity local_id, remote_id; /* remote: as proven; type none before */
     mono_ms established;                 /* MONO_NEVER before */
     int64_t rtt_ms;                      /* last measured, -1: none */

@@ -74,6 +74,9 @@ static const struct entry notifies[] = {
     {16418, "CHILDLESS_IKEV2_SUPPORTED"},
     {16430, "IKEV2_FRAGMENTATION_SUPPORTED"},
     {16431, "SIGNATURE_HASH_ALGORITHMS"},
+    {16435, "USE_PPK"},
+    {16436, "PPK_IDENTITY"},
+    {16437, "NO_PPK_AUTH"},
 };
 
 static const char *expected(const struct entry *entries, size_t count, unsigned number)
