@@ -274,8 +274,10 @@ static void impostor_new(struct world *w)
                      rng_chance(&w->hostile.random, 700);
     certificates_use(&config, certified ? CERTIFIED_GATEWAY : CERTIFIED_IMPOSTOR);
     config.random = (struct random_source){rng_fill, &w->hostile.random};
-    config.policy = (struct session_policy){
-        .find_psk = impostor_psk, .assign = impostor_assign, .eap = impostor_eap};
+    config.policy = (struct session_policy){.find_psk = impostor_psk,
+                                            .assign = impostor_assign,
+                                            .eap = impostor_eap,
+                                            .find_ppk = gateway_ppk};
     w->hostile.impostor = end_new(w, END_IMPOSTOR, &config);
     if (w->hostile.impostor != NULL)
         w->hostile.impostor->certified = certified;

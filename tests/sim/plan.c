@@ -173,6 +173,31 @@ static void draw_eap(struct session_config *c, struct rng *r)
     ASSERT(secret_set(&c->eap.password, span_text(EAP_PASSWORD)) == ERR_OK);
 }
 
+/* Of either end's wishes those by which a connection comes about. Its draws are a stream of their
+ * own. */
+static void draw_ppk(struct plan *p, uint64_t seed)
+{
+    struct rng r = rng_make(seed, 8);
+    struct session_ppk *c = &p->client.ppk, *g = &p->gateway.ppk;
+    if (!rng_chance(&r, 300))
+        return;
+    p->ppk_known = rng_chance(&r, 750);
+    g->use = (enum session_ppk_use)rng_below(&r, 3);
+    c->use = (enum session_ppk_use)rng_below(&r, 3);
+    if (!p->ppk_known || g->use == SESSION_PPK_OFF || c->use == SESSION_PPK_OFF) {
+        g->use = g->use == SESSION_PPK_OFF ? SESSION_PPK_OFF : SESSION_PPK_OPTIONAL;
+        c->use = c->use == SESSION_PPK_OFF ? SESSION_PPK_OFF : SESSION_PPK_OPTIONAL;
+    }
+    memcpy(c->id, PPK_ID, sizeof(PPK_ID));
+    ASSERT(secret_set(&c->key, span_text(PPK_KEY)) == ERR_OK);
+}
+
+bool plan_uses_ppk(const struct plan *p)
+{
+    return p->ppk_known && p->client.ppk.use != SESSION_PPK_OFF &&
+           p->gateway.ppk.use != SESSION_PPK_OFF;
+}
+
 static const char *auth_text(enum session_auth auth)
 {
     return auth == SESSION_AUTH_PSK ? "psk" : auth == SESSION_AUTH_EAP ? "eap" : "certificate";
@@ -257,6 +282,7 @@ void plan_draw(struct plan *p, uint64_t seed, const struct secret *psk)
     p->epoch_gateway = draw_epoch(&r);
     draw_places(p, &r);
     configure(p, &r, psk);
+    draw_ppk(p, seed);
     draw_moving_times(p, &r);
     if (p->walk > 0 && rng_chance(&r, 20))
         p->walk = (unsigned)rng_between(&r, 200, 1000);
@@ -310,7 +336,7 @@ const char *plan_text(const struct plan *p, char *out, size_t cap)
         "delay %" PRId64 "-%" PRId64
         " ms, mtu %zu%s; %s against %s; %s; %s; dpd %u ms, first retransmission "
         "%u ms, %u tries; traffic every %" PRId64 " ms; clocks from %" PRId64 ", %" PRId64
-        "; %u interfaces, gateway%s%s%s%s, client%s, moves every %" PRId64 " ms, walk of %u",
+        "; %u interfaces, gateway%s%s%s%s, client%s, moves every %" PRId64 " ms, walk of %u%s",
         p->clients, p->clients == 1 ? "" : "s", p->faulty_ms / 1000, len > 0 ? names : " nothing",
         p->loss, p->duplication, p->corruption, p->delay_min, p->delay_max, p->mtu,
         p->nat ? ", NAT" : "", auth_text(p->client.local_auth), auth_text(p->gateway.local_auth),
@@ -319,6 +345,7 @@ const char *plan_text(const struct plan *p, char *out, size_t cap)
         p->epoch_client, p->epoch_gateway, p->interfaces, p->gateway_second ? " of two" : "",
         p->gateway_v6 ? " with IPv6" : "", p->gateway.mobike ? "" : " without MOBIKE",
         p->gateway.return_routability ? " that checks" : "",
-        p->client.mobike ? "" : " without MOBIKE", p->move_ms, p->walk);
+        p->client.mobike ? "" : " without MOBIKE", p->move_ms, p->walk,
+        plan_uses_ppk(p) ? "; PPK" : "");
     return out;
 }
