@@ -63,10 +63,17 @@ static bool another_leads(struct world *w, size_t i, size_t k)
 /* How long it may take; 0 where that step makes no sense here. */
 typedef mono_ms walk(struct world *w, size_t i, size_t k);
 
+/* The address that it used went. RFC 4555 3.5: what it is asking is asked again from the new one,
+ * or it tells where it is now; either in the moment in which it moves. */
 static mono_ms hard(struct world *w, const char *text)
 {
+    const struct step *t = &w->step;
+    const struct client *c = &w->clients[t->client];
+    char name[24];
     w->step.hard = true;
     w->step.text = text;
+    if (t->keeps && !t->young && c->ike_datagrams == t->ike_datagrams)
+        violate(w, "move-late", "%s: %s, and it says nothing", end_name(c->end, name), text);
     return mobike(w) ? HARD_MS : ANEW_MS;
 }
 
@@ -167,7 +174,8 @@ static mono_ms rebind(struct world *w, size_t i, size_t k)
     return silent_death(w);
 }
 
-/* Gone for a moment, in which the gateway loses no patience; or for long. */
+/* Gone for a moment, in which the gateway loses no patience; or for long, after which it has ended
+ * what a rekeying replaced, though the answer to that was lost. */
 static mono_ms away_for(struct world *w, mono_ms *ret_away)
 {
     struct rng *r = &w->places_random;
@@ -175,8 +183,8 @@ static mono_ms away_for(struct world *w, mono_ms *ret_away)
     bool long_time = rng_chance(r, 300);
     *ret_away = long_time ? rng_between(r, 60000, LATE_MS) : rng_between(r, 100, 10000);
     bool asked = g->dpd_ms != 0 || g->return_routability; /* in vain, in the end */
-    bool kept =
-        placid(w) && (!asked || !long_time) && (c->hold_ms == 0 || *ret_away < (mono_ms)c->hold_ms);
+    bool kept = placid(w) && (!(asked || w->step.moving) || !long_time) &&
+                (c->hold_ms == 0 || *ret_away < (mono_ms)c->hold_ms);
     w->step.keeps = w->step.keeps && kept;
     if (long_time)
         w->silent_until = w->now + *ret_away;
@@ -222,6 +230,19 @@ static mono_ms stay(struct world *w, size_t i, size_t k)
     return TRUST_MS;
 }
 
+/* It is asking something when the step comes. */
+static void ask(struct world *w, size_t i)
+{
+    struct client *c = &w->clients[i];
+    enum session_rekey what = (enum session_rekey)rng_below(&w->moves_random, 3);
+    if (!mobike(w) || !lasting(w) || !rng_chance(&w->moves_random, 100))
+        return;
+    if (session_rekey(c->end->session, client_clock(w), what) == ERR_OK)
+        transcript_note(w, "walk", "client%zu: rekeys (%d)", i + 1, (int)what);
+    end_settle(c->end);
+    client_settled(w, i);
+}
+
 mono_ms walk_step(struct world *w)
 {
     static walk *const walks[] = {stay,        lose_interface, change_address,       lose_ipv4,
@@ -233,6 +254,7 @@ mono_ms walk_step(struct world *w)
     const struct end *g = gateway_end_of(w, i);
     struct session_status s, theirs = {.outstanding = false};
     mono_ms slowest = 0;
+    ask(w, i);
     session_status(c->end->session, &s);
     if (g != NULL)
         session_status(g->session, &theirs);
