@@ -32,6 +32,7 @@ void abilities_write(const struct ike_sa *sa, struct message_writer *m)
     if (sa->initiator ? sa->config->fragment_mtu != 0 : sa->peer_fragmentation)
         notify_write(m, NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, SPAN_EMPTY); /* RFC 7383 2.3 */
     if (!sa->initiator) {
+        second_write_support(sa, m);
         notify_write(m, NOTIFY_CHILDLESS_IKEV2_SUPPORTED, SPAN_EMPTY); /* RFC 6023 3 */
         return;
     }

@@ -4,7 +4,7 @@
 
 #include "common/ike/sa.h"
 
-/* --- exchange_auth.c --- */
+/* --- exchange_auth.c, auth_grant.c --- */
 
 CHECKED enum err auth_request_send(struct ike_sa *sa, mono_ms now);
 CHECKED enum err auth_request_in(struct ike_sa *sa, struct sa_input *in);
@@ -23,6 +23,10 @@ bool auth_proven(struct ike_sa *sa, const struct sa_input *in);
 bool auth_not_granted(struct ike_sa *sa, const struct sa_input *in);
 /* RFC 5685 6: the gateway, proven, sends us elsewhere. */
 bool auth_redirected(struct ike_sa *sa, const struct sa_input *in);
+/* Beside proof: what the client wants. */
+void auth_write_wishes(struct ike_sa *sa, struct message_writer *m);
+/* A Child SA, asked for by a client, or granted to it. */
+bool auth_has_child(const struct payload_list *l);
 /* The gateway is proven: what it grants, or an error notify that says why it does not. */
 CHECKED enum err auth_granted_in(struct ike_sa *sa, const struct sa_input *in);
 /* Refuse the client altogether: nothing stays. The reason is ours alone to know (2.21.2). */
@@ -30,13 +34,44 @@ CHECKED enum err auth_refuse(struct ike_sa *sa, const struct sa_input *in, const
 /* The client is proven: grant what it asks for. */
 CHECKED enum err auth_grant(struct ike_sa *sa, const struct sa_input *in);
 
+/* --- exchange_second.c: two proofs of the client's (RFC 4739) --- */
+
+/* What we prove, in whichever round. */
+struct own_proof {
+    enum session_auth auth;
+    const struct identity *id;
+    const struct secret *psk;
+    const struct private_key *key;
+    const struct certificate_list *chain;
+};
+struct own_proof second_own_proof(const struct ike_sa *sa);
+/* MULTIPLE_AUTH_SUPPORTED, where it is so: in IKE_SA_INIT the responder's, in IKE_AUTH the
+ * initiator's, with ANOTHER_AUTH_FOLLOWS. */
+void second_write_support(const struct ike_sa *sa, struct message_writer *m);
+void second_write_announcement(const struct ike_sa *sa, struct message_writer *m);
+/* Initiator, of an answer to IKE_SA_INIT: ERR_REFUSED where we have two and it takes one. */
+CHECKED enum err second_check_announced(const struct ike_sa *asking, const struct sa_input *in,
+                                        struct fault *f);
+CHECKED enum err second_begin_in(struct ike_sa *sa, struct sa_input *in);
+CHECKED enum err second_end_in(struct ike_sa *sa, struct sa_input *in);
+/* Responder: a proof is good. *ret_answered: another one follows, or should, and the request has
+ * its answer. */
+CHECKED enum err second_awaited(struct ike_sa *sa, const struct sa_input *in, bool *ret_answered);
+CHECKED enum err second_request_in(struct ike_sa *sa, struct sa_input *in);
+
 /* --- exchange_eap.c: EAP within IKE_AUTH --- */
+
+/* Initiator: the gateway is proven, and so are we, once; the second proof is by EAP. */
+CHECKED enum err eap_second_begin(struct ike_sa *sa, const struct sa_input *in);
+/* Responder: what the client asks for beside proof is kept until it is granted. */
+CHECKED enum err auth_remember(struct ike_sa *sa, const struct sa_input *in);
 
 CHECKED enum err eap_begin_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err eap_response_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err eap_end_in(struct ike_sa *sa, struct sa_input *in);
 void eap_refused(struct ike_sa *sa); /* AUTHENTICATION_FAILED, once EAP had begun */
 CHECKED enum err eap_request_begin_in(struct ike_sa *sa, struct sa_input *in);
+CHECKED enum err eap_request_second_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err eap_request_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err eap_request_end_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err eap_request_abandoned_in(struct ike_sa *sa, struct sa_input *in);

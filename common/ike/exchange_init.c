@@ -165,11 +165,12 @@ static void bad_answer(struct ike_sa *sa, const struct sa_input *in, enum err e)
     complain(sa, in->now, SESSION_DOWN_PROTOCOL, &f);
 }
 
-/* Whoever answers first may have left it out: a better answer still wins. */
-static bool ppk_good(struct ike_sa *sa, const struct sa_input *in)
+/* Has the gateway what the profile requires? Whoever answers first may have left it out: a better
+ * answer still wins. */
+static bool able(struct ike_sa *sa, const struct sa_input *in)
 {
     struct fault f = {0};
-    if (ppk_check_announced(sa, in, &f) == ERR_OK)
+    if (ppk_check_announced(sa, in, &f) == ERR_OK && second_check_announced(sa, in, &f) == ERR_OK)
         return true;
     complain(sa, in->now, SESSION_DOWN_PEER_UNTRUSTED, &f);
     return false;
@@ -262,7 +263,7 @@ enum err init_response_in(struct ike_sa *asking, struct sa_input *in)
     struct span nonce;
     struct ike_sa *sa = NULL;
     enum err e = read_answer(asking, in, &suite, &ke, &nonce);
-    if (e == ERR_OK && !ppk_good(asking, in))
+    if (e == ERR_OK && !able(asking, in))
         return ERR_REFUSED;
     if (e == ERR_OK)
         e = check_new(asking->handshake, in->header.spi_r);
@@ -284,7 +285,6 @@ enum err init_response_in(struct ike_sa *asking, struct sa_input *in)
     /* RFC 7296 2.23, RFC 4555 3.3: from here on the port that ESP in UDP uses. */
     if (sa->path.remote.port == IKE_PORT)
         sa->path.remote.port = IKE_NAT_PORT;
-    sa->state = sa->config->local_auth == SESSION_AUTH_EAP ? SA_EAP_ASKED : SA_AUTH_SENT;
     if ((e = auth_request_send(sa, in->now)) != ERR_OK) { /* our own fault: nobody else's word */
         struct fault f = {0};
         (void)fault_set(&f, e, "IKE_AUTH could not be made: %s", err_text(e));

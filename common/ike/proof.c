@@ -55,12 +55,12 @@ static enum err signed_octets(const struct ike_sa *sa, const struct ike_keys *ke
 
 void proof_write_certificates(struct ike_sa *sa, struct message_writer *m)
 {
-    const struct session_config *c = sa->config;
-    if (c->local_auth != SESSION_AUTH_CERTIFICATE)
+    const struct own_proof own = second_own_proof(sa);
+    if (own.auth != SESSION_AUTH_CERTIFICATE)
         return;
-    for (size_t i = 0; i < c->chain->count; i++)
+    for (size_t i = 0; i < own.chain->count; i++)
         cert_payload_write(m, PAYLOAD_CERT, CERT_X509_SIGNATURE,
-                           certificate_der(c->chain->items[i]));
+                           certificate_der(own.chain->items[i]));
 }
 
 void proof_write_certreq(struct ike_sa *sa, struct message_writer *m)
@@ -89,8 +89,8 @@ struct made {
 static enum err make_signature(struct ike_sa *sa, struct span octets, struct made *ret)
 {
     enum auth_method method;
-    enum err e = signature_make(sa->config->key, sa->handshake->peer_hashes, true, octets, &method,
-                                ret->data, &ret->len);
+    enum err e = signature_make(second_own_proof(sa).key, sa->handshake->peer_hashes, true, octets,
+                                &method, ret->data, &ret->len);
     if (e != ERR_OK)
         return e;
     log_debug("we sign with %s", signature_text(method, span_make(ret->data, ret->len)));
@@ -109,7 +109,7 @@ static enum err make_by_key(const struct ike_sa *sa, struct span key, struct spa
 static enum err make_shared_key(struct ike_sa *sa, struct span octets, struct made *ret)
 {
     const struct session_config *c = sa->config;
-    struct secret psk = c->local_psk;
+    struct secret psk = *second_own_proof(sa).psk;
     enum err e = ERR_OK;
     if (!sa->initiator && c->policy.find_psk != NULL)
         e = c->policy.find_psk(c->policy.ctx, &sa->peer_id, &psk);
@@ -129,16 +129,16 @@ static struct span eap_key(const struct ike_sa *sa, const struct ike_keys *keys,
 static enum err make(struct ike_sa *sa, const struct ike_keys *keys, bool after_eap,
                      struct made *ret)
 {
+    const struct own_proof own = second_own_proof(sa);
     uint8_t id[ID_BODY_MAX];
     struct blob octets;
-    enum err e =
-        signed_octets(sa, keys, sa->initiator, own_id_body(&sa->config->local_id, id), &octets);
+    enum err e = signed_octets(sa, keys, sa->initiator, own_id_body(own.id, id), &octets);
     if (e != ERR_OK)
         return e;
     struct span s = span_make(octets.data, octets.len);
     if (after_eap)
         e = make_by_key(sa, eap_key(sa, keys, sa->initiator), s, ret);
-    else if (sa->config->local_auth == SESSION_AUTH_CERTIFICATE)
+    else if (own.auth == SESSION_AUTH_CERTIFICATE)
         e = make_signature(sa, s, ret);
     else
         e = make_shared_key(sa, s, ret);
@@ -213,20 +213,19 @@ enum err proof_check_eap_peer(struct ike_sa *sa, const struct sa_input *in, stru
 
 const char *proof_sent_text(const struct ike_sa *sa, char out[PROOF_TEXT_MAX])
 {
-    const struct session_config *c = sa->config;
+    const struct own_proof own = second_own_proof(sa);
     char id[IDENTITY_TEXT_MAX], subject[IDENTITY_TEXT_MAX], ppk[PPK_TEXT_MAX];
     struct fault text = {0};
-    if (c->local_auth == SESSION_AUTH_CERTIFICATE)
+    if (own.auth == SESSION_AUTH_CERTIFICATE)
         (void)fault_set(&text, ERR_OK, "identity \"%.120s\" with certificate \"%.200s\"%s",
-                        identity_format(&c->local_id, id),
-                        certificate_subject(c->chain->items[0], subject), ppk_sent_text(sa, ppk));
-    else if (c->local_auth == SESSION_AUTH_EAP)
+                        identity_format(own.id, id),
+                        certificate_subject(own.chain->items[0], subject), ppk_sent_text(sa, ppk));
+    else if (own.auth == SESSION_AUTH_EAP)
         (void)fault_set(&text, ERR_OK, "identity \"%.120s\", wanting EAP%s",
-                        identity_format(&c->local_id, id), ppk_sent_text(sa, ppk));
+                        identity_format(own.id, id), ppk_sent_text(sa, ppk));
     else
         (void)fault_set(&text, ERR_OK, "identity \"%.120s\" with a pre-shared key of %zu octets%s",
-                        identity_format(&c->local_id, id), c->local_psk.len,
-                        ppk_sent_text(sa, ppk));
+                        identity_format(own.id, id), own.psk->len, ppk_sent_text(sa, ppk));
     memcpy(out, text.text, sizeof(text.text));
     return out;
 }

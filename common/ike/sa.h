@@ -23,7 +23,10 @@ enum sa_state {
     SA_IDLE,
     SA_INIT_SENT,     /* initiator: IKE_SA_INIT is out */
     SA_AUTH_SENT,     /* initiator: made of an answer to it, IKE_AUTH is out */
+    SA_FIRST_SENT,    /* initiator: likewise, with the first of two proofs (RFC 4739) */
+    SA_SECOND_SENT,   /* initiator: and the second, where that is not by EAP */
     SA_INIT_ANSWERED, /* responder: keys agreed, waiting for IKE_AUTH */
+    SA_FIRST_PROVEN,  /* responder: by the first of two; waiting for the second */
     SA_EAP_ASKED,     /* initiator: IKE_AUTH without AUTH is out: we want EAP */
     SA_EAP_GOING,     /* the responder has proven itself, EAP goes on */
     SA_EAP_DONE,      /* EAP has succeeded; AUTH follows, of both */
@@ -77,6 +80,7 @@ struct handshake {
     enum ppk_stage ppk;
     struct ike_keys mixed; /* PPK_OFFERED: the keys with the PPK in them */
     uint32_t child_spi_in;
+    bool second; /* initiator: the gateway and our first proof are good, the second is next */
     /* EAP (RFC 7296 2.16). */
     struct eap_peer *eap;      /* initiator, once the gateway has proven itself */
     struct secret msk;         /* empty where the method makes none */

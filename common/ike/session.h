@@ -68,6 +68,17 @@ struct session_ppk {
     char id[SESSION_PPK_ID_MAX + 1]; /* initiator: what it is called at both ends (PPK_ID_FIXED) */
 };
 
+/* RFC 4739: a second proof of the initiator's, after the first: the user's, after the machine's. */
+struct session_second {
+    enum session_auth auth; /* 0: none; EAP: as config.eap has it */
+    struct identity id;
+    struct secret psk;
+    const struct private_key *key;        /* borrowed */
+    const struct certificate_list *chain; /* borrowed */
+};
+/* The responder takes it, or insists on it; it is accepted by what remote_auth has. */
+enum session_second_use { SESSION_SECOND_OFF, SESSION_SECOND_OPTIONAL, SESSION_SECOND_REQUIRED };
+
 /* The responder's decisions. Called synchronously; must not call the session. */
 struct session_policy {
     void *ctx;
@@ -104,7 +115,9 @@ struct session_config {
     const struct private_key *key;        /* borrowed for the session's life; certificate auth */
     const struct certificate_list *chain; /* borrowed; ours first, then intermediates */
     const struct trust_store *trust;      /* borrowed; NULL where no certificate is accepted */
-    struct eap_config eap;                /* initiator, local_auth EAP */
+    struct session_second second;         /* initiator; local_auth is not EAP then */
+    enum session_second_use second_use;   /* responder */
+    struct eap_config eap;                /* initiator, for whichever of its proofs is by EAP */
     /* Its password is a code that serves once: where a method has handed it over as it is, no other
      * IKE SA is begun with it. */
     bool eap_once;

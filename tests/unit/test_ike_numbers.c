@@ -67,6 +67,8 @@ static const struct entry notifies[] = {
     {16401, "COOKIE2"},
     {16402, "NO_NATS_ALLOWED"},
     {16403, "AUTH_LIFETIME"},
+    {16404, "MULTIPLE_AUTH_SUPPORTED"},
+    {16405, "ANOTHER_AUTH_FOLLOWS"},
     {16406, "REDIRECT_SUPPORTED"},
     {16407, "REDIRECT"},
     {16408, "REDIRECTED_FROM"},
