@@ -25,6 +25,11 @@ struct credentials {
     struct secret password;    /* of EAP; empty: it has to be asked for, */
     bool password_asked;       /* and was */
     struct secret ppk;         /* RFC 8784; empty: none */
+    /* Of [User], where it is not asked by EAP; as above. */
+    struct identity user_identity;
+    struct secret user_psk;
+    struct private_key *user_key;
+    struct certificate_list user_chain;
 };
 
 /* Adds a fault for each thing that is wrong, at the line of the key that named it; ERR_MALFORMED

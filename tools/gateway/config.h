@@ -60,6 +60,7 @@ struct gateway_config {
     size_t eap_method_count;
     struct gateway_ppk *ppks;
     bool require_ppk; /* of every client */
+    enum session_second_use second_proof;
 };
 
 /* *c is written in any case; wipe it in any case. The fault's text begins with FILE:LINE where a

@@ -444,6 +444,20 @@ static enum err set_require_ppk(struct config_reader *r, const char *value)
     return read_yes_no(r, "RequirePPK", value, &r->config->require_ppk);
 }
 
+static enum err set_second_proof(struct config_reader *r, const char *value)
+{
+    if (strcmp(value, "no") == 0)
+        r->config->second_proof = SESSION_SECOND_OFF;
+    else if (strcmp(value, "yes") == 0)
+        r->config->second_proof = SESSION_SECOND_OPTIONAL;
+    else if (strcmp(value, "required") == 0)
+        r->config->second_proof = SESSION_SECOND_REQUIRED;
+    else
+        return config_refuse(r, ERR_MALFORMED, "SecondProof is no, yes or required, not \"%s\"",
+                             value);
+    return ERR_OK;
+}
+
 const struct config_key config_gateway_keys[] = {
     {"Listen", true, set_listen},
     {"Port", false, set_port},
@@ -469,6 +483,7 @@ const struct config_key config_gateway_keys[] = {
     {"Redirect", false, set_redirect},
     {"EAPMethods", true, set_eap_methods},
     {"RequirePPK", false, set_require_ppk},
+    {"SecondProof", false, set_second_proof},
     {NULL, false, NULL},
 };
 

@@ -52,6 +52,8 @@ static const char help[] =
     "  Redirect=      address or name of another gateway: clients that understand are sent there\n"
     "  EAPMethods=    mschapv2 (default), md5, gtc: how users with a Password are asked, in order\n"
     "  RequirePPK=    yes or no (default): clients without a PPK that we know are refused\n"
+    "  SecondProof=   no (default), yes or required: clients prove themselves twice (RFC 4739),\n"
+    "                 as the machine and then as its user\n"
     "  [User NAME]    NAME is an identity, and the user's name in EAP\n"
     "  PresharedKey=  its own key\n"
     "  Password=      for EAP; needs a Certificate of the gateway's\n"

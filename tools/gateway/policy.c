@@ -179,6 +179,7 @@ void policy_prepare(struct gateway *g)
     s->redirect = config->redirect;
     if (config->ppks != NULL)
         s->ppk.use = config->require_ppk ? SESSION_PPK_REQUIRED : SESSION_PPK_OPTIONAL;
+    s->second_use = config->second_proof;
     s->policy.find_psk = find_psk;
     s->policy.find_ppk = find_ppk;
     s->policy.assign = assign;
