@@ -355,8 +355,10 @@ const char *plan_text(const struct plan *plan, char *out, size_t cap);
 mono_ms plan_recovery_ms(const struct plan *plan);
 /* Is a PPK in the keys of what comes up? */
 bool plan_uses_ppk(const struct plan *plan);
-/* Round trips that EAP adds to a new IKE SA. */
-mono_ms plan_eap_trips(const struct plan *plan);
+/* Does a client prove itself by EAP, at first or after that? */
+bool plan_uses_eap(const struct plan *plan);
+/* Round trips that EAP and a second proof add to a new IKE SA. */
+mono_ms plan_auth_trips(const struct plan *plan);
 
 /* --- world.c --- */
 struct result {
