@@ -428,6 +428,87 @@ START_TEST(not_gone_on_with)
 }
 END_TEST
 
+/* --- neither, before both are proven --- */
+
+static void ck_nothing_granted(void)
+{
+    ck_assert_uint_eq(hostile.events[SESSION_EVENT_CHILD_UP], 0);
+    ck_assert_uint_eq(hostile.events[SESSION_EVENT_CONFIG], 0);
+    ck_assert_uint_eq(hostile.events[SESSION_EVENT_UP], 0);
+}
+
+static const uint8_t success[] = {EAP_SUCCESS, 1, 0, 4};
+
+/* Of the parts in `rest` those whose bits are set; then EAP Success. */
+static void say_parts(unsigned parts)
+{
+    chain.count = 0;
+    for (size_t i = 0; i < rest.count; i++) {
+        if ((parts & 1u << i) != 0)
+            chain.items[chain.count++] = rest.items[i];
+    }
+    if ((parts & 1u << rest.count) != 0)
+        hostile_add(&chain, PAYLOAD_EAP, SPAN_OF(success));
+    hostile_answer(&hostile, &chain);
+}
+
+enum { PARTS = 1 << 7 }; /* ID, AUTH, CP, SA, two TS, EAP */
+
+/* Whatever stands in the answer to the first proof. */
+START_TEST(no_answer_to_the_first_grants_anything)
+{
+    for (unsigned parts = 0; parts < PARTS; parts++) {
+        anew(true, SESSION_SECOND_OPTIONAL);
+        reach_auth(true);
+        hostile_next(&hostile, &header, &rest);
+        say_parts(parts);
+        ck_nothing_granted();
+    }
+}
+END_TEST
+
+/* Addresses, SA and both TS are what was asked for. */
+START_TEST(half_an_answer_to_the_second_grants_nothing)
+{
+    for (unsigned parts = 0; parts < 1 << 5; parts++) {
+        const unsigned child = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 3;
+        prove_gateway();
+        ck_assert_uint_eq(rest.count, 4);
+        say_parts(parts);
+        if ((parts & child) != child)
+            ck_nothing_granted();
+        else
+            ck_assert_uint_eq(hostile.events[SESSION_EVENT_UP], 1);
+    }
+}
+END_TEST
+
+/* A client that is proven once asks for what those have who are. */
+START_TEST(proven_once_is_not_proven)
+{
+    static const uint8_t exchanges[] = {EXCHANGE_IKE_AUTH, EXCHANGE_CREATE_CHILD_SA,
+                                        EXCHANGE_INFORMATIONAL};
+    for (unsigned n = 0; n < 3 * PARTS; n++) {
+        unsigned parts = n / 3;
+        anew(false, SESSION_SECOND_OPTIONAL);
+        reach_auth(true);
+        say_first(true, true);
+        hostile_next(&hostile, &header, &chain);
+        rest = chain;
+        chain.count = 0;
+        for (size_t i = 0; i < rest.count; i++) {
+            bool proof = rest.items[i].type == PAYLOAD_AUTH; /* a good one would do */
+            if ((parts & 1u << i) != 0 && !proof)
+                chain.items[chain.count++] = rest.items[i];
+        }
+        if ((parts & 1u << 6) != 0)
+            hostile_add(&chain, PAYLOAD_EAP, SPAN_OF(success));
+        hostile_ask(&hostile, exchanges[n % 3], &chain);
+        ck_nothing_granted();
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("ike_rules_second");
@@ -454,6 +535,12 @@ int main(void)
     tcase_add_loop_test(c, second_is_wrong, 0, 2);
     tcase_add_test(c, first_is_wrong);
     tcase_add_loop_test(c, not_gone_on_with, 0, 2);
+    suite_add_tcase(s, c);
+    c = tcase_create("both");
+    tcase_add_checked_fixture(c, NULL, teardown);
+    tcase_add_test(c, no_answer_to_the_first_grants_anything);
+    tcase_add_test(c, half_an_answer_to_the_second_grants_nothing);
+    tcase_add_test(c, proven_once_is_not_proven);
     suite_add_tcase(s, c);
     return support_run(s);
 }
