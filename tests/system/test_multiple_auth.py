@@ -8,9 +8,9 @@ import pytest
 import client
 import strongswan as swan
 from client import assert_failure
-from gateway import certificate_config
-from lab import wait_until
-from strongswan import connection
+from gateway import certificate_config, psk_config
+from lab import Lab, wait_until
+from strongswan import StrongSwan, connection, initiator
 
 pytestmark = pytest.mark.sanitize
 
@@ -274,3 +274,23 @@ def test_password_is_asked_for(lab, tern, tern_gateway, pki, authority, machine)
     tern.up(profile_of(tern, authority, machine, {"UserName": "alice"}),
             env={"TERN_ASKPASS": str(program)})
     assert (tern.directory / "asked").read_text() == "Password of alice for office\n"
+
+
+@pytest.mark.parametrize("key", ["hers alone", "another one"])
+def test_strongswan_as_the_client(lab, tern_gateway, key):
+    """tern-gateway's side of it, by an implementation that is not ours."""
+    tern_gateway.start(psk_config(SecondProof="required"), users={USER: "hers alone"})
+    secrets = "".join(  # with both names: strongSwan prefers what fits the other side's
+        f'\nike-{i} {{ id-1 = {name}\n id-2 = vpn.example.com\n secret = "{secret}" }}'
+        for i, (name, secret) in enumerate([(MACHINE, swan.PSK), (USER, key)]))
+    with StrongSwan(lab.client) as it:
+        it.load(initiator([Lab.GATEWAY[0]], identity=MACHINE, secrets=secrets,
+                          extra=f"local-2 {{ round = 2\nauth = psk\nid = {USER} }}\n"))
+        if key == "another one":
+            result = it.swanctl("--initiate", "--child", "net", "--timeout", 10, check=False)
+            assert result.returncode != 0
+            assert "is proven, and another proof follows" in tern_gateway.log_text()
+            assert "the client's pre-shared key is not ours" in tern_gateway.log_text()
+            return
+        it.initiate()
+        assert f"{USER} is up" in tern_gateway.log_text()

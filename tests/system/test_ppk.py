@@ -9,8 +9,8 @@ import client
 import strongswan as swan
 from client import assert_failure
 from gateway import certificate_config, psk_config
-from lab import wait_until
-from strongswan import connection
+from lab import Lab, wait_until
+from strongswan import StrongSwan, connection, initiator
 from test_eap import CANARY, by_password, nothing_is_left  # noqa: F401
 
 pytestmark = pytest.mark.sanitize
@@ -232,3 +232,24 @@ def test_tern_gateway_and_a_user_with_a_password(lab, tern, tern_gateway, pki, a
     tern.up(profile_of(tern, "required", client.by_certificate(authority), by_password()))
     assert tern.status()["ike"]["ppk"] is True
     assert lab.client.ping(lab.INTRANET[0], 3) == 3
+
+
+@pytest.mark.parametrize("ours", ["optional", "required"])
+@pytest.mark.parametrize("known", [True, False])
+def test_strongswan_as_the_client(lab, tern_gateway, ours, known):
+    """tern-gateway's side of it, by an implementation that is not ours."""
+    tern_gateway.start(ppks={NAME if known else "ppk-bob@example.com": KEY})
+    extra, secrets = settings(ours)
+    with StrongSwan(lab.client) as it:
+        it.load(initiator([Lab.GATEWAY[0]], extra=f"ppk_id = {NAME}\n{extra}", secrets=secrets))
+        if ours == "required" and not known:
+            result = it.swanctl("--initiate", "--child", "net", "--timeout", 10, check=False)
+            assert result.returncode != 0
+            assert "the client's PPK is not known, and it requires it" in tern_gateway.log_text()
+            return
+        it.initiate()
+        (sa,) = it.sas()
+        assert (sa.get("ppk") == "yes") is known
+        it.rekey("ike")
+        wait_until(lambda: [a["state"] for a in it.sas()] == ["ESTABLISHED"], 10, "one IKE SA")
+        it.rekey("child")
