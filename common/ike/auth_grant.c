@@ -1,6 +1,6 @@
 /* What IKE_AUTH is about beside proof (RFC 7296 1.2), both directions: addresses, servers and the
- * first Child SA, as a client asks for them and a gateway grants them. Whoever comes here is proven
- * (exchange_auth.c, exchange_eap.c). */
+ * first Child SA, as a client asks for them and a gateway grants them. Granting, and using what was
+ * granted, begins once the other side is proven (exchange_auth.c, _eap.c, _second.c). */
 #include "common/ike/auth.h"
 
 #include <string.h>

@@ -3,10 +3,6 @@
  * second proof of the client's is exchange_second.c's, EAP exchange_eap.c's. */
 #include "common/ike/auth.h"
 
-#include <string.h>
-
-#include "common/base/log.h"
-
 /* --- initiator --- */
 
 enum err auth_request_send(struct ike_sa *sa, mono_ms now)
