@@ -183,6 +183,7 @@ void client_start(struct world *w, size_t i)
     char id[] = "client1.example.com";
     id[6] = (char)('1' + i);
     ASSERT(identity_parse(id, &config.local_id) == ERR_OK);
+    config.second.id = config.local_id;
     memcpy(config.eap.name, id, sizeof(id));
     certificates_use(&config, i == 0 ? CERTIFIED_CLIENT1 : CERTIFIED_CLIENT2);
     config.random = (struct random_source){rng_fill, &c->random};

@@ -28,6 +28,15 @@ static enum err find_password(void *ctx, struct span name, struct secret *ret_pa
     return secret_set(ret_password, span_text(EAP_PASSWORD));
 }
 
+enum err gateway_ppk(void *ctx, const struct identity *peer, struct span id, struct secret *ret)
+{
+    const struct end *e = ctx;
+    (void)peer;
+    if (!e->world->plan.ppk_known || !span_equal(id, span_text(PPK_ID)))
+        return ERR_NOT_FOUND;
+    return secret_set(ret, span_text(PPK_KEY));
+}
+
 enum err gateway_eap(void *ctx, const struct identity *claimed, struct span response,
                      struct session_eap_step *ret)
 {
@@ -151,8 +160,8 @@ static struct end *accept_end(struct world *w, const struct path *path)
         return NULL;
     struct session_config config = w->plan.gateway;
     config.random = (struct random_source){rng_fill, &g->random};
-    config.policy =
-        (struct session_policy){.find_psk = find_psk, .assign = assign, .eap = gateway_eap};
+    config.policy = (struct session_policy){
+        .find_psk = find_psk, .assign = assign, .eap = gateway_eap, .find_ppk = gateway_ppk};
     size_t additional = other_addresses(w, &path->local.ip, config.additional);
     config.additional_count = additional;
     struct end *e = end_new(w, END_GATEWAY, &config);

@@ -321,7 +321,7 @@ mono_ms walk_step(struct world *w)
     while (within == 0)
         within = walks[rng_below(r, sizeof(walks) / sizeof(walks[0]))](w, i, k);
     /* It may find the client just building anew. */
-    within += plan_eap_trips(&w->plan) * w->step.rtt;
+    within += plan_auth_trips(&w->plan) * w->step.rtt;
     transcript_note(w, "walk", "client%zu: %s; %" PRId64 " ms at most", i + 1, w->step.text,
                     within);
     return within;
