@@ -10,6 +10,10 @@
 #include "common/crypto/certificate.h"
 #include "common/ike/session.h"
 
+/* RFC 8784 6: as many octets as 256 bits of entropy need; what is shorter than half of it is
+ * refused. */
+enum { CREDENTIALS_PPK_GOOD = 32, CREDENTIALS_PPK_MIN = 16 };
+
 #define CREDENTIALS_SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
 
 struct credentials {
@@ -22,6 +26,12 @@ struct credentials {
     bool password_asked;              /* and was */
     char user_name[EAP_NAME_MAX + 1]; /* of EAP; the profile's, or the certificate's */
     struct trust_store *eap_trust;    /* for the EAP server; NULL: trust serves */
+    struct secret ppk;                /* RFC 8784; empty: none */
+    /* Of [User]; as above, and its certificate for EAP-TLS too. */
+    struct identity user_identity;
+    struct secret user_psk;
+    struct private_key *user_key;
+    struct certificate_list user_chain;
 };
 
 /* Adds a fault for each thing that is wrong, at the line of the key that named it; ERR_MALFORMED

@@ -3,14 +3,31 @@
 
 #include <string.h>
 
+#include "client/profile_user.h"
+
 static bool has(const struct profile *p, enum profile_key key)
 {
     return p->lines[key] != 0;
 }
 
+static bool second(const struct profile *p)
+{
+    return p->user_authentication == AUTHENTICATION_EAP;
+}
+
+/* Of [User], where it is the user who is asked after the machine was proven. */
 static bool has_certificate(const struct profile *p)
 {
-    return has(p, KEY_LOCAL_CERTIFICATE) || has(p, KEY_LOCAL_PKCS12);
+    return second(p) ? has(p, KEY_USER_CERTIFICATE)
+                     : has(p, KEY_LOCAL_CERTIFICATE) || has(p, KEY_LOCAL_PKCS12);
+}
+
+static bool has_certificate_and_key(const struct profile *p)
+{
+    if (second(p))
+        return has(p, KEY_USER_CERTIFICATE) && has(p, KEY_USER_PRIVATE_KEY);
+    return has(p, KEY_LOCAL_PKCS12) ||
+           (has(p, KEY_LOCAL_CERTIFICATE) && has(p, KEY_LOCAL_PRIVATE_KEY));
 }
 
 static bool offers(const struct profile *p, uint8_t type)
@@ -29,17 +46,17 @@ static bool offers_any(const struct profile *p, bool (*trait)(uint8_t type))
 
 bool profile_eap_password(const struct profile *p)
 {
-    return p->authentication == AUTHENTICATION_EAP && offers_any(p, eap_type_has_password);
+    return profile_uses_eap(p) && offers_any(p, eap_type_has_password);
 }
 
 bool profile_eap_certificate(const struct profile *p)
 {
-    return p->authentication == AUTHENTICATION_EAP && offers(p, EAP_TLS);
+    return profile_uses_eap(p) && offers(p, EAP_TLS);
 }
 
 bool profile_eap_tls(const struct profile *p)
 {
-    return p->authentication == AUTHENTICATION_EAP && offers_any(p, eap_type_has_tls);
+    return profile_uses_eap(p) && offers_any(p, eap_type_has_tls);
 }
 
 /* What there are credentials for: a password that is given, or is to be asked for where there is no
@@ -57,7 +74,7 @@ static void default_methods(struct profile *p)
  * certificate's, which is read later. */
 static void default_user_name(struct profile *p)
 {
-    const struct identity *id = &p->identity;
+    const struct identity *id = p->user_line != 0 ? &p->user_identity : &p->identity;
     bool text = id->type == IDENTITY_EMAIL || id->type == IDENTITY_FQDN;
     if (p->user_name[0] == '\0' && text && id->len <= EAP_NAME_MAX)
         memcpy(p->user_name, id->data, id->len);
@@ -110,8 +127,7 @@ void profile_check_eap(struct profile *p, unsigned line, struct fault_list *faul
     if (p->user_name[0] == '\0' && !has(p, KEY_LOCAL_USER_NAME) &&
         (profile_eap_password(p) || !has_certificate(p)))
         fault_list_add(faults, line, "Authentication = eap needs UserName");
-    if (offers(p, EAP_TLS) && !has(p, KEY_LOCAL_PKCS12) &&
-        (!has(p, KEY_LOCAL_CERTIFICATE) || !has(p, KEY_LOCAL_PRIVATE_KEY)))
+    if (offers(p, EAP_TLS) && !has_certificate_and_key(p))
         fault_list_add(faults,
                        has(p, KEY_LOCAL_EAP_METHODS) ? p->lines[KEY_LOCAL_EAP_METHODS] : line,
                        "EAPMethods: tls needs Certificate and PrivateKey");

@@ -37,7 +37,7 @@ static bool eap_usable(const struct session_config *c)
         return c->local_auth != SESSION_AUTH_EAP &&
                ((c->remote_auth & SESSION_AUTH_EAP) == 0 ||
                 (c->policy.eap != NULL && c->local_auth == SESSION_AUTH_CERTIFICATE));
-    return c->local_auth != SESSION_AUTH_EAP ||
+    return (c->local_auth != SESSION_AUTH_EAP && c->second.auth != SESSION_AUTH_EAP) ||
            ((c->remote_auth & SESSION_AUTH_PSK) == 0 && eap_config_usable(&c->eap));
 }
 
@@ -48,6 +48,25 @@ static bool eap_only_usable(const struct session_config *c)
            (c->local_auth == SESSION_AUTH_EAP &&
             c->remote_auth == (SESSION_AUTH_EAP | SESSION_AUTH_CERTIFICATE) &&
             eap_config_proves_server(&c->eap));
+}
+
+static bool ppk_usable(const struct session_config *c)
+{
+    if (c->ppk.use == SESSION_PPK_OFF)
+        return true;
+    return c->role == SESSION_RESPONDER ? c->policy.find_ppk != NULL
+                                        : c->ppk.key.len > 0 && c->ppk.id[0] != '\0';
+}
+
+static bool second_usable(const struct session_config *c)
+{
+    const struct session_second *s = &c->second;
+    if (c->role == SESSION_RESPONDER || s->auth == 0)
+        return s->auth == 0;
+    return c->local_auth != SESSION_AUTH_EAP && s->id.type != IDENTITY_NONE &&
+           (s->auth != SESSION_AUTH_PSK || s->psk.len > 0) &&
+           (s->auth != SESSION_AUTH_CERTIFICATE ||
+            (s->key != NULL && s->chain != NULL && s->chain->count > 0));
 }
 
 static bool config_usable(const struct session_config *c)
@@ -65,7 +84,7 @@ static bool config_usable(const struct session_config *c)
     if ((c->remote_auth & SESSION_AUTH_CERTIFICATE) != 0 &&
         (c->trust == NULL || c->wall_time == NULL))
         return false;
-    if (!eap_usable(c) || !eap_only_usable(c))
+    if (!eap_usable(c) || !eap_only_usable(c) || !ppk_usable(c) || !second_usable(c))
         return false;
     if (c->role == SESSION_INITIATOR)
         return (c->local_auth != SESSION_AUTH_PSK || c->local_psk.len > 0) &&
@@ -445,6 +464,7 @@ void session_status(const struct session *s, struct session_status *ret)
     ret->nat_remote = sa->nat_remote;
     ret->peer_fragmentation = sa->peer_fragmentation;
     ret->peer_mobike = sa->peer_mobike;
+    ret->ppk = sa->ppk;
     ret->remote_id = sa->peer_id;
     ret->established = sa->established;
     ret->rtt_ms = sa->rtt_ms;
