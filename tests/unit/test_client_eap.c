@@ -187,6 +187,39 @@ START_TEST(the_gateway_by_eap)
 }
 END_TEST
 
+#define MACHINE                                                                                    \
+    "[Gateway]\nAddress=vpn.example.com\nCA=root.pem\n[Local]\n"                                   \
+    "Certificate=bare.pem\nPrivateKey=bare.key\n[User]\nAuthentication=eap\n"
+
+/* The user's certificate is [User]'s, and none of the machine's. */
+START_TEST(the_user_after_the_machine)
+{
+    char id[IDENTITY_TEXT_MAX];
+    load_good(MACHINE ALICE);
+    ck_methods("EAP-TLS");
+    ck_assert(!credentials_lack_password(profile, credentials));
+    ck_assert_uint_eq(config.local_auth, SESSION_AUTH_CERTIFICATE);
+    ck_assert_uint_eq(config.second.auth, SESSION_AUTH_EAP);
+    ck_assert_ptr_eq(config.key, credentials->key);
+    ck_assert_ptr_eq(config.eap.key, credentials->user_key);
+    ck_assert_ptr_ne(config.eap.key, config.key);
+    ck_assert_str_eq(config.eap.name, "alice@example.com");
+    ck_assert_str_eq(identity_format(&config.second.id, id), "alice@example.com");
+    ck_assert(eap_config_usable(&config.eap));
+    drop();
+    load_good(MACHINE "UserName=alice@example.com\nEAPMethods=peap\nEAPInner=gtc\n"
+                      "EAPServer=radius.example.com\nEAPCA=other.pem\n");
+    ck_methods("EAP-PEAP");
+    ck_assert_uint_eq(config.eap.inner[0], EAP_GTC);
+    ck_assert_str_eq(identity_format(&config.eap.server, id), "radius.example.com");
+    ck_assert_ptr_ne(config.eap.trust, config.trust);
+    ck_assert(credentials_lack_password(profile, credentials));
+    drop();
+    expect_fault(MACHINE "EAPMethods=tls\nUserName=alice@example.com\n",
+                 "p.conf:9: EAPMethods: tls needs Certificate and PrivateKey\n");
+}
+END_TEST
+
 START_TEST(what_does_not_go_together)
 {
     expect_fault(HEAD "UserName=a\nEAPMethods=gtc, tls\n",
@@ -224,6 +257,7 @@ static Suite *suite(void)
     tcase_add_test(t, the_server);
     tcase_add_test(t, inside);
     tcase_add_test(t, the_gateway_by_eap);
+    tcase_add_test(t, the_user_after_the_machine);
     tcase_add_test(t, what_does_not_go_together);
     suite_add_tcase(s, t);
     return s;
