@@ -271,8 +271,8 @@ enum session_event_type {
     SESSION_EVENT_NAT_CHANGED,
     /* Silence was asked about; the peer answers; or it does not. */
     SESSION_EVENT_LIVENESS,
-    /* Initiator: all the addresses that the gateway says it has (RFC 4555 3.6), and the one at which
-     * it was when it said so: ways to them are worth listing. */
+    /* Initiator: all the addresses that the gateway says it has (RFC 4555 3.6), and the one at
+     * which it was when it said so: ways to them are worth listing. */
     SESSION_EVENT_ADDRESSES,
     /* Initiator, after UP: the gateway is silent, or the IKE SA ended other than by our wish. Held,
      * and being rebuilt: keep addresses and routes. Comes again with every attempt that failed; a
