@@ -5,6 +5,7 @@
 
 #include "common/crypto/identity.h"
 #include "common/crypto/prf.h"
+#include "common/crypto/revocation.h"
 #include "common/crypto/signature.h"
 
 struct certificate; /* immutable, counted */
@@ -55,16 +56,27 @@ CHECKED enum err trust_store_add_pem(struct trust_store *t, struct span pem, boo
 size_t trust_store_count(const struct trust_store *t);
 /* SHA-1 of the i-th anchor's SubjectPublicKeyInfo, for CERTREQ (RFC 7296 3.7). */
 void trust_store_key_hash(const struct trust_store *t, size_t i, uint8_t out[SHA1_LEN]);
+/* What trust_verify asks for beside the chain; REVOCATION_OFF in a new store. */
+void trust_store_set_revocation(struct trust_store *t, enum revocation_policy policy);
+enum revocation_policy trust_store_revocation(const struct trust_store *t);
+/* CRLs for every verification: PEM with one or more, or one DER. ERR_MALFORMED where one does not
+ * parse or is of a kind that cannot be used (delta, indirect, with a critical extension that is not
+ * known here), ERR_LIMIT. Those before the one at fault stay added. */
+CHECKED enum err trust_store_add_crls(struct trust_store *t, struct span bytes, size_t *ret_added,
+                                      struct fault *f);
 
 enum certificate_purpose { PURPOSE_GATEWAY, PURPOSE_CLIENT };
 
-/* chain->items[0] is the end entity; the rest are intermediates in any order (extra ones ignored).
+/* chain->items[0] is the end entity; the rest are intermediates in any order (extra ones ignored;
+ * of several ways to an anchor, one that holds is enough). evidence: what came with the chain about
+ * revocation, NULL for nothing; the store's policy says how much it matters.
  * Checks signatures, validity at wall_time (seconds since 1970), basicConstraints, path length,
  * name constraints, key usage (digitalSignature or nonRepudiation where present), and the end
  * entity's EKU where present (gateway: serverAuth, ikeIntermediate or any; client: clientAuth,
  * ikeIntermediate or any). ERR_REFUSED with the reason in words, both clocks where it is a matter
  * of time, and the issuer where it is unknown. */
 CHECKED enum err trust_verify(const struct trust_store *t, const struct certificate_list *chain,
+                              const struct trust_evidence *evidence,
                               enum certificate_purpose purpose, int64_t wall_time, struct fault *f);
 
 #endif

@@ -276,8 +276,9 @@ static enum err verify(X509_STORE_CTX *ctx, const struct trust_store *t,
 }
 
 enum err trust_verify(const struct trust_store *t, const struct certificate_list *chain,
-                      enum certificate_purpose purpose, int64_t wall_time, struct fault *f)
+                      const struct trust_evidence *evidence, enum certificate_purpose purpose, int64_t wall_time, struct fault *f)
 {
+    (void)evidence;
     if (chain->count == 0) {
         (void)fault_set(f, ERR_REFUSED, "no certificate was sent");
         fault_hint(f, "have the sender send its certificate");
