@@ -64,6 +64,12 @@ enum revocation_policy trust_store_revocation(const struct trust_store *t);
  * known here), ERR_LIMIT. Those before the one at fault stay added. */
 CHECKED enum err trust_store_add_crls(struct trust_store *t, struct span bytes, size_t *ret_added,
                                       struct fault *f);
+size_t trust_store_crl_count(const struct trust_store *t);
+/* What there is to say of the i-th of them before anybody is met: ERR_INTEGRITY where a trusted CA
+ * has that name and did not sign it, or may not; ERR_NOT_FOUND where none has (an intermediate CA
+ * may); ERR_EXHAUSTED where it is not valid any more. */
+CHECKED enum err trust_store_check_crl(const struct trust_store *t, size_t i, int64_t wall_time,
+                                       struct fault *f);
 
 enum certificate_purpose { PURPOSE_GATEWAY, PURPOSE_CLIENT };
 

@@ -33,6 +33,7 @@ void trust_store_free(struct trust_store *t)
         certificate_free(t->anchors[i].certificate);
     free(t->anchors);
     X509_STORE_free(t->store);
+    trust_crls_free(t);
     free(t);
 }
 

@@ -240,7 +240,8 @@ static enum err check_certificate(const struct ike_sa *sa, const struct sa_input
     const struct session_config *c = sa->config;
     enum err e = collect_chain(sa, in, &claim->chain, f);
     if (e == ERR_OK)
-        e = trust_verify(c->trust, &claim->chain, NULL, sa->initiator ? PURPOSE_GATEWAY : PURPOSE_CLIENT,
+        e = trust_verify(c->trust, &claim->chain, NULL,
+                         sa->initiator ? PURPOSE_GATEWAY : PURPOSE_CLIENT,
                          c->wall_time(c->wall_time_ctx), f);
     if (e != ERR_OK)
         return e;
