@@ -18,6 +18,7 @@ struct credentials {
     struct private_key *key;        /* NULL without a certificate */
     struct certificate_list chain;
     struct trust_store *trust; /* NULL where the gateway proves itself by a key we share */
+    size_t crl_counts[PROFILE_LIST_MAX]; /* how many of its CRLs are of each file */
     struct secret password;    /* of EAP; empty: it has to be asked for, */
     bool password_asked;       /* and was */
 };
@@ -26,6 +27,14 @@ struct credentials {
  * then. wall_time: seconds since 1970, for our own certificate's validity. */
 CHECKED enum err credentials_load(const struct profile *p, int64_t wall_time,
                                   struct credentials **ret, struct fault_list *faults);
+/* The CRLs of the profile into c->trust, as credentials_load does (credentials_crl.c). */
+void credentials_load_crls(const struct profile *p, struct credentials *c,
+                           struct fault_list *faults);
+/* What else is wrong with them, which matters only once they are asked: a signature that is not of
+ * the CA that they name is a fault; being outdated is one where Revocation = strict, else a warning;
+ * and so is what is of no use. */
+void credentials_check_crls(const struct profile *p, const struct credentials *c, int64_t wall_time,
+                            struct fault_list *faults, struct fault_list *warnings);
 /* A person's password is needed, and there is none. */
 bool credentials_lack_password(const struct profile *p, const struct credentials *c);
 /* Ask for it (ask.h). ERR_NOT_FOUND where nobody can be asked. */

@@ -77,6 +77,7 @@ void proof_write_certreq(struct ike_sa *sa, struct message_writer *m)
         trust_store_key_hash(c->trust, i, hashes + i * SHA1_LEN);
     cert_payload_write(m, PAYLOAD_CERTREQ, CERT_X509_SIGNATURE,
                        span_make(hashes, count * SHA1_LEN));
+    proof_write_ocsp_request(sa, m);
 }
 
 static enum err write_signature(struct ike_sa *sa, struct message_writer *m, struct span octets)

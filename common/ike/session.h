@@ -87,6 +87,9 @@ struct session_config {
     const struct private_key *key;        /* borrowed for the session's life; certificate auth */
     const struct certificate_list *chain; /* borrowed; ours first, then intermediates */
     const struct trust_store *trust;      /* borrowed; NULL where no certificate is accepted */
+    /* Responder: borrowed, NULL for none; sent with chain: CRLs always, OCSP responses to whoever
+     * asks for them (RFC 4806). */
+    const struct trust_evidence *evidence;
     struct eap_config eap;                /* initiator, local_auth EAP */
     /* Its password is a code that serves once: where a method has handed it over as it is, no other
      * IKE SA is begun with it. */
