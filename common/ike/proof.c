@@ -239,9 +239,11 @@ static enum err check_certificate(const struct ike_sa *sa, const struct sa_input
                                   struct peer_claim *claim, struct fault *f)
 {
     const struct session_config *c = sa->config;
+    struct trust_evidence evidence;
     enum err e = collect_chain(sa, in, &claim->chain, f);
+    proof_collect_evidence(in, &evidence);
     if (e == ERR_OK)
-        e = trust_verify(c->trust, &claim->chain, NULL,
+        e = trust_verify(c->trust, &claim->chain, &evidence,
                          sa->initiator ? PURPOSE_GATEWAY : PURPOSE_CLIENT,
                          c->wall_time(c->wall_time_ctx), f);
     if (e != ERR_OK)
