@@ -19,8 +19,8 @@ struct credentials {
     struct certificate_list chain;
     struct trust_store *trust; /* NULL where the gateway proves itself by a key we share */
     size_t crl_counts[PROFILE_LIST_MAX]; /* how many of its CRLs are of each file */
-    struct secret password;    /* of EAP; empty: it has to be asked for, */
-    bool password_asked;       /* and was */
+    struct secret password;              /* of EAP; empty: it has to be asked for, */
+    bool password_asked;                 /* and was */
 };
 
 /* Adds a fault for each thing that is wrong, at the line of the key that named it; ERR_MALFORMED
@@ -31,8 +31,8 @@ CHECKED enum err credentials_load(const struct profile *p, int64_t wall_time,
 void credentials_load_crls(const struct profile *p, struct credentials *c,
                            struct fault_list *faults);
 /* What else is wrong with them, which matters only once they are asked: a signature that is not of
- * the CA that they name is a fault; being outdated is one where Revocation = strict, else a warning;
- * and so is what is of no use. */
+ * the CA that they name is a fault; being outdated is one where Revocation = strict, else a
+ * warning; and so is what is of no use. */
 void credentials_check_crls(const struct profile *p, const struct credentials *c, int64_t wall_time,
                             struct fault_list *faults, struct fault_list *warnings);
 /* A person's password is needed, and there is none. */

@@ -26,8 +26,8 @@ void credentials_load_crls(const struct profile *p, struct credentials *c,
             fault_list_add_fault(faults, p->lines[KEY_GATEWAY_CRL], &f);
             continue;
         }
-        enum err e = trust_store_add_crls(c->trust, span_make(bytes.data, bytes.len),
-                                          &c->crl_counts[i], &f);
+        enum err e =
+            trust_store_add_crls(c->trust, span_make(bytes.data, bytes.len), &c->crl_counts[i], &f);
         file_bytes_wipe(&bytes);
         if (e != ERR_OK)
             add_fault(faults, p, path, &f);

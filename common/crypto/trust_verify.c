@@ -70,6 +70,28 @@ static enum err refuse_time(X509_STORE_CTX *ctx, X509 *x, bool expired, int64_t 
     return ERR_REFUSED;
 }
 
+/* Another key than the trusted authority's of that name. */
+static enum err refuse_signature(X509 *x, struct fault *f)
+{
+    struct names n = names_of(x);
+    (void)fault_set(f, ERR_REFUSED,
+                    "the signature on certificate \"%s\" is wrong: it was altered, or another "
+                    "CA with the name \"%s\" issued it",
+                    n.subject, n.issuer);
+    fault_hint(f, "compare the fingerprint of the CA certificate in CA= with the CA's own");
+    return ERR_REFUSED;
+}
+
+static bool issuer_name_is_trusted(X509 *x, const struct trust_store *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        if (X509_NAME_cmp(X509_get_subject_name(t->anchors[i].certificate->x509),
+                          X509_get_issuer_name(x)) == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum err refuse_issuer(X509 *x, const struct trust_store *t, struct fault *f)
 {
     struct names n = names_of(x);
@@ -84,6 +106,8 @@ static enum err refuse_issuer(X509 *x, const struct trust_store *t, struct fault
                         "certificate \"%s\" is self-signed and not among the trusted ones",
                         n.subject);
         fault_hint(f, "if it is the right one, add it to CA=");
+    } else if (issuer_name_is_trusted(x, t)) {
+        return refuse_signature(x, f);
     } else {
         (void)fault_set(
             f, ERR_REFUSED,
@@ -180,12 +204,7 @@ static enum err explain(X509_STORE_CTX *ctx, const struct trust_store *t, X509 *
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
         if (check_signature_algorithm(x, f) != ERR_OK) /* MD5 and its like are never right */
             return ERR_REFUSED;
-        (void)fault_set(f, ERR_REFUSED,
-                        "the signature on certificate \"%s\" is wrong: it was altered, or another "
-                        "CA with the name \"%s\" issued it",
-                        n.subject, n.issuer);
-        fault_hint(f, "compare the fingerprint of the CA certificate in CA= with the CA's own");
-        return ERR_REFUSED;
+        return refuse_signature(x, f);
     case X509_V_ERR_INVALID_CA:
     case X509_V_ERR_KEYUSAGE_NO_CERTSIGN:
         return refuse(f, x, "issued another one, but is not a CA's", ask);

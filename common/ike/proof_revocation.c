@@ -1,5 +1,5 @@
-/* Whether certificates were revoked, told in IKE_AUTH: CRLs in CERT payloads (RFC 7296 3.6), and OCSP
- * responses there, asked for by a CERTREQ (RFC 4806). Judging them is trust_verify's.
+/* Whether certificates were revoked, told in IKE_AUTH: CRLs in CERT payloads (RFC 7296 3.6), and
+ * OCSP responses there, asked for by a CERTREQ (RFC 4806). Judging them is trust_verify's.
  *
  * Invariant: nothing here decides anything; what is left out or broken is as if it had not come. */
 #include "common/ike/sa.h"

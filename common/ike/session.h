@@ -90,7 +90,7 @@ struct session_config {
     /* Responder: borrowed, NULL for none; sent with chain: CRLs always, OCSP responses to whoever
      * asks for them (RFC 4806). */
     const struct trust_evidence *evidence;
-    struct eap_config eap;                /* initiator, local_auth EAP */
+    struct eap_config eap; /* initiator, local_auth EAP */
     /* Its password is a code that serves once: where a method has handed it over as it is, no other
      * IKE SA is begun with it. */
     bool eap_once;
