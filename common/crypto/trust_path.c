@@ -66,6 +66,7 @@ static bool go_on(struct search *s);
 
 static bool step(struct search *s, const struct certificate *c)
 {
+    ASSERT(s->len < TRUST_PATH_MAX); /* nobody is met twice, and no anchor is passed */
     s->way[s->len++] = c;
     bool done = go_on(s);
     s->len--;
@@ -87,8 +88,6 @@ static bool go_on(struct search *s)
     const struct certificate *at = s->way[s->len - 1];
     if (is_anchor(s, at))
         return arrived(s);
-    if (s->len == TRUST_PATH_MAX)
-        return false;
     if (to_an_anchor(s, at))
         return true;
     for (size_t i = 1; i < s->sent->count; i++) {

@@ -170,6 +170,25 @@ START_TEST(scope)
 }
 END_TEST
 
+/* Points that say nothing, or with reasons of their own, match no list. */
+START_TEST(odd_points)
+{
+    static const char *const hex[] = {
+        "3004 3002 a000",                    /* no name */
+        "300c 300a a005 a003 820178 810106", /* for some reasons */
+        "3007 3005 a003 a101 00",            /* relative to the issuer */
+        "3003 020101",
+    };
+    struct kept k = read_crl("crl-point");
+    for (size_t i = 0; i < sizeof hex / sizeof hex[0]; i++) {
+        uint8_t points[64];
+        size_t len = support_hex(hex[i], points, sizeof points);
+        ck_assert(!crl_covers(&k.crl, false, span_make(points, len)));
+    }
+    forget(&k);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("crypto/crl");
@@ -180,6 +199,7 @@ static Suite *suite(void)
     tcase_add_test(t, broken);
     tcase_add_test(t, cut_short);
     tcase_add_loop_test(t, scope, 0, SCOPES);
+    tcase_add_test(t, odd_points);
     suite_add_tcase(s, t);
     return s;
 }

@@ -200,6 +200,46 @@ START_TEST(way)
 }
 END_TEST
 
+/* More ways than anybody has: not all are tried, and it ends. */
+START_TEST(too_many_ways)
+{
+    struct fault f = {.text = ""};
+    fixture_shell(
+        "echo basicConstraints=CA:FALSE >ext; for n in 1 2 3 4 5 6 7 8 9; do "
+        "openssl req -new -key cross.key -subj /CN=Cross -out req && "
+        "openssl x509 -req -in req -CA root.pem -CAkey root.key -set_serial 5$n -days 300 "
+        "-extfile ext -out many-$n.pem || exit 1; done; "
+        "openssl req -x509 -new -key root.key -subj /CN=Root -days 200 -out again.pem");
+    ck_err(verify("root again",
+                  "under-cross many-1 many-2 many-3 many-4 many-5 many-6 many-7 many-8 many-9", DAY,
+                  &f),
+           ERR_REFUSED);
+    ck_assert_ptr_nonnull(strstr(f.text, "\"CN=Cross\" issued another one"));
+}
+END_TEST
+
+/* Signatures cost time: after so many, the rest is as if it had not been sent. */
+START_TEST(too_many_signatures)
+{
+    fixture_shell(
+        "echo basicConstraints=critical,CA:TRUE >ext; for n in 1 2 3 4 5 6 7; do "
+        "openssl req -new -key cross.key -subj /CN=Cross -out req && "
+        "openssl x509 -req -in req -CA foreign.pem -CAkey foreign.key -set_serial 6$n "
+        "-days 300 -extfile ext -out foreign-$n.pem || exit 1; done; "
+        "for n in 1 2 3 4 5 6 7 8; do "
+        "openssl ecparam -name prime256v1 -genkey -noout -out k.key && "
+        "openssl req -x509 -new -key k.key -subj /CN=Foreign -out false-$n.pem || exit 1; "
+        "done");
+#define FALSE_ONES "false-1 false-2 false-3 false-4 false-5 false-6 false-7 false-8"
+    ck_ok(verify("root", "under-cross foreign-1 " FALSE_ONES " cross-root", DAY, NULL));
+    ck_err(verify("false-9",
+                  "under-cross foreign-1 foreign-2 foreign-3 foreign-4 foreign-5 foreign-6 "
+                  "foreign-7 " FALSE_ONES,
+                  DAY, NULL),
+           ERR_REFUSED);
+}
+END_TEST
+
 /* A clock that is wrong beyond doubt is said to be. */
 START_TEST(clocks)
 {
@@ -256,6 +296,8 @@ static Suite *suite(void)
     tcase_set_timeout(t, TIMEOUT_S);
     tcase_add_unchecked_fixture(t, make_certificates, fixture_leave);
     tcase_add_loop_test(t, way, 0, WAYS);
+    tcase_add_test(t, too_many_ways);
+    tcase_add_test(t, too_many_signatures);
     tcase_add_test(t, clocks);
     tcase_add_test(t, one_of_the_future);
     suite_add_tcase(s, t);

@@ -196,6 +196,8 @@ def make_crls(root, inter, twin, nosign, old, edward, leaf, others):
         more=[point(None, reasons=frozenset([reason.key_compromise]))])
     crl("crl-dated", root, revoked(0xabcdef, reason.superseded, more=[
         (x509.InvalidityDate(EARLY), False)]))
+    crl("crl-dated-critical", root, revoked(0xabcdef, reason.superseded, more=[
+        (x509.InvalidityDate(EARLY), True)]))
     crl("crl-entry-issuer", root, revoked(leaf.serial, more=[
         (x509.CertificateIssuer([x509.DirectoryName(twin.name)]), True)]))
     crl("crl-many", root, *[revoked(n) for n in range(0x20000, 0x20028)], revoked(leaf.serial))
@@ -215,6 +217,8 @@ def make_raw_crls(root, leaf):
     raw_crl("crl-no-next", root, sequence(raw_entry(0xabcdef)))
     raw_crl("crl-flag-false", root, until, tlv(0xa0, sequence(
         sequence(oid("1.2.3.4"), tlv(1, b"\0"), tlv(4, b"\5\0")))))
+    raw_crl("crl-number-critical", root, until, tlv(0xa0, sequence(
+        extension("2.5.29.20", integer(9), True), extension("2.5.29.35", sequence(), True))))
     raw_crl("crl-unusual-reason", root, until, sequence(raw_entry(leaf.serial, sequence(
         reason(tlv(10, b"\7"))))))
     for name, parts in {
@@ -232,6 +236,12 @@ def make_raw_crls(root, leaf):
             "entry-type": [until, sequence(serial)],
             "serial": [until, sequence(sequence(tlv(2, b"\0\1"), utc(REVOKED)))],
             "entry-more": [until, sequence(raw_entry(leaf.serial, sequence()))],
+            "entry-type-more": [until, sequence(raw_entry(leaf.serial, integer(1)))],
+            "entries-cut": [until, b"\x30\x50"],
+            "extension-flag-cut": [until, tlv(0xa0, sequence(
+                tlv(0x30, oid("1.2.3"), b"\1\5")))],
+            "point-flag-cut": [until, issuing(b"\x81\5")],
+            "point-names-cut": [until, issuing(tlv(0xa0, b"\xa0\5"))],
             "entry-extension": [until, sequence(raw_entry(leaf.serial, sequence(serial)))],
             "entry-trailer": [until, sequence(raw_entry(leaf.serial, sequence(
                 reason(tlv(10, b"\1"))), serial))],
@@ -396,6 +406,10 @@ def make_raw_responses(root, leaf, by, others):
     raw_response("ocsp-version", root, known, version=[version])
     raw_response("ocsp-answer-extension", root, answer(leaf, until, tlv(0xa1, plain)))
     raw_response("ocsp-answer-critical", root, answer(leaf, until, tlv(0xa1, critical)))
+    raw_response("ocsp-two-extensions", root, answer(leaf, until, tlv(0xa1, sequence(
+        extension("1.2.3.4", b"\5\0", True), extension("1.2.3.5", b"\5\0")))))
+    raw_response("ocsp-misnamed-responder", root, known,
+                 responder=tlv(0xa1, sequence(integer(1))))
     raw_response("ocsp-critical", root, known, after=[tlv(0xa1, critical)])
     raw_response("ocsp-none", root)
     raw_response("ocsp-kind", root, known, kind="1.2.3.4")
@@ -452,6 +466,7 @@ def make_raw_responses(root, leaf, by, others):
             "responder": {"responder": tlv(0xa3, octets)},
             "responder-name": {"responder": tlv(0xa1, integer(1))},
             "responder-names": {"responder": tlv(0xa1, sequence(), sequence())},
+            "responder-cut": {"responder": b"\xa1\x83\1"},
             "responder-key": {"responder": tlv(0xa2, integer(1))},
             "responder-keys": {"responder": tlv(0xa2, octets, octets)},
             "produced": {"produced": utc(THIS)},
