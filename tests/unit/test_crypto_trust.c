@@ -226,7 +226,7 @@ START_TEST(too_many_signatures)
         "openssl req -new -key cross.key -subj /CN=Cross -out req && "
         "openssl x509 -req -in req -CA foreign.pem -CAkey foreign.key -set_serial 6$n "
         "-days 300 -extfile ext -out foreign-$n.pem || exit 1; done; "
-        "for n in 1 2 3 4 5 6 7 8; do "
+        "for n in 1 2 3 4 5 6 7 8 9; do "
         "openssl ecparam -name prime256v1 -genkey -noout -out k.key && "
         "openssl req -x509 -new -key k.key -subj /CN=Foreign -out false-$n.pem || exit 1; "
         "done");
