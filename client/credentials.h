@@ -12,15 +12,25 @@
 
 #define CREDENTIALS_SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
 
+/* A file with CRLs, as it was when it was read. */
+struct crl_file {
+    char path[PROFILE_PATH_MAX]; /* absolute: the process that connects has left its directory */
+    struct crl_stamp {
+        uint64_t inode, size;
+        int64_t changed_ns;
+    } stamp;
+    size_t count; /* CRLs in it */
+};
+
 struct credentials {
     struct identity identity;       /* what we say we are */
     struct secret psk, gateway_psk; /* our proof, the gateway's */
     struct private_key *key;        /* NULL without a certificate */
     struct certificate_list chain;
     struct trust_store *trust; /* NULL where the gateway proves itself by a key we share */
-    size_t crl_counts[PROFILE_LIST_MAX]; /* how many of its CRLs are of each file */
-    struct secret password;              /* of EAP; empty: it has to be asked for, */
-    bool password_asked;                 /* and was */
+    struct crl_file crls[PROFILE_LIST_MAX]; /* whose CRLs it has, as many as the profile names */
+    struct secret password;                 /* of EAP; empty: it has to be asked for, */
+    bool password_asked;                    /* and was */
 };
 
 /* Adds a fault for each thing that is wrong, at the line of the key that named it; ERR_MALFORMED
@@ -30,6 +40,11 @@ CHECKED enum err credentials_load(const struct profile *p, int64_t wall_time,
 /* The CRLs of the profile into c->trust, as credentials_load does (credentials_crl.c). */
 void credentials_load_crls(const struct profile *p, struct credentials *c,
                            struct fault_list *faults);
+/* Where one of those files is another than `files` says: a store with what they hold now, and
+ * `files` likewise. NULL where none is, and where what they hold now is of no use: that is logged,
+ * and the old store goes on. */
+struct trust_store *credentials_renew_crls(const struct trust_store *old, struct crl_file *files,
+                                           size_t file_count);
 /* What else is wrong with them, which matters only once they are asked: a signature that is not of
  * the CA that they name is a fault; being outdated is one where Revocation = strict, else a
  * warning; and so is what is of no use. */

@@ -48,6 +48,8 @@ bool certificate_proves(const struct certificate *c, const struct identity *id);
 
 CHECKED enum err trust_store_new(struct trust_store **ret);
 void trust_store_free(struct trust_store *t);
+/* One with the anchors and the policy of `like`, and no CRLs. */
+CHECKED enum err trust_store_new_like(const struct trust_store *like, struct trust_store **ret);
 /* Any certificate added is a trust anchor (self-signed or not). Takes a reference of its own. */
 CHECKED enum err trust_store_add(struct trust_store *t, struct certificate *c);
 /* PEM bundle, e.g. the system's; ignores what does not parse if `lenient`. */

@@ -92,6 +92,21 @@ enum err trust_store_add(struct trust_store *t, struct certificate *c)
     return ERR_OK;
 }
 
+enum err trust_store_new_like(const struct trust_store *like, struct trust_store **ret)
+{
+    struct trust_store *t = NULL;
+    enum err e = trust_store_new(&t);
+    for (size_t i = 0; e == ERR_OK && i < like->count; i++)
+        e = trust_store_add(t, like->anchors[i].certificate);
+    if (e != ERR_OK) {
+        trust_store_free(t);
+        return e;
+    }
+    t->revocation = like->revocation;
+    *ret = t;
+    return ERR_OK;
+}
+
 static enum err add_anchor(void *ctx, struct certificate *c, struct fault *f)
 {
     enum err e = trust_store_add(ctx, c);

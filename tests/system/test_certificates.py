@@ -17,6 +17,7 @@ import revocation
 import strongswan as swan
 from client import assert_failure
 from gateway import certificate_config
+from lab import wait_until
 
 INVALID, UNTRUSTED, REFUSED = 11, 22, 23
 # Of today, and of the day before yesterday.
@@ -203,6 +204,29 @@ def test_revoked_intermediate(lab, tern, strongswan, pki, root):
             "CN=vpn.example.com", "not known")
     refused(tern, tern.profile(gateway=by_root(root, CRL=f"{bad}, {low}")),
             "CN=tern test certificates-servers", "was revoked on")
+
+
+def test_crl_changes_while_connected(lab, tern, strongswan, root, server):
+    """The list is read again where it is another by then, however the profile was named."""
+    load(strongswan, server, [root])
+    file = revocation.crl(root, name="changing")
+    profile = tern.profile(gateway=by_root(root, Revocation="strict", CRL=file))
+    tern.up(profile)
+
+    def reconnect(count):
+        tern.run("reconnect", "office")
+        wait_until(lambda: tern.status()["reconnects"] == count, 10, "another IKE SA")
+        assert lab.client.ping(lab.INTRANET[0]) == 1
+
+    file.write_bytes(b"not a list")
+    reconnect(1)
+    assert "cannot be used, the old ones go on" in tern.log.read_text()
+    revocation.crl(root, name="changing", days=(0, 9))
+    reconnect(2)
+    assert "the CRLs have changed and were read again" in tern.log.read_text()
+    revocation.crl(root, [server], name="changing")
+    tern.run("reconnect", "office", code=None)
+    wait_until(lambda: "was revoked on" in tern.log.read_text(), 10, "the new list to be heeded")
 
 
 def test_revoked_client(tern, strongswan, pki, root, server):

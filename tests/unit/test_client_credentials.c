@@ -476,11 +476,11 @@ START_TEST(revocation)
 {
     ck_assert_int_eq(policy_of(TRUST("CA=root.pem\n"), 0), REVOCATION_SOFT);
     ck_assert_int_eq(policy_of(TRUST("CA=root.pem\nRevocation=off\n"), 0), REVOCATION_OFF);
-    ck_assert_int_eq(policy_of(TRUST("CA=root.pem\nRevocation=strict\nCRL=" VECTORS
-                                     "both.pem, " VECTORS "crl-good.der\nCRL=" VECTORS
-                                     "crl-inter.der\n"),
-                               4),
-                     REVOCATION_STRICT);
+    ck_assert_int_eq(
+        policy_of(TRUST("CA=root.pem\nRevocation=strict\nCRL=" VECTORS "both.pem, " VECTORS
+                        "crl-good.der\nCRL=" VECTORS "crl-inter.der\n"),
+                  4),
+        REVOCATION_STRICT);
     /* nobody asks where the gateway has no certificate */
     struct profile *p;
     struct credentials *c = load_good("[Gateway]\nAddress=a\nPresharedKeyFile=office.psk\n"
@@ -498,10 +498,11 @@ END_TEST
 
 START_TEST(crls_that_cannot_be_used)
 {
-    expect_faults(TRUST("CA=root.pem\nCRL=absent.crl\nCRL=root.pem\n"),
-                  "p.conf:4: cannot read absent.crl: No such file or directory\n"
-                  "p.conf:4: root.pem: no CRL found: neither PEM nor DER (give the file that begins "
-                  "with \"-----BEGIN X509 CRL-----\")\n");
+    expect_faults(
+        TRUST("CA=root.pem\nCRL=absent.crl\nCRL=root.pem\n"),
+        "p.conf:4: cannot read absent.crl: No such file or directory\n"
+        "p.conf:4: root.pem: no CRL found: neither PEM nor DER (give the file that begins "
+        "with \"-----BEGIN X509 CRL-----\")\n");
 }
 END_TEST
 
@@ -525,6 +526,35 @@ static void check_crls(const char *lines, int64_t at, size_t expected_faults,
     credentials_free(c);
     profile_free(p);
 }
+
+START_TEST(crls_that_change)
+{
+    struct profile *p;
+    struct crl_file files[PROFILE_LIST_MAX];
+    fixture_shell("cp " VECTORS "crl-good.der a.crl; cp " VECTORS "both.pem b.crl");
+    struct credentials *c = load_good(TRUST("CA=root.pem\nCRL=a.crl, b.crl\n"), &p);
+    memcpy(files, c->crls, sizeof files);
+    ck_assert_uint_eq(files[1].count, 2);
+    ck_assert_int_eq(files[0].path[0], '/');
+    ck_assert_ptr_null(credentials_renew_crls(c->trust, files, 2));
+    /* what is of no use is passed over, once */
+    fixture_shell("rm b.crl");
+    ck_assert_ptr_null(credentials_renew_crls(c->trust, files, 2));
+    ck_assert_ptr_null(credentials_renew_crls(c->trust, files, 2));
+    fixture_shell("echo nonsense >b.crl");
+    ck_assert_ptr_null(credentials_renew_crls(c->trust, files, 2));
+    fixture_shell("cp " VECTORS "crl-empty.der b.crl");
+    struct trust_store *t = credentials_renew_crls(c->trust, files, 2);
+    ck_assert_ptr_nonnull(t);
+    ck_assert_uint_eq(trust_store_crl_count(t), 2);
+    ck_assert_uint_eq(trust_store_count(t), trust_store_count(c->trust));
+    ck_assert_int_eq(trust_store_revocation(t), REVOCATION_SOFT);
+    ck_assert_ptr_null(credentials_renew_crls(t, files, 2));
+    trust_store_free(t);
+    credentials_free(c);
+    profile_free(p);
+}
+END_TEST
 
 #define CHECKED_CRL(policy, files)                                                                 \
     TRUST("CA=" VECTORS "root.der\nRevocation=" policy "\nCRL=" files "\n")
@@ -603,6 +633,7 @@ static Suite *suite(void)
     tcase_add_test(t, revocation);
     tcase_add_test(t, crls_that_cannot_be_used);
     tcase_add_test(t, crls_looked_at);
+    tcase_add_test(t, crls_that_change);
     tcase_add_test(t, what_the_session_is_told);
     suite_add_tcase(s, t);
     return s;

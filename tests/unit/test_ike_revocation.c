@@ -68,8 +68,8 @@ static struct cert_payload payload(const struct sent *m, size_t i)
 
 /* --- asking --- */
 
-/* RFC 4806 3.1, 4.1: a CERTREQ of its own, which names no responders, for we trust none beyond those
- * of the CA. */
+/* RFC 4806 3.1, 4.1: a CERTREQ of its own, which names no responders, for we trust none beyond
+ * those of the CA. */
 START_TEST(request)
 {
     struct sent m;
