@@ -7,6 +7,7 @@
 
 enum {
     HARD_MS = 2000,
+    HASTE_MS = 150, /* or two round trips: then all ways are asked */
     RESUME_MS = 5000,
     ANEW_MS = 4000, /* where the gateway lacks MOBIKE */
     DEAD_MS = 5000, /* a second of silence, a question, a race, and a packet before that */
@@ -63,17 +64,43 @@ static bool another_leads(struct world *w, size_t i, size_t k)
 /* How long it may take; 0 where that step makes no sense here. */
 typedef mono_ms walk(struct world *w, size_t i, size_t k);
 
+/* The address that it used went. RFC 4555 3.5: what it is asking is asked again from the new one,
+ * or it tells where it is now; either in the moment in which it moves. */
 static mono_ms hard(struct world *w, const char *text)
 {
+    const struct step *t = &w->step;
+    const struct client *c = &w->clients[t->client];
+    char name[24];
     w->step.hard = true;
     w->step.text = text;
+    if (t->keeps && !t->young && c->ike_datagrams == t->ike_datagrams)
+        violate(w, "move-late", "%s: %s, and it says nothing", end_name(c->end, name), text);
     return mobike(w) ? HARD_MS : ANEW_MS;
+}
+
+/* The next best one carries nothing, and nobody knows it yet; there is a third. */
+static void block_next(struct world *w, size_t i, size_t k)
+{
+    struct interface *f = w->clients[i].interfaces;
+    size_t n = 0;
+    while (n == k || !leads(w, i, n))
+        n++;
+    if (!rng_chance(&w->moves_random, 500))
+        return;
+    mono_ms until = w->now + LATE_MS;
+    for (size_t third = n + 1; third < w->plan.interfaces && !w->step.blocked; third++)
+        w->step.blocked = third != k && leads(w, i, third);
+    if (!w->step.blocked)
+        return;
+    f[n].dead_until[0] = f[n].dead_until[1] = until;
+    f[n].troubles += 3;
 }
 
 static mono_ms lose_interface(struct world *w, size_t i, size_t k)
 {
     if (!another_leads(w, i, k))
         return 0;
+    block_next(w, i, k);
     places_down(w, i, k);
     return hard(w, "its interface went down");
 }
@@ -167,7 +194,8 @@ static mono_ms rebind(struct world *w, size_t i, size_t k)
     return silent_death(w);
 }
 
-/* Gone for a moment, in which the gateway loses no patience; or for long. */
+/* Gone for a moment, in which the gateway loses no patience; or for long, after which it has ended
+ * what a rekeying replaced, though the answer to that was lost. */
 static mono_ms away_for(struct world *w, mono_ms *ret_away)
 {
     struct rng *r = &w->places_random;
@@ -175,8 +203,8 @@ static mono_ms away_for(struct world *w, mono_ms *ret_away)
     bool long_time = rng_chance(r, 300);
     *ret_away = long_time ? rng_between(r, 60000, LATE_MS) : rng_between(r, 100, 10000);
     bool asked = g->dpd_ms != 0 || g->return_routability; /* in vain, in the end */
-    bool kept =
-        placid(w) && (!asked || !long_time) && (c->hold_ms == 0 || *ret_away < (mono_ms)c->hold_ms);
+    bool kept = placid(w) && (!(asked || w->step.moving) || !long_time) &&
+                (c->hold_ms == 0 || *ret_away < (mono_ms)c->hold_ms);
     w->step.keeps = w->step.keeps && kept;
     if (long_time)
         w->silent_until = w->now + *ret_away;
@@ -222,6 +250,19 @@ static mono_ms stay(struct world *w, size_t i, size_t k)
     return TRUST_MS;
 }
 
+/* It is asking something when the step comes. */
+static void ask(struct world *w, size_t i)
+{
+    struct client *c = &w->clients[i];
+    enum session_rekey what = (enum session_rekey)rng_below(&w->moves_random, 3);
+    if (!mobike(w) || !lasting(w) || !rng_chance(&w->moves_random, 100))
+        return;
+    if (session_rekey(c->end->session, client_clock(w), what) == ERR_OK)
+        transcript_note(w, "walk", "client%zu: rekeys (%d)", i + 1, (int)what);
+    end_settle(c->end);
+    client_settled(w, i);
+}
+
 mono_ms walk_step(struct world *w)
 {
     static walk *const walks[] = {stay,        lose_interface, change_address,       lose_ipv4,
@@ -233,6 +274,7 @@ mono_ms walk_step(struct world *w)
     const struct end *g = gateway_end_of(w, i);
     struct session_status s, theirs = {.outstanding = false};
     mono_ms slowest = 0;
+    ask(w, i);
     session_status(c->end->session, &s);
     if (g != NULL)
         session_status(g->session, &theirs);
@@ -341,7 +383,7 @@ static uint64_t messages_max(const struct world *w)
 {
     const struct client *c = &w->clients[w->step.client];
     uint64_t most = w->plan.gateway.return_routability ? 4 : 2;
-    return w->step.rtt < 150 ? most : 2 * most + 2 * c->told_count + 2;
+    return w->step.rtt < 150 && !w->step.blocked ? most : 2 * most + 2 * c->told_count + 2;
 }
 
 /* What else was said meanwhile. What the gateway was asking is asked again at the new address (RFC
@@ -366,7 +408,12 @@ void walk_judge(struct world *w)
     end_name(c->end, name);
     if (t->keeps && (c->end->serial != t->serial || s.reconnects != t->reconnects))
         violate(w, "move-cost", "%s: %s, and that cost the IKE SA", name, t->text);
-    if (!t->hard || !t->keeps || t->young || t->moving || !placid(w))
+    if (!t->hard || !t->keeps || t->young || t->moving)
+        return;
+    if (t->blocked && c->handover.gap_ms > HASTE_MS + 4 * t->rtt)
+        violate(w, "move-late", "%s: %s, and the next best is dead: that cost %" PRId64 " ms", name,
+                t->text, c->handover.gap_ms);
+    if (!placid(w))
         return;
     /* A better network's time of waiting may have ended just then. */
     if (c->handovers == t->handovers + 2 && c->handover.reason == SESSION_MOVE_BETTER_PATH)
