@@ -375,7 +375,10 @@ static void inquiry_close(struct inquiry *q)
 static enum err refuse_revoked(const struct inquiry *q, struct fault *f)
 {
     char name[NAME_TEXT_MAX], serial[64], when[WALL_TIME_TEXT_MAX];
-    span_hex(q->serial, serial, sizeof serial);
+    struct span digits = q->serial;
+    if (digits.len > 1 && digits.data[0] == 0) /* which only says that it is not negative */
+        digits = span_make(digits.data + 1, digits.len - 1);
+    span_hex(digits, serial, sizeof serial);
     (void)fault_set(f, ERR_REFUSED, "certificate \"%s\" (serial %s) was revoked on %s (%s)",
                     name_text(X509_get_subject_name(q->x), name, sizeof name), serial,
                     wall_time_format(q->revocation.at, when),

@@ -247,9 +247,9 @@ enum err signature_verify_by(const struct public_key *k, struct span algorithm, 
     enum err e = signature_scheme_parse(algorithm, &s);
     if (e != ERR_OK)
         return e;
-    if (k->type == KEY_RSA && k->bits < RSA_BITS_MIN)
-        return ERR_REFUSED;
-    if (s.hash == HASH_SHA1)
+    if (k->type == KEY_RSA && k->bits > RSA_BITS_MAX)
+        return ERR_UNSUPPORTED;
+    if ((k->type == KEY_RSA && k->bits < RSA_BITS_MIN) || s.hash == HASH_SHA1)
         return ERR_REFUSED; /* RFC 8247 4.3 */
     return verify(k, &s, message, signature);
 }

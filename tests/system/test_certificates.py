@@ -163,7 +163,7 @@ def test_crl_file(lab, tern, strongswan, root, server, policy, pem):
 
 def serial_text(credential):
     serial = credential.certificate.serial_number
-    return serial.to_bytes(serial.bit_length() // 8 + 1, "big").hex()
+    return serial.to_bytes((serial.bit_length() + 7) // 8, "big").hex()
 
 
 def test_an_outdated_crl(lab, tern, strongswan, root, server):

@@ -119,7 +119,7 @@ static void check(const struct row *r, enum revocation_policy policy, const char
 }
 
 #define KEY_COMPROMISE                                                                             \
-    "certificate \"CN=vpn.example.com\" (serial 008f01020304) was revoked on 2026-05-20 08:30 "    \
+    "certificate \"CN=vpn.example.com\" (serial 8f01020304) was revoked on 2026-05-20 08:30 "      \
     "UTC "                                                                                         \
     "(key compromise)"
 #define NOTHING  "\"CN=vpn.example.com\" was revoked is not known: there is neither"

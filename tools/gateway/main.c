@@ -51,6 +51,8 @@ static const char help[] =
     "  AuthLifetime=  seconds after which the client is told to prove itself again\n"
     "  Redirect=      address or name of another gateway: clients that understand are sent there\n"
     "  EAPMethods=    mschapv2 (default), md5, gtc: how users with a Password are asked, in order\n"
+    "  SendCRL=       files (DER): sent to clients beside the certificate\n"
+    "  SendOCSP=      files (DER): sent to clients that ask for OCSP responses\n"
     "  [User NAME]    NAME is an identity, and the user's name in EAP\n"
     "  PresharedKey=  its own key\n"
     "  Password=      for EAP; needs a Certificate of the gateway's\n"
