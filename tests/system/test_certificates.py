@@ -268,6 +268,22 @@ def test_ocsp_response_in_ike(lab, tern, serve, server, digest):
     refused(tern, serve(tern, "strict"), "neither a CRL nor an OCSP response")
 
 
+@pytest.mark.parametrize("revoked", [False, True], ids=["good", "revoked"])
+def test_ocsp_response_before_eap(lab, tern, tern_gateway, root, server, revoked):
+    """The gateway's proof comes with the first packet of EAP; where it is refused, no password has
+    left."""
+    answer = revocation.response(server, revoked=revoked, name=f"eap-{revoked}")
+    tern_gateway.start(certificate_config(server, root, CA=None, SendOCSP=answer),
+                       passwords={"alice": "the password"})
+    profile = tern.profile(gateway=by_root(root, Revocation="strict"),
+                           local={"Authentication": "eap", "PresharedKey": None,
+                                  "UserName": "alice", "Password": "the password"})
+    if revoked:
+        refused(tern, profile, "was revoked on 20")
+    else:
+        connects(lab, tern, profile)
+
+
 @pytest.mark.sanitize
 @pytest.mark.parametrize("policy", ["soft", "strict"])
 def test_ocsp_response_says_revoked(tern, serve, server, policy):

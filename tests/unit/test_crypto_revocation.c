@@ -170,6 +170,7 @@ static const struct row rows[] = {
     /* whose list it is, and what is in it */
     {"root", "leaf", "crl-twin", "", "", NULL, NOTHING, 0},
     {"root", "leaf", "crl-inter", "", "", NULL, NOTHING, 0},
+    {"root", "leaf", "crl-misnamed", "", "", NULL, NOTHING, 0},
     {"root", "leaf", "crl-sha1", "", "", NULL, NOTHING, 0},
     {"root", "undernosign nosign", "crl-nosign crl-good", "", "", NULL, "\"CN=undernosign\"", 0},
     {"old", "underold", "crl-old", "", "", "(privilege withdrawn)", "(privilege withdrawn)", 0},
@@ -228,6 +229,7 @@ static const struct row rows[] = {
     {"root", "leaf", "", "", "ocsp-other", NULL, NOTHING, 0},
     {"root", "leaf", "", "", "ocsp-md5", NULL, NOTHING, 0},
     {"root", "leaf", "", "", "ocsp-misnamed", NULL, NOTHING, 0},
+    {"root", "leaf", "", "", "ocsp-other-key", NULL, NOTHING, 0},
     {"root", "leaf", "", "", "ocsp-none", NULL, NOTHING, 0},
     {"root", "leaf", "", "", "ocsp-critical", NULL, NOTHING, 0},
     {"root", "leaf", "", "", "ocsp-answer-critical", NULL, "has a critical extension", 0},
@@ -426,6 +428,7 @@ static const struct {
     {"crl-future", ERR_OK, ""},
     {"crl-twin", ERR_INTEGRITY, "not signed by the CA \"CN=Root\""},
     {"crl-sha1", ERR_INTEGRITY, "not signed by"},
+    {"crl-nosign", ERR_INTEGRITY, "or that CA may not sign any"},
     {"crl-inter", ERR_NOT_FOUND, "\"CN=Intermediate\", which is none of the trusted CAs"},
     {"crl-stale", ERR_EXHAUSTED, "is outdated since 2026-06-01 00:00 UTC; it is now 2026-06-15"},
     {"crl-no-next", ERR_EXHAUSTED, "until when"},
@@ -433,7 +436,7 @@ static const struct {
 
 START_TEST(before_anybody_is_met)
 {
-    const struct row r = {"root old", "leaf", looked_at[_i].crl, "", "", NULL, NULL, 0};
+    const struct row r = {"root old nosign", "leaf", looked_at[_i].crl, "", "", NULL, NULL, 0};
     struct scene s;
     struct fault f = {.text = ""};
     open_scene(&s, &r, REVOCATION_SOFT);

@@ -117,8 +117,9 @@ def revoked(serial, reason=None, when=REVOKED, more=()):
     return builder.build()
 
 
-def crl(name, issuer, *entries, this=THIS, until=NEXT, more=(), digest=SHA256, encoding=DER):
-    builder = (x509.CertificateRevocationListBuilder().issuer_name(issuer.name)
+def crl(name, issuer, *entries, this=THIS, until=NEXT, more=(), digest=SHA256, encoding=DER,
+        issuer_name=None):
+    builder = (x509.CertificateRevocationListBuilder().issuer_name(issuer_name or issuer.name)
                .last_update(this).next_update(until)
                .add_extension(x509.CRLNumber(7), False)
                .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(
@@ -174,6 +175,7 @@ def make_crls(root, inter, twin, nosign, old, edward, leaf, others):
     crl("crl-inter-revoked", inter, revoked(others["below"].serial, reason.superseded))
     crl("crl-twin", twin, revoked(leaf.serial, reason.key_compromise))
     crl("crl-nosign", nosign, revoked(others["undernosign"].serial))
+    crl("crl-misnamed", root, revoked(leaf.serial), issuer_name=others["twin-name"].name)
     crl("crl-sha1", root, revoked(leaf.serial), digest=hashes.SHA1())
     crl("crl-old", old, revoked(others["underold"].serial, reason.privilege_withdrawn))
     crl("crl-edward", edward, revoked(others["underedward"].serial, reason.affiliation_changed))
@@ -325,12 +327,12 @@ HASH_OIDS = {"sha1": "1.3.14.3.2.26", "sha256": "2.16.840.1.101.3.4.2.1",
              "sha384": "2.16.840.1.101.3.4.2.2", "md5": "1.2.840.113549.2.5"}
 
 
-def certificate_id(x, digest="sha1", names=None):
+def certificate_id(x, digest="sha1", names=None, key=None):
     algorithm = {"sha1": hashes.SHA1(), "sha256": SHA256, "sha384": hashes.SHA384(),
                  "md5": hashes.MD5()}[digest]
     name = (names or x.issuer).name.public_bytes()
     return sequence(sequence(oid(HASH_OIDS[digest]), b"\5\0"), tlv(4, hashed(algorithm, name)),
-                    tlv(4, hashed(algorithm, key_octets(x.issuer))), integer(x.serial))
+                    tlv(4, hashed(algorithm, key_octets(key or x.issuer))), integer(x.serial))
 
 
 GOOD, UNKNOWN = tlv(0x80), tlv(0x82)
@@ -403,6 +405,8 @@ def make_raw_responses(root, leaf, by, others):
     raw_response("ocsp-md5", root, answer(leaf, until, certificate=certificate_id(leaf, "md5")))
     raw_response("ocsp-misnamed", root, answer(leaf, until, certificate=certificate_id(
         leaf, names=others["twin-name"])))
+    raw_response("ocsp-other-key", root, answer(leaf, until, certificate=certificate_id(
+        leaf, key=others["twin-name"])))
     raw_response("ocsp-version", root, known, version=[version])
     raw_response("ocsp-answer-extension", root, answer(leaf, until, tlv(0xa1, plain)))
     raw_response("ocsp-answer-critical", root, answer(leaf, until, tlv(0xa1, critical)))
