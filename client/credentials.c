@@ -9,6 +9,7 @@
 
 #include "client/ask.h"
 #include "client/file.h"
+#include "client/profile_user.h"
 #include "platform/privileges.h"
 
 enum { KEY_FILE_MAX = 65536, CA_FILE_MAX = 4 * 1024 * 1024, KEEPALIVE_AUTO_MS = 20000 };
@@ -119,9 +120,24 @@ static void load_password(struct loading *l)
         (void)copy_secret(&p->password, &l->c->password);
 }
 
+static void load_ppk(struct loading *l)
+{
+    const struct profile *p = l->p;
+    struct secret *ppk = &l->c->ppk;
+    enum profile_key key = p->ppk_file[0] != '\0' ? KEY_LOCAL_PPK_FILE : KEY_LOCAL_PPK;
+    if (key == KEY_LOCAL_PPK_FILE)
+        load_secret_file(l, key, p->ppk_file, secret_set_shared_key, ppk);
+    else
+        (void)copy_secret(&p->ppk, ppk);
+    if (ppk->len > 0 && ppk->len < CREDENTIALS_PPK_MIN)
+        fault_list_add(l->faults, p->lines[key],
+                       "the PPK has %zu octets; it needs %d, and %d random ones are good", ppk->len,
+                       (int)CREDENTIALS_PPK_MIN, (int)CREDENTIALS_PPK_GOOD);
+}
+
 bool credentials_lack_password(const struct profile *p, const struct credentials *c)
 {
-    return p->authentication == AUTHENTICATION_EAP && c->password.len == 0;
+    return profile_uses_eap(p) && c->password.len == 0;
 }
 
 enum err credentials_ask_password(const struct profile *p, struct credentials *c, struct fault *f)
@@ -133,7 +149,7 @@ enum err credentials_ask_password(const struct profile *p, struct credentials *c
     enum err e = ask_secret(prompt.text, &c->password, f);
     c->password_asked = e == ERR_OK;
     if (e == ERR_NOT_FOUND)
-        fault_hint(f, "set PasswordFile in [Local]");
+        fault_hint(f, "set PasswordFile in [%s]", p->user_line != 0 ? "User" : "Local");
     return e;
 }
 
@@ -146,10 +162,18 @@ static const char *format_time(int64_t seconds, char out[32])
     return out;
 }
 
-static void check_validity(struct loading *l, int64_t wall_time)
+/* A certificate and its key, as the profile names them. */
+struct own_files {
+    enum profile_key certificate_key, private_key_key;
+    const char *certificate, *private_key;
+    struct certificate_list *chain;
+    struct private_key **key;
+};
+
+static void check_validity(struct loading *l, const struct own_files *own, int64_t wall_time)
 {
-    const struct certificate *ours = l->c->chain.items[0];
-    unsigned line = l->p->lines[KEY_LOCAL_CERTIFICATE];
+    const struct certificate *ours = own->chain->items[0];
+    unsigned line = l->p->lines[own->certificate_key];
     char now[32], when[32];
     format_time(wall_time, now);
     if (wall_time > certificate_not_after(ours))
@@ -160,29 +184,58 @@ static void check_validity(struct loading *l, int64_t wall_time)
                        format_time(certificate_not_before(ours), when), now);
 }
 
+static void load_own_files(struct loading *l, const struct own_files *own, int64_t wall_time)
+{
+    const struct profile *p = l->p;
+    struct file_bytes bytes;
+    struct fault f = {0};
+    if (read_file(l, own->certificate_key, own->certificate, KEY_FILE_MAX, false, &bytes)) {
+        if (certificate_parse_file(span_make(bytes.data, bytes.len), own->chain, &f) != ERR_OK)
+            add_file_fault(l, p->lines[own->certificate_key], own->certificate, &f);
+        file_bytes_wipe(&bytes);
+    }
+    if (read_file(l, own->private_key_key, own->private_key, KEY_FILE_MAX, true, &bytes)) {
+        if (private_key_parse(span_make(bytes.data, bytes.len), own->key, &f) != ERR_OK)
+            add_file_fault(l, p->lines[own->private_key_key], own->private_key, &f);
+        file_bytes_wipe(&bytes);
+    }
+    if (own->chain->count == 0)
+        return;
+    check_validity(l, own, wall_time);
+    if (*own->key != NULL && !private_key_matches(*own->key, certificate_key(own->chain->items[0])))
+        fault_list_add(l->faults, p->lines[own->private_key_key],
+                       "%s is not the key of the certificate in %s", own->private_key,
+                       own->certificate);
+}
+
 static void load_certificate(struct loading *l, int64_t wall_time)
 {
     const struct profile *p = l->p;
+    load_own_files(l,
+                   &(struct own_files){KEY_LOCAL_CERTIFICATE, KEY_LOCAL_PRIVATE_KEY, p->certificate,
+                                       p->private_key, &l->c->chain, &l->c->key},
+                   wall_time);
+}
+
+/* The second proof; what EAP needs is loaded as for the first. */
+static void load_user(struct loading *l, int64_t wall_time)
+{
+    const struct profile *p = l->p;
     struct credentials *c = l->c;
-    struct file_bytes bytes;
-    struct fault f = {0};
-    if (read_file(l, KEY_LOCAL_CERTIFICATE, p->certificate, KEY_FILE_MAX, false, &bytes)) {
-        if (certificate_parse_file(span_make(bytes.data, bytes.len), &c->chain, &f) != ERR_OK)
-            add_file_fault(l, p->lines[KEY_LOCAL_CERTIFICATE], p->certificate, &f);
-        file_bytes_wipe(&bytes);
-    }
-    if (read_file(l, KEY_LOCAL_PRIVATE_KEY, p->private_key, KEY_FILE_MAX, true, &bytes)) {
-        if (private_key_parse(span_make(bytes.data, bytes.len), &c->key, &f) != ERR_OK)
-            add_file_fault(l, p->lines[KEY_LOCAL_PRIVATE_KEY], p->private_key, &f);
-        file_bytes_wipe(&bytes);
-    }
-    if (c->chain.count == 0)
-        return;
-    check_validity(l, wall_time);
-    if (c->key != NULL && !private_key_matches(c->key, certificate_key(c->chain.items[0])))
-        fault_list_add(l->faults, p->lines[KEY_LOCAL_PRIVATE_KEY],
-                       "%s is not the key of the certificate in %s", p->private_key,
-                       p->certificate);
+    if (p->user_authentication == AUTHENTICATION_PSK && p->user_psk_file[0] != '\0')
+        load_secret_file(l, KEY_USER_PSK_FILE, p->user_psk_file, secret_set_shared_key,
+                         &c->user_psk);
+    else
+        (void)copy_secret(&p->user_psk, &c->user_psk);
+    if (p->user_authentication == AUTHENTICATION_CERTIFICATE)
+        load_own_files(l,
+                       &(struct own_files){KEY_USER_CERTIFICATE, KEY_USER_PRIVATE_KEY,
+                                           p->user_certificate, p->user_private_key, &c->user_chain,
+                                           &c->user_key},
+                       wall_time);
+    c->user_identity = p->user_identity;
+    if (c->user_identity.type == IDENTITY_NONE && c->user_chain.count > 0)
+        certificate_default_identity(c->user_chain.items[0], &c->user_identity);
 }
 
 static void load_ca(struct loading *l, const char *name)
@@ -232,10 +285,13 @@ enum err credentials_load(const struct profile *p, int64_t wall_time, struct cre
         load_psk(&l);
     if (p->authentication == AUTHENTICATION_CERTIFICATE)
         load_certificate(&l, wall_time);
-    if (p->authentication == AUTHENTICATION_EAP)
+    if (profile_uses_eap(p))
         load_password(&l);
+    load_user(&l, wall_time);
     if (p->gateway_authentication == AUTHENTICATION_CERTIFICATE)
         load_trust(&l);
+    if (p->ppk_identity[0] != '\0')
+        load_ppk(&l);
     c->identity = p->identity;
     if (c->identity.type == IDENTITY_NONE && c->chain.count > 0)
         certificate_default_identity(c->chain.items[0], &c->identity);
@@ -252,7 +308,9 @@ void credentials_free(struct credentials *c)
     if (c == NULL)
         return;
     private_key_free(c->key);
+    private_key_free(c->user_key);
     certificate_list_wipe(&c->chain);
+    certificate_list_wipe(&c->user_chain);
     trust_store_free(c->trust);
     wipe(c, sizeof(*c));
     free(c);
@@ -262,6 +320,20 @@ static int64_t wall_clock(void *ctx)
 {
     (void)ctx;
     return (int64_t)time(NULL);
+}
+
+static enum session_auth auth_of(enum profile_authentication a)
+{
+    switch (a) {
+    case AUTHENTICATION_CERTIFICATE:
+        return SESSION_AUTH_CERTIFICATE;
+    case AUTHENTICATION_EAP:
+        return SESSION_AUTH_EAP;
+    case AUTHENTICATION_PSK:
+    case AUTHENTICATION_UNSET:
+        break;
+    }
+    return SESSION_AUTH_PSK;
 }
 
 void credentials_session_config(const struct profile *p, const struct credentials *c,
@@ -275,15 +347,24 @@ void credentials_session_config(const struct profile *p, const struct credential
     ret->local_id = c->identity;
     ret->remote_id = p->gateway_identity;
     ret->send_remote_id = p->lines[KEY_GATEWAY_IDENTITY] != 0;
-    ret->local_auth = p->authentication == AUTHENTICATION_CERTIFICATE ? SESSION_AUTH_CERTIFICATE
-                      : p->authentication == AUTHENTICATION_EAP       ? SESSION_AUTH_EAP
-                                                                      : SESSION_AUTH_PSK;
-    if (p->authentication == AUTHENTICATION_EAP) {
+    ret->local_auth = auth_of(p->authentication);
+    if (p->user_authentication != AUTHENTICATION_UNSET)
+        ret->second = (struct session_second){.auth = auth_of(p->user_authentication),
+                                              .id = c->user_identity,
+                                              .psk = c->user_psk,
+                                              .key = c->user_key,
+                                              .chain = &c->user_chain};
+    if (profile_uses_eap(p)) {
         memcpy(ret->eap.methods, p->eap_methods, sizeof(ret->eap.methods));
         ret->eap.method_count = p->eap_method_count;
         memcpy(ret->eap.name, p->user_name, sizeof(ret->eap.name));
         ret->eap.password = c->password;
         ret->eap_once = c->password_asked;
+    }
+    if (c->ppk.len > 0) {
+        ret->ppk.use = p->require_ppk ? SESSION_PPK_REQUIRED : SESSION_PPK_OPTIONAL;
+        ret->ppk.key = c->ppk;
+        memcpy(ret->ppk.id, p->ppk_identity, sizeof(ret->ppk.id));
     }
     ret->remote_auth = p->gateway_authentication == AUTHENTICATION_CERTIFICATE
                            ? SESSION_AUTH_CERTIFICATE

@@ -10,6 +10,10 @@
 #include "common/crypto/certificate.h"
 #include "common/ike/session.h"
 
+/* RFC 8784 6: as many octets as 256 bits of entropy need; what is shorter than half of it is
+ * refused. */
+enum { CREDENTIALS_PPK_GOOD = 32, CREDENTIALS_PPK_MIN = 16 };
+
 #define CREDENTIALS_SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
 
 /* A file with CRLs, as it was when it was read. */
@@ -31,6 +35,12 @@ struct credentials {
     struct crl_file crls[PROFILE_LIST_MAX]; /* whose CRLs it has, as many as the profile names */
     struct secret password;                 /* of EAP; empty: it has to be asked for, */
     bool password_asked;                    /* and was */
+    struct secret ppk;                      /* RFC 8784; empty: none */
+    /* Of [User], where it is not asked by EAP; as above. */
+    struct identity user_identity;
+    struct secret user_psk;
+    struct private_key *user_key;
+    struct certificate_list user_chain;
 };
 
 /* Adds a fault for each thing that is wrong, at the line of the key that named it; ERR_MALFORMED

@@ -2,7 +2,7 @@
  * OCSP responses there, asked for by a CERTREQ (RFC 4806). Judging them is trust_verify's.
  *
  * Invariant: nothing here decides anything; what is left out or broken is as if it had not come. */
-#include "common/ike/sa.h"
+#include "common/ike/auth.h"
 
 #include "common/base/log.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/ike/sa.h"
+#include "common/ike/auth.h"
 #include "tests/support/fixture.h"
 #include "tests/support/support.h"
 

@@ -1,6 +1,6 @@
 /* CRLs and OCSP responses in CERT payloads, and the request for them (RFC 7296 3.6, RFC 4806). What
  * is made of them is in test_crypto_revocation.c. */
-#include "common/ike/sa.h"
+#include "common/ike/auth.h"
 
 #include <string.h>
 
