@@ -269,6 +269,7 @@ static void load_trust(struct loading *l)
     }
     for (size_t i = 0; i < l->p->cas.count; i++)
         load_ca(l, l->p->cas.items[i]);
+    credentials_load_crls(l->p, l->c, l->faults);
 }
 
 enum err credentials_load(const struct profile *p, int64_t wall_time, struct credentials **ret,
