@@ -329,8 +329,11 @@ enum err credentials_load(const struct profile *p, int64_t wall_time, struct cre
     if (profile_uses_eap(p))
         load_eap(&l, wall_time);
     load_user(&l, wall_time);
-    if (p->gateway_authentication != AUTHENTICATION_PSK)
+    if (p->gateway_authentication != AUTHENTICATION_PSK) {
         load_trust(&l, KEY_GATEWAY_CA, &p->cas, &c->trust);
+        if (c->trust != NULL)
+            credentials_load_crls(p, c, faults);
+    }
     if (p->ppk_identity[0] != '\0')
         load_ppk(&l);
     c->identity = p->identity;

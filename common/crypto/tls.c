@@ -92,10 +92,12 @@ enum err tls_new(const struct tls_config *c, struct tls **ret)
     t->ssl = t->ctx != NULL ? SSL_new(t->ctx) : NULL;
     enum err e = ERR_MEMORY;
     if (t->ssl != NULL && SSL_set_app_data(t->ssl, t) == 1 && attach(t)) {
-        if (c->server)
+        if (c->server) {
             SSL_set_accept_state(t->ssl);
-        else
+        } else {
             SSL_set_connect_state(t->ssl);
+            SSL_enable_ocsp_stapling(t->ssl);
+        }
         e = c->key != NULL ? tls_show_certificate(t) : ERR_OK;
     }
     ERR_clear_error();
@@ -115,6 +117,11 @@ void tls_free(struct tls *t)
     certificate_free(t->peer);
     wipe(t, sizeof(*t));
     free(t);
+}
+
+void tls_set_trust(struct tls *t, const struct trust_store *trust)
+{
+    t->config.trust = trust;
 }
 
 /* --- records --- */

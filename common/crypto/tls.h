@@ -1,8 +1,9 @@
 /* TLS 1.2 and 1.3 for the EAP methods that use it (RFC 5216, RFC 9190), either side: records go in,
  * records come out. No socket, no clock, no resumption, nothing older.
  *
- * The certificates are judged here, by trust_verify and certificate_proves, and not by BoringSSL;
- * and it is struct private_key that signs. */
+ * The certificates are judged here, by trust_verify (with the OCSP response that the server has
+ * stapled) and certificate_proves, and not by BoringSSL; and it is struct private_key that signs.
+ */
 #ifndef TERN_CRYPTO_TLS_H
 #define TERN_CRYPTO_TLS_H
 
@@ -23,6 +24,8 @@ struct tls_config {
 /* ERR_MEMORY; ERR_CRYPTO where BoringSSL takes no key or chain of that kind. */
 CHECKED enum err tls_new(const struct tls_config *c, struct tls **ret);
 void tls_free(struct tls *t); /* wipes; NULL is fine */
+/* In place of tls_config.trust, which is needed no more; borrowed. */
+void tls_set_trust(struct tls *t, const struct trust_store *trust);
 
 /* Whole or partial records from the other side, perhaps none (a client begins that way). On failure
  * there may still be output, the alert that says why:

@@ -21,6 +21,17 @@ static enum err read_chain(const STACK_OF(CRYPTO_BUFFER) * sent, struct certific
     return ERR_OK;
 }
 
+/* RFC 6066 8, RFC 8446 4.4.2.1: what the server has stapled to its certificate. */
+static void collect_evidence(const SSL *ssl, struct trust_evidence *ret)
+{
+    const uint8_t *ocsp = NULL;
+    size_t len = 0;
+    *ret = (struct trust_evidence){.ocsp_count = 0};
+    SSL_get0_ocsp_response(ssl, &ocsp, &len);
+    if (len > 0)
+        (void)trust_evidence_add_ocsp(ret, span_make(ocsp, len)); /* there is room for one */
+}
+
 static enum err check_name(const struct tls *t, const struct certificate *c, struct fault *f)
 {
     char names[IDENTITY_TEXT_MAX], expected[IDENTITY_TEXT_MAX];
@@ -43,9 +54,11 @@ enum ssl_verify_result_t tls_verify_peer(SSL *ssl, uint8_t *out_alert)
 {
     struct tls *t = SSL_get_app_data(ssl);
     struct certificate_list chain = {.count = 0};
+    struct trust_evidence evidence;
+    collect_evidence(ssl, &evidence);
     enum err e = read_chain(SSL_get0_peer_certificates(ssl), &chain, &t->verdict);
     if (e == ERR_OK)
-        e = trust_verify(t->config.trust, &chain,
+        e = trust_verify(t->config.trust, &chain, &evidence,
                          t->config.server ? PURPOSE_CLIENT : PURPOSE_GATEWAY, t->config.wall_time,
                          &t->verdict);
     if (e == ERR_OK)

@@ -84,6 +84,8 @@ struct eap_peer;
 CHECKED enum err eap_peer_new(const struct eap_config *c, const struct random_source *random,
                               struct eap_peer **ret);
 void eap_peer_free(struct eap_peer *p); /* wipes; NULL is fine */
+/* In place of eap_config.trust, which is needed no more; borrowed. */
+void eap_peer_set_trust(struct eap_peer *p, const struct trust_store *trust);
 
 enum eap_outcome {
     EAP_GOING_ON, /* the response is to be sent */

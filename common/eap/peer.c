@@ -144,6 +144,13 @@ void eap_peer_free(struct eap_peer *p)
     free(p);
 }
 
+void eap_peer_set_trust(struct eap_peer *p, const struct trust_store *trust)
+{
+    p->config.trust = trust;
+    if (p->tls != NULL && p->tls->tls != NULL)
+        tls_set_trust(p->tls->tls, trust);
+}
+
 struct span eap_name(const struct eap_peer *p)
 {
     return span_text(p->config.name);

@@ -388,6 +388,22 @@ START_TEST(a_server_that_has_expired)
 }
 END_TEST
 
+/* The store's policy counts here as for gateways. */
+START_TEST(a_server_that_may_be_revoked)
+{
+    trust_store_set_revocation(eap_tls_root, REVOCATION_STRICT);
+    begin(EAP_TTLS, _i == 0);
+    eap_tls_start(&ends);
+    ck_untrusted("the EAP server was not accepted");
+    ck_assert_ptr_nonnull(strstr(ends.result.fault.text, "revo"));
+    trust_store_set_revocation(eap_tls_root, REVOCATION_SOFT);
+    begin(EAP_TTLS, _i == 0);
+    eap_tls_start(&ends);
+    ck_assert(eap_tls_handshake(&ends));
+    trust_store_set_revocation(eap_tls_root, REVOCATION_OFF);
+}
+END_TEST
+
 /* After a refusal of ours nothing goes on, whatever the server says. */
 START_TEST(refused_means_refused)
 {
@@ -466,6 +482,7 @@ static Suite *suite(void)
     tcase_add_test(t, acknowledgements_without_end);
     tcase_add_loop_test(t, servers_that_are_not_accepted, 0, 6);
     tcase_add_loop_test(t, a_server_that_has_expired, 0, 2);
+    tcase_add_loop_test(t, a_server_that_may_be_revoked, 0, 2);
     tcase_add_loop_test(t, refused_means_refused, 0, 2);
     tcase_add_loop_test(t, our_certificate_is_refused, 0, 2);
     tcase_add_loop_test(t, a_certificate_that_we_do_not_show, 0, 2);
