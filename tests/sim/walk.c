@@ -159,14 +159,14 @@ static mono_ms find_better(struct world *w, size_t i, size_t k)
     return mobike(w) ? HARD_MS : ANEW_MS;
 }
 
-static mono_ms silent_death(const struct world *w)
+static mono_ms silent_death(struct world *w)
 {
     /* Four round trips, as long as they were when the network was ill. */
     mono_ms doubt = 8 * (w->plan.delay_max - w->plan.delay_min);
     /* A gateway that is just checking where the client is sends to where it was: what comes from
-     * there hides the silence. */
-    bool noticed = mobike(w) && lasting(w) && !w->step.asked;
-    return noticed ? DEAD_MS + doubt : plan_recovery_ms(&w->plan);
+     * there hides the silence, until it gives up. */
+    w->step.keeps = w->step.keeps && !w->step.asked;
+    return w->step.keeps ? DEAD_MS + doubt : plan_recovery_ms(&w->plan);
 }
 
 static mono_ms die_silently(struct world *w, size_t i, size_t k)
