@@ -204,9 +204,17 @@ static enum exit_code ask_and_run(const struct command_options *o, const struct 
     return code;
 }
 
-/* Profile and the files it names; every fault is told as FILE:LINE: text. */
+/* Where it runs already, nobody is asked for anything. */
+static enum exit_code refuse_running(const struct profile *p)
+{
+    struct fault f = {0};
+    (void)fault_set(&f, ERR_STATE, "\"%s\" is running already", p->name);
+    return report(EXIT_CODE_RUNNING_STATE, &f);
+}
+
+/* Profile and the files it names; every fault is told as FILE:LINE: text. notes NULL: for `up`. */
 static enum exit_code load(const struct command_options *o, struct profile **ret_profile,
-                           struct credentials **ret_credentials)
+                           struct credentials **ret_credentials, struct fault_list *notes)
 {
     char path[PROFILE_PATH_MAX];
     struct fault f = {0};
@@ -215,8 +223,12 @@ static enum exit_code load(const struct command_options *o, struct profile **ret
         return report(EXIT_CODE_NO_PROFILE, &f);
     fault_list_init(&faults);
     enum err e = profile_load(path, ret_profile, &faults);
+    if (e == ERR_OK && notes == NULL && credentials_may_ask(*ret_profile) && runs(*ret_profile))
+        return refuse_running(*ret_profile);
     if (e == ERR_OK)
-        e = credentials_load(*ret_profile, time(NULL), ret_credentials, &faults);
+        e = notes == NULL
+                ? credentials_load(*ret_profile, time(NULL), ret_credentials, &faults)
+                : credentials_check(*ret_profile, time(NULL), ret_credentials, &faults, notes);
     if (e == ERR_OK)
         return EXIT_CODE_DONE;
     if (fault_list_any(&faults))
@@ -234,7 +246,7 @@ enum exit_code command_up(const struct command_options *o)
     struct credentials *c = NULL;
     struct fault f = {0};
     privileges_protect_memory();
-    enum exit_code code = load(o, &p, &c);
+    enum exit_code code = load(o, &p, &c, NULL);
     if (code == EXIT_CODE_DONE && privileges_check(&f) != ERR_OK)
         code = report(EXIT_CODE_PRIVILEGE, &f);
     if (code == EXIT_CODE_DONE)
@@ -248,12 +260,18 @@ enum exit_code command_check(const struct command_options *o)
 {
     struct profile *p = NULL;
     struct credentials *c = NULL;
-    enum exit_code code = load(o, &p, &c);
+    struct fault_list notes;
+    fault_list_init(&notes);
+    privileges_protect_memory(); /* somebody may enter a passphrase */
+    enum exit_code code = load(o, &p, &c, &notes);
     if (code == EXIT_CODE_DONE && proposal_list_has_null(&p->esp))
         fprintf(stderr,
                 "%s:%u: warning: ESP offers null: the gateway may choose that nothing is "
                 "enciphered\n",
                 p->path, p->lines[KEY_CRYPTO_ESP]);
+    for (size_t i = 0; code == EXIT_CODE_DONE && i < notes.count; i++)
+        fprintf(stderr, "%s:%u: warning: %s\n", p->path, notes.items[i].line,
+                notes.items[i].fault.text);
     if (code == EXIT_CODE_DONE && !o->quiet)
         printf("%s: no faults\n", p->path);
     credentials_free(c);

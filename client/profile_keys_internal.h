@@ -1,5 +1,6 @@
 /* Between the table of a profile's keys (profile_keys.c) and the functions that take their values:
- * profile_keys_proof.c for [Gateway] and [Local], profile_keys_tunnel.c for the other sections. */
+ * profile_keys_proof.c for [Gateway] and [Local], profile_keys_own.c for our key and certificate in
+ * the latter, profile_keys_tunnel.c for the other sections. */
 #ifndef TERN_CLIENT_PROFILE_KEYS_INTERNAL_H
 #define TERN_CLIENT_PROFILE_KEYS_INTERNAL_H
 
@@ -48,6 +49,8 @@ void key_local_user_name(struct reading *r, const char *value);
 void key_local_password(struct reading *r, const char *value);
 void key_local_password_file(struct reading *r, const char *value);
 void key_local_eap_methods(struct reading *r, const char *value);
+void key_local_passphrase(struct reading *r, const char *value);
+void key_local_passphrase_file(struct reading *r, const char *value);
 void key_tunnel_interface(struct reading *r, const char *value);
 void key_tunnel_routes(struct reading *r, const char *value);
 void key_tunnel_exclude(struct reading *r, const char *value);

@@ -85,7 +85,7 @@ static enum err write_signature(struct ike_sa *sa, struct message_writer *m, str
     uint8_t signature[SIGNATURE_MAX];
     size_t len;
     enum err e = signature_make(sa->config->key, sa->handshake->peer_hashes, true, octets, &method,
-                                signature, &len);
+                                signature, &len, &sa->end_fault);
     if (e != ERR_OK)
         return e;
     log_debug("we sign with %s", signature_text(method, span_make(signature, len)));
