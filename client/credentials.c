@@ -170,8 +170,7 @@ static enum err load(const struct profile *p, int64_t wall_time, struct credenti
         fault_list_add(faults, 1, "out of memory");
         return ERR_MEMORY;
     }
-    struct loading l = {
-        .p = p, .c = c, .wall_time = wall_time, .faults = faults, .notes = notes};
+    struct loading l = {.p = p, .c = c, .wall_time = wall_time, .faults = faults, .notes = notes};
     if (p->authentication == AUTHENTICATION_PSK || p->gateway_authentication == AUTHENTICATION_PSK)
         load_psk(&l);
     if (p->authentication == AUTHENTICATION_CERTIFICATE)

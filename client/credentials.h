@@ -2,8 +2,8 @@
  * profile becomes the core's session_config.
  *
  * A password is, in this order, what systemd hands over as the credential NAME.password (NAME is
- * the profile's), what the profile has, or names a file with, or what a person is asked for. So is a
- * passphrase (NAME.passphrase), and the PIN of a token (NAME.pin; the profile has it in a pkcs11:
+ * the profile's), what the profile has, or names a file with, or what a person is asked for. So is
+ * a passphrase (NAME.passphrase), and the PIN of a token (NAME.pin; the profile has it in a pkcs11:
  * URI). What a person mistyped is asked for again, three times at most; what was stored is tried
  * once, and never as a token's last try. */
 #ifndef TERN_CLIENT_CREDENTIALS_H
@@ -21,7 +21,7 @@ struct credentials {
     struct secret psk, gateway_psk; /* our proof, the gateway's */
     struct private_key *key;        /* NULL without a certificate */
     struct certificate_list chain;
-    struct token *token; /* that keeps the key; NULL: nobody does */
+    struct token *token;       /* that keeps the key; NULL: nobody does */
     struct trust_store *trust; /* NULL where the gateway proves itself by a key we share */
     struct secret password;    /* of EAP; empty: it has to be asked for, */
     bool password_asked;       /* and was */
@@ -32,8 +32,8 @@ struct credentials {
  * asked for a passphrase or a PIN. */
 CHECKED enum err credentials_load(const struct profile *p, int64_t wall_time,
                                   struct credentials **ret, struct fault_list *faults);
-/* For `tern check`: where nobody is at hand to be asked, what could not be looked into is a note, and
- * no fault. */
+/* For `tern check`: where nobody is at hand to be asked, what could not be looked into is a note,
+ * and no fault. */
 CHECKED enum err credentials_check(const struct profile *p, int64_t wall_time,
                                    struct credentials **ret, struct fault_list *faults,
                                    struct fault_list *notes);

@@ -1,5 +1,5 @@
-/* Between the files that load credentials: credentials.c, credentials_key.c (our key and certificate
- * from files) and credentials_token.c (from a token). */
+/* Between the files that load credentials: credentials.c, credentials_key.c (our key and
+ * certificate from files) and credentials_token.c (from a token). */
 #ifndef TERN_CLIENT_CREDENTIALS_INTERNAL_H
 #define TERN_CLIENT_CREDENTIALS_INTERNAL_H
 

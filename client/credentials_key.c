@@ -1,6 +1,6 @@
 /* Our own key and certificate: from files, a container, or (credentials_token.c) a token; and the
- * passphrases that open files. A passphrase lies in a struct secret, and is wiped as soon as the key
- * is open. */
+ * passphrases that open files. A passphrase lies in a struct secret, and is wiped as soon as the
+ * key is open. */
 #include "client/credentials_internal.h"
 
 #include <string.h>
@@ -59,8 +59,8 @@ enum err loading_ask(struct loading *l, unsigned line, const char *prompt, const
 {
     struct fault f = {0}, text = {0}, safe = {0};
     if (l->notes != NULL && !ask_attended()) {
-        fault_list_add(l->notes, line, "%s: nobody is here to be asked, and so it was not looked into",
-                       subject);
+        fault_list_add(l->notes, line,
+                       "%s: nobody is here to be asked, and so it was not looked into", subject);
         return ERR_STATE;
     }
     (void)fault_set(&safe, ERR_OK, "%s", prompt); /* escapes what a terminal would obey */

@@ -11,7 +11,8 @@ struct token_loading {
     struct loading *l;
     unsigned line;
     struct token *token;
-    char label[TOKEN_LABEL_MAX + 1]; /* with what a terminal would obey escaped by those who print */
+    char
+        label[TOKEN_LABEL_MAX + 1]; /* with what a terminal would obey escaped by those who print */
 };
 
 static bool has_flag(const struct token_loading *t, enum token_flag flag)
@@ -47,8 +48,9 @@ static bool may_try_again(struct token_loading *t, enum err e, const struct faul
 static void login_by_asking(struct token_loading *t)
 {
     char prompt[512], subject[256];
-    const char *advice = has_flag(t, TOKEN_LAST_TRY) ? "a stored PIN is not risked: enter it by hand"
-                                                     : "put pin-source= into the URI";
+    const char *advice = has_flag(t, TOKEN_LAST_TRY)
+                             ? "a stored PIN is not risked: enter it by hand"
+                             : "put pin-source= into the URI";
     struct secret pin = {.len = 0};
     enum err e = ERR_INTEGRITY;
     (void)snprintf(subject, sizeof(subject), "the token \"%s\" wants its PIN%s", t->label,
@@ -77,8 +79,9 @@ static void login_by_kept(struct token_loading *t, const struct secret *pin, uns
         return; /* there is a fault already */
     enum err e = token_login(t->token, secret_span(pin), &f);
     if (may_try_again(t, e, &f))
-        fault_list_add(t->l->faults, line, "the PIN that is given is not that of the token \"%s\"%s",
-                       t->label, tries_left(t));
+        fault_list_add(t->l->faults, line,
+                       "the PIN that is given is not that of the token \"%s\"%s", t->label,
+                       tries_left(t));
 }
 
 static void login_at_reader(struct token_loading *t)

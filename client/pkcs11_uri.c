@@ -1,5 +1,6 @@
-/* Reading PKCS#11 URIs: attributes between ';', after a '?' between '&', each NAME=VALUE with %XX. An
- * attribute that nobody knows is refused, since what a misspelt one would tell apart would not be. */
+/* Reading PKCS#11 URIs: attributes between ';', after a '?' between '&', each NAME=VALUE with %XX.
+ * An attribute that nobody knows is refused, since what a misspelt one would tell apart would not
+ * be. */
 #include "client/pkcs11_uri.h"
 
 #include <ctype.h>
@@ -13,9 +14,18 @@
 enum { PATH_ATTRIBUTES = 13, QUERY_ATTRIBUTES = 4 };
 
 static const char *const path_names[PATH_ATTRIBUTES] = {
-    "token",           "manufacturer",        "serial",           "model",
-    "library-version", "library-description", "library-manufacturer", "object",
-    "type",            "id",                  "slot-description", "slot-manufacturer",
+    "token",
+    "manufacturer",
+    "serial",
+    "model",
+    "library-version",
+    "library-description",
+    "library-manufacturer",
+    "object",
+    "type",
+    "id",
+    "slot-description",
+    "slot-manufacturer",
     "slot-id",
 };
 static const char *const query_names[QUERY_ATTRIBUTES] = {"pin-source", "pin-value", "module-name",
@@ -183,8 +193,7 @@ enum err pkcs11_uri_parse(const char *text, const char *wanted, struct pkcs11_ur
         return fault_set(f, ERR_LIMIT, "the URI is longer than %d octets", PKCS11_URI_MAX - 1);
     append(&r, SCHEME, strlen(SCHEME));
     const char *question = strchr(text, '?'), *end = text + len;
-    enum err e =
-        take_part(&r, text + strlen(SCHEME), question != NULL ? question : end, false);
+    enum err e = take_part(&r, text + strlen(SCHEME), question != NULL ? question : end, false);
     if (e == ERR_OK && question != NULL)
         e = take_part(&r, question + 1, end, true);
     if (e != ERR_OK)

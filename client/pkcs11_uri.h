@@ -1,5 +1,5 @@
-/* PKCS#11 URIs (RFC 7512), as far as tern has to know them: what they say about the PIN is taken out,
- * and the rest, which may be logged, goes to tern-token. */
+/* PKCS#11 URIs (RFC 7512), as far as tern has to know them: what they say about the PIN is taken
+ * out, and the rest, which may be logged, goes to tern-token. */
 #ifndef TERN_CLIENT_PKCS11_URI_H
 #define TERN_CLIENT_PKCS11_URI_H
 

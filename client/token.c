@@ -201,6 +201,5 @@ static enum err sign(void *ctx, const struct key_request *k, uint8_t *out, size_
 
 struct key_signer token_signer(struct token *t)
 {
-    return (struct key_signer){
-        .sign = sign, .ctx = t, .pss = (t->state.flags & TOKEN_PSS) != 0};
+    return (struct key_signer){.sign = sign, .ctx = t, .pss = (t->state.flags & TOKEN_PSS) != 0};
 }

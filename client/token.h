@@ -1,9 +1,10 @@
-/* A key and its certificates on a token (a smart card, a USB key, SoftHSM) that tern-token speaks with
- * for us: the conversation of client/token/protocol.h, from our side.
+/* A key and its certificates on a token (a smart card, a USB key, SoftHSM) that tern-token speaks
+ * with for us: the conversation of client/token/protocol.h, from our side.
  *
- * Every call blocks until the answer is there, or its bound is reached: then, as after anything else
- * that is wrong with the conversation, the socket is closed, and all calls fail from there on. One
- * thread at a time. The process outlives a fork: whoever has the socket last goes on with it. */
+ * Every call blocks until the answer is there, or its bound is reached: then, as after anything
+ * else that is wrong with the conversation, the socket is closed, and all calls fail from there on.
+ * One thread at a time. The process outlives a fork: whoever has the socket last goes on with it.
+ */
 #ifndef TERN_CLIENT_TOKEN_H
 #define TERN_CLIENT_TOKEN_H
 
@@ -18,12 +19,13 @@ enum {
 struct token;
 
 struct token_state {
-    uint8_t flags; /* of enum token_flag, as the last STATUS had them */
+    uint8_t flags;                   /* of enum token_flag, as the last STATUS had them */
     char label[TOKEN_LABEL_MAX + 1]; /* any octets */
 };
 
 /* Starts tern-token and opens what the URIs say; "" for one that is not given. ERR_NOT_FOUND: there
- * is no tern-token, or no such token; ERR_SYSTEM, ERR_MEMORY, ERR_REFUSED. The fault has the words. */
+ * is no tern-token, or no such token; ERR_SYSTEM, ERR_MEMORY, ERR_REFUSED. The fault has the words.
+ */
 CHECKED enum err token_open(const char *key_uri, const char *certificate_uri, struct token **ret,
                             struct fault *f);
 /* The same over a socket at whose other end somebody is already; the token owns it in any case.

@@ -1,5 +1,5 @@
-/* Starting tern-token: a child of nobody, in a session of its own, so that neither a terminal that is
- * closed nor a signal for tern takes the token away from a connection that goes on in the
+/* Starting tern-token: a child of nobody, in a session of its own, so that neither a terminal that
+ * is closed nor a signal for tern takes the token away from a connection that goes on in the
  * background. It ends when the last socket to it is closed. */
 #include "client/token.h"
 

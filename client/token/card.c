@@ -26,11 +26,10 @@ bool card_fail(struct card_fault *f, enum token_fault kind, const char *format, 
 /* What a driver says once the token is not there any more, or forgot that we had logged in. */
 static bool means_gone(CK_RV rv)
 {
-    static const CK_RV gone[] = {CKR_DEVICE_REMOVED,         CKR_TOKEN_NOT_PRESENT,
-                                 CKR_SESSION_HANDLE_INVALID, CKR_SESSION_CLOSED,
-                                 CKR_USER_NOT_LOGGED_IN,     CKR_KEY_HANDLE_INVALID,
-                                 CKR_OBJECT_HANDLE_INVALID,  CKR_SLOT_ID_INVALID,
-                                 CKR_TOKEN_NOT_RECOGNIZED};
+    static const CK_RV gone[] = {
+        CKR_DEVICE_REMOVED,        CKR_TOKEN_NOT_PRESENT,  CKR_SESSION_HANDLE_INVALID,
+        CKR_SESSION_CLOSED,        CKR_USER_NOT_LOGGED_IN, CKR_KEY_HANDLE_INVALID,
+        CKR_OBJECT_HANDLE_INVALID, CKR_SLOT_ID_INVALID,    CKR_TOKEN_NOT_RECOGNIZED};
     for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++) {
         if (rv == gone[i])
             return true;
@@ -221,9 +220,8 @@ bool card_open(const char *key_uri, const char *certificate_uri, struct card **r
     if (c == NULL)
         return card_fail(f, TOKEN_OTHER, "out of memory");
     p11_kit_be_quiet(); /* what it would print is in the faults */
-    if (!read_uri(key_uri, &c->key_uri, f) ||
-        !read_uri(certificate_uri, &c->certificate_uri, f) || !load_modules(c, f) ||
-        !find_token(c, f) || !open_session(c, f)) {
+    if (!read_uri(key_uri, &c->key_uri, f) || !read_uri(certificate_uri, &c->certificate_uri, f) ||
+        !load_modules(c, f) || !find_token(c, f) || !open_session(c, f)) {
         card_close(c);
         return false;
     }

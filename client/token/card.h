@@ -19,8 +19,8 @@ struct card_fault {
     char text[TOKEN_TEXT_MAX + 1];
 };
 
-/* The token that both URIs (RFC 7512) fit, one of them empty perhaps. Where it wants no PIN, the key
- * is looked for at once. */
+/* The token that both URIs (RFC 7512) fit, one of them empty perhaps. Where it wants no PIN, the
+ * key is looked for at once. */
 CHECKED bool card_open(const char *key_uri, const char *certificate_uri, struct card **ret,
                        struct card_fault *f);
 void card_close(struct card *c); /* logs out; NULL is fine */

@@ -14,9 +14,9 @@
 enum { CARD_ID_MAX = 256 };
 
 struct card {
-    CK_FUNCTION_LIST **modules;    /* all that p11-kit knows of; NULL where */
-    CK_FUNCTION_LIST *one_module;  /* the URI named one */
-    CK_FUNCTION_LIST *module;      /* that has the token */
+    CK_FUNCTION_LIST **modules;   /* all that p11-kit knows of; NULL where */
+    CK_FUNCTION_LIST *one_module; /* the URI named one */
+    CK_FUNCTION_LIST *module;     /* that has the token */
     CK_SLOT_ID slot;
     bool has_session;
     CK_SESSION_HANDLE session;

@@ -17,7 +17,8 @@ static const struct hash_row {
     {4, CKM_SHA512, CKG_MGF1_SHA512},
 };
 
-struct template {
+struct template
+{
     CK_ATTRIBUTE items[TEMPLATE_MAX];
     CK_ULONG count;
 };

@@ -1,5 +1,5 @@
-/* tern-token: a smart card, or another token, for tern, which starts it. It has no command line: what
- * is said over its standard input, a socket, is in protocol.h. */
+/* tern-token: a smart card, or another token, for tern, which starts it. It has no command line:
+ * what is said over its standard input, a socket, is in protocol.h. */
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>

@@ -2,10 +2,10 @@
  * modules bring OpenSSL with them, which cannot live in one process with BoringSSL; it holds the
  * session with a token, in which somebody has logged in, for as long as tern holds the socket.
  *
- * A message is one datagram of a SOCK_SEQPACKET socket pair: an octet that says what it is, then its
- * fields, numbers in network byte order; "text" is two octets of length and as many octets. tern
- * asks, and to every request there is exactly one answer; nothing comes unasked. Whoever gets what is
- * not described here hangs up.
+ * A message is one datagram of a SOCK_SEQPACKET socket pair: an octet that says what it is, then
+ * its fields, numbers in network byte order; "text" is two octets of length and as many octets.
+ * tern asks, and to every request there is exactly one answer; nothing comes unasked. Whoever gets
+ * what is not described here hangs up.
  *
  *     OPEN         text URI of the private key, text URI of the certificate; one may be empty
  *                  -> STATUS
@@ -36,12 +36,7 @@ enum {
     TOKEN_CERTIFICATES_MAX = 16 /* that can be asked for */
 };
 
-enum token_request_type {
-    TOKEN_OPEN = 1,
-    TOKEN_LOGIN = 2,
-    TOKEN_CERTIFICATE = 3,
-    TOKEN_SIGN = 4
-};
+enum token_request_type { TOKEN_OPEN = 1, TOKEN_LOGIN = 2, TOKEN_CERTIFICATE = 3, TOKEN_SIGN = 4 };
 
 enum token_answer_type {
     TOKEN_STATUS = 65,
@@ -84,10 +79,10 @@ struct token_request {
 
 struct token_answer {
     enum token_answer_type type;
-    uint8_t flags;              /* STATUS: of enum token_flag */
-    struct span text;           /* STATUS: the label; FAULT: what was seen. Any octets */
-    struct span bytes;          /* DER, SIGNATURE */
-    enum token_fault fault;     /* FAULT */
+    uint8_t flags;          /* STATUS: of enum token_flag */
+    struct span text;       /* STATUS: the label; FAULT: what was seen. Any octets */
+    struct span bytes;      /* DER, SIGNATURE */
+    enum token_fault fault; /* FAULT */
 };
 
 /* Spans borrow the message. ERR_MALFORMED for what this header does not describe. */

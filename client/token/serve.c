@@ -1,4 +1,5 @@
-/* Requests in, answers out, one after the other. The PIN passes through one buffer, wiped each time.
+/* Requests in, answers out, one after the other. The PIN passes through one buffer, wiped each
+ * time.
  */
 #include "client/token/serve.h"
 
@@ -24,9 +25,8 @@ static bool send_answer(struct server *s, const struct token_answer *a)
 
 static bool send_fault(struct server *s, const struct card_fault *f)
 {
-    return send_answer(s, &(struct token_answer){.type = TOKEN_FAULT,
-                                                 .fault = f->kind,
-                                                 .text = span_text(f->text)});
+    return send_answer(s, &(struct token_answer){
+                              .type = TOKEN_FAULT, .fault = f->kind, .text = span_text(f->text)});
 }
 
 static bool send_status(struct server *s, uint8_t more)
@@ -71,8 +71,8 @@ static bool on_certificate(struct server *s, const struct token_request *r)
     /* One octet of a message is its type. */
     if (!card_certificate(s->card, r->index, s->made, sizeof(s->made) - 1, &len, &f))
         return send_fault(s, &f);
-    return send_answer(
-        s, &(struct token_answer){.type = TOKEN_DER, .bytes = span_make(s->made, len)});
+    return send_answer(s,
+                       &(struct token_answer){.type = TOKEN_DER, .bytes = span_make(s->made, len)});
 }
 
 static bool on_sign(struct server *s, const struct token_request *r)

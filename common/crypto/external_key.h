@@ -1,5 +1,5 @@
-/* Private keys that something else keeps, such as a smart card: we have the public half, and whoever
- * made the key (a driver of the client's) signs when asked. */
+/* Private keys that something else keeps, such as a smart card: we have the public half, and
+ * whoever made the key (a driver of the client's) signs when asked. */
 #ifndef TERN_CRYPTO_EXTERNAL_KEY_H
 #define TERN_CRYPTO_EXTERNAL_KEY_H
 
@@ -21,10 +21,10 @@ struct key_request {
 };
 
 /* The signature: of RSA as long as the modulus; of ECDSA r | s, each as wide as the order; of
- * Ed25519 64 octets. Blocks the caller's thread, and with it the exchange that the signature is for,
- * until it is there or a bound of the callback's own is reached (half a minute at most: somebody may
- * have to touch the card). Threads of the data path go on meanwhile. ERR_REFUSED where the key cannot
- * be used any more (the card is gone, its keeper has ended); the fault says why. */
+ * Ed25519 64 octets. Blocks the caller's thread, and with it the exchange that the signature is
+ * for, until it is there or a bound of the callback's own is reached (half a minute at most:
+ * somebody may have to touch the card). Threads of the data path go on meanwhile. ERR_REFUSED where
+ * the key cannot be used any more (the card is gone, its keeper has ended); the fault says why. */
 typedef enum err key_sign(void *ctx, const struct key_request *r, uint8_t *out, size_t cap,
                           size_t *ret_len, struct fault *f);
 
@@ -34,8 +34,8 @@ struct key_signer {
     bool pss;  /* KEY_MECHANISM_PSS can be asked for */
 };
 
-/* Of the kinds and sizes that private_key_parse takes. pub is not needed afterwards. What the signer
- * makes is verified by it before it is used, so that a card cannot lie to us. */
+/* Of the kinds and sizes that private_key_parse takes. pub is not needed afterwards. What the
+ * signer makes is verified by it before it is used, so that a card cannot lie to us. */
 CHECKED enum err private_key_external(const struct public_key *pub, const struct key_signer *signer,
                                       struct private_key **ret, struct fault *f);
 bool private_key_is_external(const struct private_key *k);

@@ -184,11 +184,10 @@ static enum err decipher(const struct derived *d, const CBS *enciphered, uint8_t
     EVP_CIPHER_CTX ctx;
     int first = 0, last = 0;
     EVP_CIPHER_CTX_init(&ctx);
-    bool good =
-        EVP_DecryptInit_ex(&ctx, d->cipher, NULL, d->key, CBS_data(&d->iv)) == 1 &&
-        EVP_DecryptUpdate(&ctx, clear, &first, CBS_data(enciphered),
-                          (int)CBS_len(enciphered)) == 1 &&
-        EVP_DecryptFinal_ex(&ctx, clear + first, &last) == 1;
+    bool good = EVP_DecryptInit_ex(&ctx, d->cipher, NULL, d->key, CBS_data(&d->iv)) == 1 &&
+                EVP_DecryptUpdate(&ctx, clear, &first, CBS_data(enciphered),
+                                  (int)CBS_len(enciphered)) == 1 &&
+                EVP_DecryptFinal_ex(&ctx, clear + first, &last) == 1;
     EVP_CIPHER_CTX_cleanup(&ctx);
     *ret_len = (size_t)(first + last);
     return good ? ERR_OK : refuse_passphrase(f);
@@ -234,7 +233,7 @@ static enum err decrypt_pbes1(struct span der, struct span passphrase, EVP_PKEY 
     if (pkcs8 && ERR_GET_REASON(error) == PKCS8_R_UNKNOWN_ALGORITHM)
         return refuse_method(f, "method");
     return pkcs8 && ERR_GET_REASON(error) == PKCS8_R_DECODE_ERROR ? refuse_damaged(f)
-                                                                   : refuse_passphrase(f);
+                                                                  : refuse_passphrase(f);
 }
 
 enum err key_decrypt_pkcs8(struct span der, struct span passphrase, EVP_PKEY **ret, struct fault *f)

@@ -1,6 +1,6 @@
 /* Our own key and certificate: files that a passphrase opens, containers, and a token, played by
- * tests/support/fake_token.py. Who enters passphrases and PINs is a program (TERN_ASKPASS) that takes
- * one line after the other from the file `answers`, and notes what it was asked. */
+ * tests/support/fake_token.py. Who enters passphrases and PINs is a program (TERN_ASKPASS) that
+ * takes one line after the other from the file `answers`, and notes what it was asked. */
 #include "client/credentials.h"
 
 #include <stdio.h>
@@ -33,14 +33,16 @@ static void make_files(void)
         "key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out $1.key; }\n"
         "key root; openssl req -x509 -new -key root.key -subj /CN=root -days 400 -out root.pem\n"
         "for n in alice bob; do key $n; openssl req -new -key $n.key -subj /CN=$n |\n"
-        "  openssl x509 -req -CA root.pem -CAkey root.key -set_serial 7 -days 200 -out $n.pem; done\n"
+        "  openssl x509 -req -CA root.pem -CAkey root.key -set_serial 7 -days 200 -out $n.pem; "
+        "done\n"
         "openssl x509 -in alice.pem -outform DER -out card.der; cp alice.key card.key\n"
         "openssl x509 -in root.pem -outform DER -out root.der\n"
         "openssl pkcs8 -topk8 -in alice.key -passout pass:" CANARY " -out locked.key\n"
         "openssl pkcs12 -export -inkey alice.key -in alice.pem -certfile root.pem"
         " -passout pass:" CANARY " -out alice.p12\n"
         "openssl pkcs12 -export -inkey alice.key -in alice.pem -passout pass: -out open.p12\n"
-        "printf '" CANARY "\\n' >right; printf wrong >wrong; : >empty; cp right open; chmod 644 open\n"
+        "printf '" CANARY
+        "\\n' >right; printf wrong >wrong; : >empty; cp right open; chmod 644 open\n"
         "cp %s/tests/support/fake_token.py fake; chmod 700 fake\n"
         "printf '#!/bin/sh\\ncd \"$(dirname $0)\"\\necho \"$1\" >>questions\\nhead -n 1 answers\\n"
         "sed -i 1d answers\\n' >ask; chmod 700 ask\n",
@@ -100,8 +102,8 @@ static void expect_alice(const char *local, size_t certificates)
     struct span message = span_text("message");
     e = signature_make(c->key, 1 << HASH_SHA2_256, true, message, &method, out, &len, &f);
     ck_assert_msg(e == ERR_OK, "%s: %s", local, f.text);
-    ck_ok(signature_verify(certificate_key(c->chain.items[0]), method, message,
-                           span_make(out, len)));
+    ck_ok(
+        signature_verify(certificate_key(c->chain.items[0]), method, message, span_make(out, len)));
     credentials_free(c);
     profile_free(p);
 }
@@ -277,12 +279,13 @@ START_TEST(pins_that_are_asked_for)
     card("4711", 3);
     answers("1\n2\n4711\n");
     expect_alice(ON_CARD, 1);
-    expect_questions(
-        "PIN of the token \"fake\\x1b[31m card\" for p\n"
-        "Wrong PIN; once more the PIN of the token \"fake\\x1b[31m card\" for p (few tries are left "
-        "before it is locked)\n"
-        "Wrong PIN; once more the PIN of the token \"fake\\x1b[31m card\" for p (the last try before "
-        "it is locked)\n");
+    expect_questions("PIN of the token \"fake\\x1b[31m card\" for p\n"
+                     "Wrong PIN; once more the PIN of the token \"fake\\x1b[31m card\" for p (few "
+                     "tries are left "
+                     "before it is locked)\n"
+                     "Wrong PIN; once more the PIN of the token \"fake\\x1b[31m card\" for p (the "
+                     "last try before "
+                     "it is locked)\n");
     expect_tries("3");
     answers("1\n2\n3\n4711\n");
     expect_fault(ON_CARD, 5, "the PIN of the token \"fake\\x1b[31m card\" is locked");

@@ -22,7 +22,10 @@ static const struct token_request requests[] = {
     {.type = TOKEN_OPEN,
      .key_uri = {(const uint8_t *)"pkcs11:a", 8},
      .certificate_uri = {(const uint8_t *)"pkcs11:bc", 9}},
-    {.type = TOKEN_LOGIN, .pin = {(const uint8_t *)"12\0" "34", 5}},
+    {.type = TOKEN_LOGIN,
+     .pin = {(const uint8_t *)"12\0"
+                              "34",
+             5}},
     {.type = TOKEN_LOGIN},
     {.type = TOKEN_CERTIFICATE, .index = TOKEN_CERTIFICATES_MAX - 1},
     {.type = TOKEN_SIGN,
@@ -142,21 +145,36 @@ END_TEST
 START_TEST(what_no_message_may_be)
 {
     static const char *const bad[] = {
-        "",                     /* nothing */
-        "00",                   /* no such type */
-        "05",       "40",       "45", "ff",
-        "01 0000 0000",         /* OPEN without a URI */
-        "01 0003 616200 0000",  /* a URI with a zero */
-        "01 0401",              /* one that is too long */
-        "01 0001 61",           /* the second one missing */
-        "01 0001 61 0000 00",   /* more than there is */
-        "03",       "03 00",    "03 0010",    "03 000000", /* CERTIFICATE */
-        "04 00 02 0020 61",     /* SIGN by nothing, */
-        "04 05 02 0020 61",     /* by what there is not, */
-        "04 01 02 0020",        /* of nothing */
-        "41",       "41 80 0000", "41 00 0041", "41 00 0001 00", "41 00 0000 00", /* STATUS */
-        "43",                   /* SIGNATURE of nothing */
-        "44",       "44 00 0001 61", "44 04 0001 61", "44 01 0000", "44 01 0001 00", "44 01 012d",
+        "",   /* nothing */
+        "00", /* no such type */
+        "05",
+        "40",
+        "45",
+        "ff",
+        "01 0000 0000",        /* OPEN without a URI */
+        "01 0003 616200 0000", /* a URI with a zero */
+        "01 0401",             /* one that is too long */
+        "01 0001 61",          /* the second one missing */
+        "01 0001 61 0000 00",  /* more than there is */
+        "03",
+        "03 00",
+        "03 0010",
+        "03 000000",        /* CERTIFICATE */
+        "04 00 02 0020 61", /* SIGN by nothing, */
+        "04 05 02 0020 61", /* by what there is not, */
+        "04 01 02 0020",    /* of nothing */
+        "41",
+        "41 80 0000",
+        "41 00 0041",
+        "41 00 0001 00",
+        "41 00 0000 00", /* STATUS */
+        "43",            /* SIGNATURE of nothing */
+        "44",
+        "44 00 0001 61",
+        "44 04 0001 61",
+        "44 01 0000",
+        "44 01 0001 00",
+        "44 01 012d",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct token_request r;
@@ -185,8 +203,8 @@ START_TEST(lengths_at_their_bounds)
     for (size_t i = 0; i < 3; i++) {
         for (size_t extra = 0; extra < 2; extra++) {
             struct token_request r = cases[i].request, back;
-            r.key_uri = r.type == TOKEN_OPEN ? span_make(octets, cases[i].most + extra)
-                                             : SPAN_EMPTY;
+            r.key_uri =
+                r.type == TOKEN_OPEN ? span_make(octets, cases[i].most + extra) : SPAN_EMPTY;
             r.pin = r.type == TOKEN_LOGIN ? span_make(octets, cases[i].most + extra) : SPAN_EMPTY;
             r.input = r.type == TOKEN_SIGN ? span_make(octets, cases[i].most + extra) : SPAN_EMPTY;
             ck_err(token_request_write(&r, message, &len), extra == 0 ? ERR_OK : ERR_LIMIT);
@@ -256,9 +274,13 @@ static enum err sign_by(struct token *t, size_t cap, size_t *ret_len, struct fau
 
 START_TEST(a_conversation)
 {
-    static const char *const messages[] = {
-        "41 08 0004 63617264", "41 1c 0004 63617264", "41 41 0004 63617264", "42 3082", "42",
-        "43 010203",           NULL};
+    static const char *const messages[] = {"41 08 0004 63617264",
+                                           "41 1c 0004 63617264",
+                                           "41 41 0004 63617264",
+                                           "42 3082",
+                                           "42",
+                                           "43 010203",
+                                           NULL};
     struct other o = answering(messages);
     struct token *t = NULL;
     struct fault f = {0};
@@ -422,8 +444,8 @@ START_TEST(the_program_hangs_up)
         uint8_t octet;
         int fd = -1;
         ck_ok(token_process_start(&fd, &f));
-        size_t len = strcmp(bad[i], "+") == 0 ? sizeof(bytes)
-                                              : support_hex(bad[i], bytes, sizeof(bytes));
+        size_t len =
+            strcmp(bad[i], "+") == 0 ? sizeof(bytes) : support_hex(bad[i], bytes, sizeof(bytes));
         if (len == sizeof(bytes))
             memset(bytes, TOKEN_LOGIN, len);
         ck_assert_int_eq(send(fd, bytes, len, MSG_NOSIGNAL), (ssize_t)len);

@@ -32,7 +32,8 @@ static void make_keys(void)
         "openssl req -x509 -new -key p256.pem -subj /CN=root -days 400 -out root.crt\n"
         "openssl req -new -key rsa.pem -subj /CN=middle | openssl x509 -req -CA root.crt -CAkey "
         "p256.pem -set_serial 2 -days 300 -out middle.crt\n"
-        "openssl req -new -key ed25519.pem -subj /CN=leaf | openssl x509 -req -CA middle.crt -CAkey "
+        "openssl req -new -key ed25519.pem -subj /CN=leaf | openssl x509 -req -CA middle.crt "
+        "-CAkey "
         "rsa.pem -set_serial 3 -days 300 -out leaf.crt\n"
         "cat root.crt middle.crt >others.crt\n");
 }
@@ -154,10 +155,19 @@ START_TEST(keys_that_cannot_be_opened)
         {PKCS8("-v2 camellia-256-cbc"), ERR_UNSUPPORTED, "by a cipher that is not supported"},
         {PKCS8("-v2 aes-256-cbc -iter 5000000"), ERR_LIMIT, "takes too long"},
         /* N = 1024, r = 8, p = 1 become 16384, 127, 127 */
-        {PKCS8("-outform DER -scrypt -scrypt_N 1024 -scrypt_r 8 -scrypt_p 1") " && ./py -c \"d = "
-         "open('k', 'rb').read(); a, b = bytes.fromhex('02020400020108020101'), "
-         "bytes.fromhex('0202400002017f02017f'); assert a in d; "
-         "open('k', 'wb').write(d.replace(a, b))\"",
+        {PKCS8(
+             "-outform DER -scrypt -scrypt_N 1024 -scrypt_r 8 -scrypt_p 1") " && ./py -c \"d = "
+                                                                            "open('k', "
+                                                                            "'rb').read(); a, b = "
+                                                                            "bytes.fromhex('"
+                                                                            "02020400020108020101')"
+                                                                            ", "
+                                                                            "bytes.fromhex('"
+                                                                            "0202400002017f02017f')"
+                                                                            "; assert a in d; "
+                                                                            "open('k', "
+                                                                            "'wb').write(d.replace("
+                                                                            "a, b))\"",
          ERR_LIMIT, "takes too long"},
         {"openssl rsa -in rsa.pem -camellia256 -traditional -passout pass:" PASSPHRASE " -out k",
          ERR_UNSUPPORTED, "by a cipher that is not supported"},
@@ -263,7 +273,8 @@ START_TEST(containers)
         enum err e = parse_container(good, &k, &l, &f);
         ck_assert_msg(e == ERR_OK, "%s: %s", commands[i], f.text);
         expect_key(k, "ed25519");
-        ck_assert_uint_eq(l.count, 2); /* ours, and the one between; who certifies itself is not sent */
+        ck_assert_uint_eq(l.count,
+                          2); /* ours, and the one between; who certifies itself is not sent */
         expect_subject(l.items[0], "CN=leaf");
         expect_subject(l.items[1], "CN=middle");
         private_key_free(k);
@@ -398,11 +409,12 @@ static enum err sign(void *ctx, const struct key_request *r, uint8_t *out, size_
                   r->mechanism == KEY_MECHANISM_PKCS1 ? "rsautl" : "pkeyutl",
                   c->way == ANOTHER_KEY ? "other" : c->name, options);
     if (r->mechanism == KEY_MECHANISM_ECDSA) /* as cards have it */
-        fixture_shell("./py -c \"from cryptography.hazmat.primitives.asymmetric.utils import *; "
-                      "n = {'p256': 32, 'p384': 48, 'p521': 66}['%s']; "
-                      "r, s = decode_dss_signature(open('signature', 'rb').read()); "
-                      "open('signature', 'wb').write(r.to_bytes(n, 'big') + s.to_bytes(n, 'big'))\"",
-                      c->name);
+        fixture_shell(
+            "./py -c \"from cryptography.hazmat.primitives.asymmetric.utils import *; "
+            "n = {'p256': 32, 'p384': 48, 'p521': 66}['%s']; "
+            "r, s = decode_dss_signature(open('signature', 'rb').read()); "
+            "open('signature', 'wb').write(r.to_bytes(n, 'big') + s.to_bytes(n, 'big'))\"",
+            c->name);
     struct span made = fixture_read("signature");
     size_t len = c->way == SHORT ? made.len - 1 : made.len;
     ck_assert_uint_le(made.len, cap);
@@ -464,8 +476,7 @@ START_TEST(signatures_of_cards)
         size_t len = 0;
         enum auth_method method = 0;
         struct fault f = {.text = ""};
-        enum err e =
-            signature_make(k, cases[i].hashes, true, MESSAGE, &method, out, &len, &f);
+        enum err e = signature_make(k, cases[i].hashes, true, MESSAGE, &method, out, &len, &f);
         ck_assert_msg(e == ERR_OK, "%s: %s", cases[i].text, f.text);
         ck_assert_int_eq(method, cases[i].method);
         ck_assert_int_eq(card.asked.mechanism, cases[i].mechanism);

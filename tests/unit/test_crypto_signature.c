@@ -201,7 +201,8 @@ START_TEST(chooses_as_announced)
 
     struct private_key *k = private_key("ed25519");
     struct made m;
-    ck_err(signature_make(k, ALL & ~ED, true, MESSAGE, &m.method, m.data, &m.len, NULL), ERR_UNSUPPORTED);
+    ck_err(signature_make(k, ALL & ~ED, true, MESSAGE, &m.method, m.data, &m.len, NULL),
+           ERR_UNSUPPORTED);
     ck_err(signature_make(k, 0, true, MESSAGE, &m.method, m.data, &m.len, NULL), ERR_UNSUPPORTED);
     private_key_free(k);
 }
