@@ -92,7 +92,8 @@ static enum err ask(struct token *t, const struct token_request *r, uint32_t pat
 static void take_state(struct token *t, const struct token_answer *a)
 {
     t->state.flags = a->flags;
-    memcpy(t->state.label, a->text.data, a->text.len);
+    if (a->text.len > 0)
+        memcpy(t->state.label, a->text.data, a->text.len);
     t->state.label[a->text.len] = '\0';
 }
 

@@ -274,8 +274,9 @@ bool card_status(struct card *c, struct card_status *ret, struct card_fault *f)
 
 bool card_login(struct card *c, struct span pin, bool *ret_wrong, struct card_fault *f)
 {
-    CK_UTF8CHAR copy[TOKEN_PIN_MAX];
-    memcpy(copy, pin.data, pin.len);
+    CK_UTF8CHAR copy[TOKEN_PIN_MAX]; /* the interface knows no const */
+    if (pin.len > 0)
+        memcpy(copy, pin.data, pin.len);
     CK_RV rv = c->module->C_Login(c->session, CKU_USER, pin.len > 0 ? copy : NULL, pin.len);
     explicit_bzero(copy, sizeof(copy));
     *ret_wrong = rv == CKR_PIN_INCORRECT || rv == CKR_PIN_LEN_RANGE || rv == CKR_PIN_INVALID ||
@@ -286,7 +287,7 @@ bool card_login(struct card *c, struct span pin, bool *ret_wrong, struct card_fa
         return card_refuse(c, f, "lets nobody log in", rv);
     if (!card_find_key(c, f))
         return false;
-    if (c->asks_each_time) {
+    if (c->asks_each_time && pin.len > 0) {
         memcpy(c->pin, pin.data, pin.len);
         c->pin_len = pin.len;
     }

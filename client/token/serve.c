@@ -42,7 +42,8 @@ static bool send_status(struct server *s, uint8_t more)
 
 static void text_of(struct span s, char out[TOKEN_URI_MAX + 1])
 {
-    memcpy(out, s.data, s.len);
+    if (s.len > 0)
+        memcpy(out, s.data, s.len);
     out[s.len] = '\0';
 }
 

@@ -259,7 +259,8 @@ static int give_passphrase(char *out, int size, int writing, void *ctx)
     (void)writing;
     if (size < 0 || passphrase->len > (size_t)size)
         return -1;
-    memcpy(out, passphrase->data, passphrase->len);
+    if (passphrase->len > 0)
+        memcpy(out, passphrase->data, passphrase->len);
     return (int)passphrase->len;
 }
 
