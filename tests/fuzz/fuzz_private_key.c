@@ -27,11 +27,16 @@ static bool is_costly(struct span s)
     return false;
 }
 
-static void check_key(enum err e, struct private_key *k, const struct fault *f)
+static void key(struct span bytes, bool encrypted)
 {
+    struct private_key *k = NULL;
+    struct fault f = {.code = ERR_OK};
+    enum err e = encrypted ? private_key_parse_encrypted(bytes, PASSPHRASE, &k, &f)
+                           : private_key_parse(bytes, &k, &f);
     CHECK((e == ERR_OK) == (k != NULL));
-    CHECK(e == ERR_OK || (f->code == e && f->text[0] != '\0'));
+    CHECK(e == ERR_OK || (f.code == e && f.text[0] != '\0'));
     CHECK(k == NULL || (private_key_type(k) != KEY_NONE && !private_key_is_external(k)));
+    private_key_free(k);
 }
 
 static void container(struct span bytes)
@@ -54,19 +59,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wire_reader_init(&r, span_make(data, size));
     uint8_t kind = wire_read_u8(&r);
     struct span rest = wire_read_rest(&r);
-    struct private_key *k = NULL;
-    struct fault f = {.code = ERR_OK};
     if (is_costly(rest))
         return 0;
     uint8_t *copy = fuzz_copy(rest);
     struct span bytes = span_make(copy, rest.len);
     if (kind % 3 == 0)
         container(bytes);
-    else if (kind % 3 == 1)
-        check_key(private_key_parse_encrypted(bytes, PASSPHRASE, &k, &f), k, &f);
     else
-        check_key(private_key_parse(bytes, &k, &f), k, &f);
-    private_key_free(k);
+        key(bytes, kind % 3 == 1);
     free(copy);
     return 0;
 }

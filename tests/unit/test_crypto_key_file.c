@@ -384,7 +384,7 @@ struct card {
     struct private_key *key;
     struct key_request asked;
     uint8_t input[256];
-    enum { HONEST, ANOTHER_KEY, SHORT, REFUSES } way;
+    enum way { HONEST, ANOTHER_KEY, SHORT, REFUSES } way;
 };
 
 static enum err sign(void *ctx, const struct key_request *r, uint8_t *out, size_t cap,
@@ -494,7 +494,7 @@ START_TEST(cards_that_lie_or_refuse)
 {
     static const struct {
         const char *name;
-        int way;
+        enum way way;
         const char *says;
     } cases[] = {
         {"rsa", ANOTHER_KEY, "no signature that our certificate verifies"},
