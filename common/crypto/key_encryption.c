@@ -264,17 +264,40 @@ static int give_passphrase(char *out, int size, int writing, void *ctx)
     return (int)passphrase->len;
 }
 
-enum err key_decrypt_pem(struct pem_block *b, struct span passphrase, struct fault *f)
+/* Before the passphrase was tried. */
+static enum err refuse_header(uint32_t error, struct fault *f)
 {
-    EVP_CIPHER_INFO info;
-    ERR_clear_error();
-    if (PEM_get_EVP_CIPHER_INFO(b->header, &info) != 1) {
-        uint32_t error = ERR_peek_error();
-        ERR_clear_error();
-        return ERR_GET_REASON(error) == PEM_R_UNSUPPORTED_ENCRYPTION ? refuse_method(f, "cipher")
-                                                                     : refuse_damaged(f);
+    if (ERR_GET_LIB(error) != ERR_LIB_PEM)
+        return ERR_OK;
+    switch (ERR_GET_REASON(error)) {
+    case PEM_R_UNSUPPORTED_ENCRYPTION:
+    case PEM_R_UNSUPPORTED_CIPHER:
+        return refuse_method(f, "cipher");
+    case PEM_R_BAD_DECRYPT:
+    case PEM_R_BAD_PASSWORD_READ:
+        return ERR_OK;
+    default:
+        return refuse_damaged(f);
     }
-    bool good = PEM_do_header(&info, b->data, &b->len, give_passphrase, &passphrase) == 1;
+}
+
+enum err key_decrypt_pem(const struct pem_block *b, struct span passphrase, EVP_PKEY **ret,
+                         struct fault *f)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    bool written = bio != NULL && PEM_write_bio(bio, b->name, b->header, b->data, b->len) > 0;
     ERR_clear_error();
-    return good ? ERR_OK : refuse_passphrase(f);
+    EVP_PKEY *pkey =
+        written ? PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, &passphrase) : NULL;
+    uint32_t error = ERR_peek_error();
+    ERR_clear_error();
+    BIO_free(bio);
+    if (!written)
+        return fault_set(f, ERR_MEMORY, "out of memory");
+    if (pkey != NULL) {
+        *ret = pkey;
+        return ERR_OK;
+    }
+    enum err e = refuse_header(error, f);
+    return e != ERR_OK ? e : refuse_passphrase(f);
 }

@@ -164,25 +164,20 @@ static bool ends_with(const char *text, const char *end)
     return len >= tail && strcmp(text + len - tail, end) == 0;
 }
 
-/* Traditional encryption, whose body is no key where the passphrase was wrong and the padding
- * happened to be good. */
-static enum err parse_pem_encrypted(struct pem_block *b, const struct span *passphrase,
+static enum err parse_pem_encrypted(const struct pem_block *b, const struct span *passphrase,
                                     struct private_key **ret, struct fault *f)
 {
+    EVP_PKEY *pkey = NULL;
     if (passphrase == NULL)
         return refuse_encrypted(f);
-    enum err e = key_decrypt_pem(b, *passphrase, f);
-    if (e != ERR_OK)
-        return e;
-    EVP_PKEY *pkey = key_from_der(span_make(b->data, (size_t)b->len));
-    if (pkey == NULL)
-        return fault_set(f, ERR_INTEGRITY, "the passphrase is wrong");
-    e = private_key_from_pkey(pkey, ret, f);
+    enum err e = key_decrypt_pem(b, *passphrase, &pkey, f);
+    if (e == ERR_OK)
+        e = private_key_from_pkey(pkey, ret, f);
     EVP_PKEY_free(pkey);
     return e;
 }
 
-static enum err parse_pem_key(struct pem_block *b, const struct span *passphrase,
+static enum err parse_pem_key(const struct pem_block *b, const struct span *passphrase,
                               struct private_key **ret, struct fault *f)
 {
     if (strstr(b->header, "ENCRYPTED") != NULL)

@@ -84,10 +84,11 @@ void pem_block_wipe(struct pem_block *b);
 
 /* By a passphrase (key_encryption.c): ERR_INTEGRITY where it is another one, ERR_UNSUPPORTED,
  * ERR_LIMIT where it would take too long, ERR_MALFORMED. A whole EncryptedPrivateKeyInfo (RFC 5958
- * 3); and the body of a PEM block that says Proc-Type: 4,ENCRYPTED (RFC 1421 4.6), in place. */
+ * 3); and a PEM block that says Proc-Type: 4,ENCRYPTED (RFC 1421 4.6). */
 CHECKED enum err key_decrypt_pkcs8(struct span der, struct span passphrase, EVP_PKEY **ret,
                                    struct fault *f);
-CHECKED enum err key_decrypt_pem(struct pem_block *b, struct span passphrase, struct fault *f);
+CHECKED enum err key_decrypt_pem(const struct pem_block *b, struct span passphrase, EVP_PKEY **ret,
+                                 struct fault *f);
 
 /* Takes a reference of its own. ERR_UNSUPPORTED, ERR_REFUSED for keys that we do not use. */
 CHECKED enum err private_key_from_pkey(EVP_PKEY *pkey, struct private_key **ret, struct fault *f);
