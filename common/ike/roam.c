@@ -430,7 +430,9 @@ void roam_answered(struct ike_sa *sa, const struct sa_input *in)
 
 void roam_asked(struct ike_sa *sa, const struct sa_input *in)
 {
-    if (session_roams(sa) && !ways_same_ends(in->path, &sa->path) &&
+    /* Where it came to where we are not (any more), the gateway had not heard of the move. */
+    bool here = ip_equal(&in->path->local.ip, &sa->path.local.ip);
+    if (session_roams(sa) && here && !ways_same_ends(in->path, &sa->path) &&
         ways_lists(sa->session, in->path))
         sa->session->roam.hint = roam_along(sa, in->path);
 }

@@ -34,7 +34,7 @@ static const struct {
     {"message-id", "message IDs go up by one"},
     {"misdelivered", "an inner packet comes out at whom it was for"},
     {"move-cost", "a move costs no IKE SA, where both know MOBIKE and some way carries"},
-    {"move-late", "who moves says so at once"},
+    {"move-late", "who moves says so at once, and soon by all ways"},
     {"move-messages", "nor more messages than it needs"},
     {"moved-unchecked", "nothing is sent to a new address before the check that is configured"},
     {"moved-unasked", "where a client with MOBIKE is, UPDATE_SA_ADDRESSES alone tells"},

@@ -153,12 +153,13 @@ static struct end *accept_end(struct world *w, const struct path *path)
     config.random = (struct random_source){rng_fill, &g->random};
     config.policy =
         (struct session_policy){.find_psk = find_psk, .assign = assign, .eap = gateway_eap};
-    config.additional_count = other_addresses(w, &path->local.ip, config.additional);
+    size_t additional = other_addresses(w, &path->local.ip, config.additional);
+    config.additional_count = additional;
     struct end *e = end_new(w, END_GATEWAY, &config);
     wipe(&config, sizeof(config));
     if (e == NULL)
         return NULL;
-    e->additional = config.additional_count;
+    e->additional = additional;
     e->half_open_until = gateway_clock(w) + HALF_OPEN_MS;
     g->ends[g->count++] = e;
     g->half_open++;

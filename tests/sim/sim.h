@@ -292,6 +292,7 @@ struct step {
     size_t client;
     const char *text;
     bool hard, soft; /* the address went; a better way came, and is to be trusted */
+    bool blocked;    /* and the way that comes next carries nothing */
     uint64_t serial; /* of the client's end */
     uint32_t reconnects;
     uint64_t ike_datagrams;

@@ -7,6 +7,7 @@
 
 enum {
     HARD_MS = 2000,
+    HASTE_MS = 150, /* or two round trips: then all ways are asked */
     RESUME_MS = 5000,
     ANEW_MS = 4000, /* where the gateway lacks MOBIKE */
     DEAD_MS = 5000, /* a second of silence, a question, a race, and a packet before that */
@@ -77,10 +78,29 @@ static mono_ms hard(struct world *w, const char *text)
     return mobike(w) ? HARD_MS : ANEW_MS;
 }
 
+/* The next best one carries nothing, and nobody knows it yet; there is a third. */
+static void block_next(struct world *w, size_t i, size_t k)
+{
+    struct interface *f = w->clients[i].interfaces;
+    size_t n = 0;
+    while (n == k || !leads(w, i, n))
+        n++;
+    if (!rng_chance(&w->moves_random, 500))
+        return;
+    mono_ms until = w->now + LATE_MS;
+    for (size_t third = n + 1; third < w->plan.interfaces && !w->step.blocked; third++)
+        w->step.blocked = third != k && leads(w, i, third);
+    if (!w->step.blocked)
+        return;
+    f[n].dead_until[0] = f[n].dead_until[1] = until;
+    f[n].troubles += 3;
+}
+
 static mono_ms lose_interface(struct world *w, size_t i, size_t k)
 {
     if (!another_leads(w, i, k))
         return 0;
+    block_next(w, i, k);
     places_down(w, i, k);
     return hard(w, "its interface went down");
 }
@@ -363,7 +383,7 @@ static uint64_t messages_max(const struct world *w)
 {
     const struct client *c = &w->clients[w->step.client];
     uint64_t most = w->plan.gateway.return_routability ? 4 : 2;
-    return w->step.rtt < 150 ? most : 2 * most + 2 * c->told_count + 2;
+    return w->step.rtt < 150 && !w->step.blocked ? most : 2 * most + 2 * c->told_count + 2;
 }
 
 /* What else was said meanwhile. What the gateway was asking is asked again at the new address (RFC
@@ -388,7 +408,12 @@ void walk_judge(struct world *w)
     end_name(c->end, name);
     if (t->keeps && (c->end->serial != t->serial || s.reconnects != t->reconnects))
         violate(w, "move-cost", "%s: %s, and that cost the IKE SA", name, t->text);
-    if (!t->hard || !t->keeps || t->young || t->moving || !placid(w))
+    if (!t->hard || !t->keeps || t->young || t->moving)
+        return;
+    if (t->blocked && c->handover.gap_ms > HASTE_MS + 4 * t->rtt)
+        violate(w, "move-late", "%s: %s, and the next best is dead: that cost %" PRId64 " ms", name,
+                t->text, c->handover.gap_ms);
+    if (!placid(w))
         return;
     /* A better network's time of waiting may have ended just then. */
     if (c->handovers == t->handovers + 2 && c->handover.reason == SESSION_MOVE_BETTER_PATH)

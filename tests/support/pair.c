@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/crypto/prf.h"
+#include "common/ike/session_state.h"
 
 static void fill(void *ctx, uint8_t *out, size_t len)
 {
@@ -185,10 +186,22 @@ static void to_gateway(struct pair *p, const struct path *path, struct span payl
     session_input(p->gateway, p->now, &at, message);
 }
 
+/* It comes in where that address is. */
+static uint32_t client_interface(const struct pair *p, const struct ip *local)
+{
+    const struct roam *r = &p->client->roam;
+    for (size_t i = 0; i < r->way_count; i++) {
+        if (ip_equal(&r->ways[i].path.local.ip, local))
+            return r->ways[i].path.interface;
+    }
+    return p->client_path.interface;
+}
+
 static void to_client(struct pair *p, const struct path *path, struct span payload)
 {
     struct path at = turned(path);
     struct span message;
+    at.interface = client_interface(p, &at.local.ip);
     if (p->nat_port != 0) {
         if (at.local.port != p->nat_port)
             return;

@@ -98,6 +98,22 @@ START_TEST(a_request_in_flight_goes_along)
 }
 END_TEST
 
+/* What the gateway asked where we were, and comes late, is no sign that it moved. */
+START_TEST(a_late_request_is_not_followed)
+{
+    come_up(&cell, NULL);
+    pair.delay = delay;
+    networks(&wifi, &cell);
+    pair_run(&pair, pair.now + 3 * FAST_MS / 2); /* there soon after the move has begun */
+    ck_ok(session_set_additional(pair.gateway, pair.now, &wifi6.remote.ip, 1));
+    pair_run(&pair, pair.now + 5000);
+    ck_on(&wifi);
+    ck_handover(SESSION_MOVE_BETTER_PATH);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_HANDOVER), 1);
+    ck_assert_ptr_nonnull(pair_client_event(&pair, SESSION_EVENT_ADDRESSES));
+}
+END_TEST
+
 /* A move while UPDATE is out: what its answer says is of no use, it is asked anew. */
 START_TEST(a_move_during_a_move)
 {
@@ -654,6 +670,7 @@ int main(void)
     tcase_add_test(t, a_gateway_that_changes_its_address_is_followed_on_the_same_interface);
     tcase_add_test(t, a_request_in_flight_goes_along);
     tcase_add_test(t, a_move_during_a_move);
+    tcase_add_test(t, a_late_request_is_not_followed);
     tcase_add_test(t, a_successor_tells_for_itself);
     tcase_add_test(t, an_update_that_is_lost_is_raced);
     tcase_add_test(t, a_slow_way_is_moved_to);
