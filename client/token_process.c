@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -17,18 +18,24 @@
 
 #define PROGRAM "tern-token"
 
-/* Beside the program that runs, as in a build's directory. */
+/* Beside the program that runs, as in a build's directory; or where it is installed with it, wherever
+ * that is. */
 static bool beside(char out[PATH_MAX])
 {
-    ssize_t len = readlink("/proc/self/exe", out, PATH_MAX - sizeof(PROGRAM) - 1);
-    if (len <= 0)
-        return false;
-    out[len] = '\0';
-    char *slash = strrchr(out, '/');
+    static const char *const places[] = {PROGRAM, "../libexec/tern/" PROGRAM};
+    char directory[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", directory, sizeof(directory) - 1);
+    directory[len > 0 ? len : 0] = '\0';
+    char *slash = strrchr(directory, '/');
     if (slash == NULL)
         return false;
-    memcpy(slash + 1, PROGRAM, sizeof(PROGRAM));
-    return access(out, X_OK) == 0;
+    slash[1] = '\0';
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        int n = snprintf(out, PATH_MAX, "%s%s", directory, places[i]);
+        if (n < PATH_MAX && access(out, X_OK) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* Where we run with more rights than who started us (setcap), neither its environment nor a place

@@ -16,6 +16,8 @@ if(P11KIT_FOUND)
   # Of platform the functions about privileges alone, and not the libraries of the others.
   target_link_options(tern-token PRIVATE LINKER:--as-needed)
   target_link_libraries(tern-token PRIVATE tern_token tern_platform)
+  # Nor does it look for libraries where BoringSSL's are.
+  set_target_properties(tern-token PROPERTIES SKIP_BUILD_RPATH ON INSTALL_RPATH "")
   add_dependencies(tern tern-token)
   install(TARGETS tern-token RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/tern)
 else()
