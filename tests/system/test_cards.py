@@ -163,6 +163,17 @@ def test_certificate_names_the_key(lab, tern, strongswan, pki, authority, token)
     assert_carries(lab, strongswan)
 
 
+def test_key_that_wants_the_pin_each_time(lab, tern, strongswan, pki, authority, token):
+    load(strongswan, pki, authority)
+    uri = token.add_asking_each_time(client_of(pki, authority))
+    env, asked = askpass(tern, PIN + "\n")
+    tern.up(profile_of(tern, authority, PrivateKey=uri), env=env)
+    tern.run("reconnect", "office")
+    wait_until(lambda: tern.status()["reconnects"] == 1, 10, "another IKE SA")
+    assert_carries(lab, strongswan)
+    assert len(asked.read_text().splitlines()) == 1
+
+
 def test_module_by_its_path(lab, tern, strongswan, pki, authority, token):
     load(strongswan, pki, authority)
     uri = token.add(client_of(pki, authority))

@@ -50,11 +50,24 @@ class SoftToken:
         return f"{self.uri};id=%{number:02x}"
 
     def add_certificate(self, credential, number=1):
-        der = self.directory / "certificate.der"
-        der.write_bytes(credential.certificate.public_bytes(serialization.Encoding.DER))
+        self._write(credential.certificate.public_bytes(serialization.Encoding.DER), number, "cert")
+
+    def add_asking_each_time(self, credential, number=1):
+        """A key that wants the PIN for every signature (CKA_ALWAYS_AUTHENTICATE)."""
+        self._write(credential.key.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption()), number, "privkey", "--always-auth", "--usage-sign")
+        self.add_certificate(credential, number)
+        return f"{self.uri};id=%{number:02x}"
+
+    def _write(self, content, number, kind, *options):
+        path = self.directory / "object"
+        path.touch(mode=0o600)
+        path.write_bytes(content)
         self._run("pkcs11-tool", "--module", module(), "--login", "--pin", self.pin,
-                  "--write-object", der, "--type", "cert", "--id", f"{number:02x}",
-                  "--label", f"key {number}")
+                  "--write-object", path, "--type", kind, "--id", f"{number:02x}",
+                  "--label", f"key {number}", *options)
+        path.unlink()
 
     def pull_out(self):
         """As far as files can be."""
