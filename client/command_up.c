@@ -204,10 +204,14 @@ static enum exit_code ask_and_run(const struct command_options *o, const struct 
     return code;
 }
 
-/* Where it runs already, nobody is asked for anything. */
-static enum exit_code refuse_running(const struct profile *p)
+/* Where it would be in vain, nobody is asked for a passphrase. */
+static enum exit_code before_credentials(const struct profile *p)
 {
     struct fault f = {0};
+    if (privileges_check(&f) != ERR_OK)
+        return report(EXIT_CODE_PRIVILEGE, &f);
+    if (!credentials_may_ask(p) || !runs(p))
+        return EXIT_CODE_DONE;
     (void)fault_set(&f, ERR_STATE, "\"%s\" is running already", p->name);
     return report(EXIT_CODE_RUNNING_STATE, &f);
 }
@@ -223,8 +227,10 @@ static enum exit_code load(const struct command_options *o, struct profile **ret
         return report(EXIT_CODE_NO_PROFILE, &f);
     fault_list_init(&faults);
     enum err e = profile_load(path, ret_profile, &faults);
-    if (e == ERR_OK && notes == NULL && credentials_may_ask(*ret_profile) && runs(*ret_profile))
-        return refuse_running(*ret_profile);
+    enum exit_code code =
+        e == ERR_OK && notes == NULL ? before_credentials(*ret_profile) : EXIT_CODE_DONE;
+    if (code != EXIT_CODE_DONE)
+        return code;
     if (e == ERR_OK)
         e = notes == NULL
                 ? credentials_load(*ret_profile, time(NULL), ret_credentials, &faults)
@@ -244,11 +250,8 @@ enum exit_code command_up(const struct command_options *o)
 {
     struct profile *p = NULL;
     struct credentials *c = NULL;
-    struct fault f = {0};
     privileges_protect_memory();
     enum exit_code code = load(o, &p, &c, NULL);
-    if (code == EXIT_CODE_DONE && privileges_check(&f) != ERR_OK)
-        code = report(EXIT_CODE_PRIVILEGE, &f);
     if (code == EXIT_CODE_DONE)
         code = ask_and_run(o, p, c);
     credentials_free(c);

@@ -18,8 +18,8 @@
 
 #define PROGRAM "tern-token"
 
-/* Beside the program that runs, as in a build's directory; or where it is installed with it, wherever
- * that is. */
+/* Beside the program that runs, as in a build's directory; or where it is installed with it,
+ * wherever that is. */
 static bool beside(char out[PATH_MAX])
 {
     static const char *const places[] = {PROGRAM, "../libexec/tern/" PROGRAM};

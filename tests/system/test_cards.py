@@ -19,7 +19,7 @@ from tokens import SoftToken, module
 
 pytestmark = pytest.mark.sanitize
 
-PROFILE_INVALID, RUNNING, REFUSED = 11, 12, 23
+PROFILE_INVALID, RUNNING, REFUSED, PRIVILEGE = 11, 12, 23, 25
 # Looked for in every log, and in what everybody can read of every process.
 PIN = "4711-kanarienvogel"
 PASSPHRASE = "kanarienvogel-7Zq!"
@@ -455,6 +455,17 @@ def test_passphrase_is_asked_for(lab, tern, strongswan, pki, authority):
         f"Passphrase of {name} for office",
         f"Wrong passphrase; once more the passphrase of {name} for office"]
     assert_carries(lab, strongswan)
+
+
+def test_nobody_is_asked_in_vain(lab, tern, pki, authority):
+    """By who may not make an interface in any case."""
+    profile = profile_of(tern, authority, PKCS12=container(tern, client_of(pki, authority)))
+    env, asked = askpass(tern, PASSPHRASE)
+    result = lab.client.run("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin",
+                            *tern.command("up", profile), check=False, env={**tern.env, **env})
+    assert result.returncode == PRIVILEGE
+    assert_failure(result, "CAP_NET_ADMIN")
+    assert not asked.exists()
 
 
 def test_three_wrong_passphrases(tern, pki, authority):
