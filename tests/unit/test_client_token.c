@@ -212,10 +212,42 @@ START_TEST(lengths_at_their_bounds)
                 ck_ok(token_request_parse(span_make(message, len), &back));
         }
     }
+    struct token_request q = {.type = TOKEN_OPEN,
+                              .key_uri = span_make("a", 1),
+                              .certificate_uri = span_make(octets, TOKEN_URI_MAX + 1)};
+    ck_err(token_request_write(&q, message, &len), ERR_LIMIT);
+    octets[0] = TOKEN_SIGN;
+    octets[1] = TOKEN_EDDSA;
+    ck_ok(token_request_parse(span_make(octets, TOKEN_MESSAGE_MAX), &q));
+    ck_err(token_request_parse(span_make(octets, TOKEN_MESSAGE_MAX + 1), &q), ERR_MALFORMED);
     octets[0] = TOKEN_DER;
     struct token_answer a;
     ck_ok(token_answer_parse(span_make(octets, TOKEN_MESSAGE_MAX), &a));
     ck_err(token_answer_parse(span_make(octets, TOKEN_MESSAGE_MAX + 1), &a), ERR_MALFORMED);
+}
+END_TEST
+
+START_TEST(what_is_not_written)
+{
+    static uint8_t octets[TOKEN_MESSAGE_MAX];
+    size_t len = 0;
+    memset(octets, 'x', sizeof(octets));
+    const struct token_answer bad[] = {
+        {.type = (enum token_answer_type)TOKEN_OPEN},
+        {.type = TOKEN_STATUS, .flags = 128},
+        {.type = TOKEN_STATUS, .text = {octets, TOKEN_LABEL_MAX + 1}},
+        {.type = TOKEN_STATUS, .text = {(const uint8_t *)"a\0b", 3}},
+        {.type = TOKEN_DER, .bytes = {octets, TOKEN_MESSAGE_MAX}},
+        {.type = TOKEN_SIGNATURE},
+        {.type = TOKEN_FAULT, .fault = TOKEN_OTHER},
+        {.type = TOKEN_FAULT, .fault = TOKEN_OTHER, .text = {octets, TOKEN_TEXT_MAX + 1}},
+        {.type = TOKEN_FAULT, .fault = 0, .text = {octets, 1}},
+        {.type = TOKEN_FAULT, .fault = TOKEN_GONE + 1, .text = {octets, 1}},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        ck_err(token_answer_write(&bad[i], message, &len), ERR_LIMIT);
+    const struct token_request none = {.type = (enum token_request_type)TOKEN_STATUS};
+    ck_err(token_request_write(&none, message, &len), ERR_LIMIT);
 }
 END_TEST
 
@@ -465,6 +497,7 @@ static Suite *suite(void)
     tcase_add_test(t, messages_cut_and_changed);
     tcase_add_test(t, what_no_message_may_be);
     tcase_add_test(t, lengths_at_their_bounds);
+    tcase_add_test(t, what_is_not_written);
     tcase_add_test(t, a_conversation);
     tcase_add_test(t, others_who_hang_die_or_lie);
     tcase_add_test(t, signatures_longer_than_there_is_room);
