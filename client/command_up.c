@@ -259,6 +259,21 @@ enum exit_code command_up(const struct command_options *o)
     return code;
 }
 
+/* No faults, but worth a word. */
+static void warn(const struct profile *p, const struct credentials *c)
+{
+    if (proposal_list_has_null(&p->esp))
+        fprintf(stderr,
+                "%s:%u: warning: ESP offers null: the gateway may choose that nothing is "
+                "enciphered\n",
+                p->path, p->lines[KEY_CRYPTO_ESP]);
+    if (c->ppk.len > 0 && c->ppk.len < CREDENTIALS_PPK_GOOD)
+        fprintf(stderr,
+                "%s:%u: warning: the PPK has %zu octets; against a quantum computer %d random "
+                "ones are good\n",
+                p->path, p->lines[KEY_LOCAL_PPK_IDENTITY], c->ppk.len, (int)CREDENTIALS_PPK_GOOD);
+}
+
 enum exit_code command_check(const struct command_options *o)
 {
     struct profile *p = NULL;
@@ -267,11 +282,8 @@ enum exit_code command_check(const struct command_options *o)
     fault_list_init(&notes);
     privileges_protect_memory(); /* somebody may enter a passphrase */
     enum exit_code code = load(o, &p, &c, &notes);
-    if (code == EXIT_CODE_DONE && proposal_list_has_null(&p->esp))
-        fprintf(stderr,
-                "%s:%u: warning: ESP offers null: the gateway may choose that nothing is "
-                "enciphered\n",
-                p->path, p->lines[KEY_CRYPTO_ESP]);
+    if (code == EXIT_CODE_DONE)
+        warn(p, c);
     for (size_t i = 0; code == EXIT_CODE_DONE && i < notes.count; i++)
         fprintf(stderr, "%s:%u: warning: %s\n", p->path, notes.items[i].line,
                 notes.items[i].fault.text);

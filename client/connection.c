@@ -275,6 +275,9 @@ static enum err open_parts(struct connection *c, struct fault *f)
     if (config == NULL)
         return fault_set(f, ERR_MEMORY, "no memory for the session");
     credentials_session_config(o->profile, o->credentials, config);
+    if (config->ppk.key.len > 0 && config->ppk.key.len < CREDENTIALS_PPK_GOOD)
+        log_warn("the PPK has %zu octets; against a quantum computer %d random ones are good",
+                 config->ppk.key.len, (int)CREDENTIALS_PPK_GOOD);
     enum err e = session_new(config, &c->session);
     wipe(config, sizeof(*config));
     free(config);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "client/ask.h"
+#include "client/profile_user.h"
 #include "platform/privileges.h"
 
 enum { CA_FILE_MAX = 4 * 1024 * 1024, KEEPALIVE_AUTO_MS = 20000 };
@@ -111,9 +112,24 @@ static void load_password(struct loading *l)
         (void)copy_secret(&p->password, &l->c->password);
 }
 
+static void load_ppk(struct loading *l)
+{
+    const struct profile *p = l->p;
+    struct secret *ppk = &l->c->ppk;
+    enum profile_key key = p->ppk_file[0] != '\0' ? KEY_LOCAL_PPK_FILE : KEY_LOCAL_PPK;
+    if (key == KEY_LOCAL_PPK_FILE)
+        loading_secret_file(l, p->lines[key], p->ppk_file, secret_set_shared_key, ppk);
+    else
+        (void)copy_secret(&p->ppk, ppk);
+    if (ppk->len > 0 && ppk->len < CREDENTIALS_PPK_MIN)
+        fault_list_add(l->faults, p->lines[key],
+                       "the PPK has %zu octets; it needs %d, and %d random ones are good", ppk->len,
+                       (int)CREDENTIALS_PPK_MIN, (int)CREDENTIALS_PPK_GOOD);
+}
+
 bool credentials_lack_password(const struct profile *p, const struct credentials *c)
 {
-    return p->authentication == AUTHENTICATION_EAP && c->password.len == 0;
+    return profile_uses_eap(p) && c->password.len == 0;
 }
 
 enum err credentials_ask_password(const struct profile *p, struct credentials *c, struct fault *f)
@@ -125,8 +141,25 @@ enum err credentials_ask_password(const struct profile *p, struct credentials *c
     enum err e = ask_secret(prompt.text, &c->password, f);
     c->password_asked = e == ERR_OK;
     if (e == ERR_NOT_FOUND)
-        fault_hint(f, "set PasswordFile in [Local]");
+        fault_hint(f, "set PasswordFile in [%s]", p->user_line != 0 ? "User" : "Local");
     return e;
+}
+
+/* The second proof; what EAP needs is loaded as for the first. */
+static void load_user(struct loading *l)
+{
+    const struct profile *p = l->p;
+    struct credentials *c = l->c;
+    if (p->user_authentication == AUTHENTICATION_PSK && p->user_psk_file[0] != '\0')
+        loading_secret_file(l, p->lines[KEY_USER_PSK_FILE], p->user_psk_file, secret_set_shared_key,
+                            &c->user_psk);
+    else
+        (void)copy_secret(&p->user_psk, &c->user_psk);
+    if (p->user_authentication == AUTHENTICATION_CERTIFICATE)
+        loading_user_key(l);
+    c->user_identity = p->user_identity;
+    if (c->user_identity.type == IDENTITY_NONE && c->user_chain.count > 0)
+        certificate_default_identity(c->user_chain.items[0], &c->user_identity);
 }
 
 static void load_ca(struct loading *l, const char *name)
@@ -175,10 +208,13 @@ static enum err load(const struct profile *p, int64_t wall_time, struct credenti
         load_psk(&l);
     if (p->authentication == AUTHENTICATION_CERTIFICATE)
         loading_own_key(&l);
-    if (p->authentication == AUTHENTICATION_EAP)
+    if (profile_uses_eap(p))
         load_password(&l);
+    load_user(&l);
     if (p->gateway_authentication == AUTHENTICATION_CERTIFICATE)
         load_trust(&l);
+    if (p->ppk_identity[0] != '\0')
+        load_ppk(&l);
     c->identity = p->identity;
     if (c->identity.type == IDENTITY_NONE && c->chain.count > 0)
         certificate_default_identity(c->chain.items[0], &c->identity);
@@ -208,7 +244,9 @@ void credentials_free(struct credentials *c)
         return;
     private_key_free(c->key);
     token_free(c->token);
+    private_key_free(c->user_key);
     certificate_list_wipe(&c->chain);
+    certificate_list_wipe(&c->user_chain);
     trust_store_free(c->trust);
     wipe(c, sizeof(*c));
     free(c);
@@ -218,6 +256,20 @@ static int64_t wall_clock(void *ctx)
 {
     (void)ctx;
     return (int64_t)time(NULL);
+}
+
+static enum session_auth auth_of(enum profile_authentication a)
+{
+    switch (a) {
+    case AUTHENTICATION_CERTIFICATE:
+        return SESSION_AUTH_CERTIFICATE;
+    case AUTHENTICATION_EAP:
+        return SESSION_AUTH_EAP;
+    case AUTHENTICATION_PSK:
+    case AUTHENTICATION_UNSET:
+        break;
+    }
+    return SESSION_AUTH_PSK;
 }
 
 void credentials_session_config(const struct profile *p, const struct credentials *c,
@@ -231,15 +283,24 @@ void credentials_session_config(const struct profile *p, const struct credential
     ret->local_id = c->identity;
     ret->remote_id = p->gateway_identity;
     ret->send_remote_id = p->lines[KEY_GATEWAY_IDENTITY] != 0;
-    ret->local_auth = p->authentication == AUTHENTICATION_CERTIFICATE ? SESSION_AUTH_CERTIFICATE
-                      : p->authentication == AUTHENTICATION_EAP       ? SESSION_AUTH_EAP
-                                                                      : SESSION_AUTH_PSK;
-    if (p->authentication == AUTHENTICATION_EAP) {
+    ret->local_auth = auth_of(p->authentication);
+    if (p->user_authentication != AUTHENTICATION_UNSET)
+        ret->second = (struct session_second){.auth = auth_of(p->user_authentication),
+                                              .id = c->user_identity,
+                                              .psk = c->user_psk,
+                                              .key = c->user_key,
+                                              .chain = &c->user_chain};
+    if (profile_uses_eap(p)) {
         memcpy(ret->eap.methods, p->eap_methods, sizeof(ret->eap.methods));
         ret->eap.method_count = p->eap_method_count;
         memcpy(ret->eap.name, p->user_name, sizeof(ret->eap.name));
         ret->eap.password = c->password;
         ret->eap_once = c->password_asked;
+    }
+    if (c->ppk.len > 0) {
+        ret->ppk.use = p->require_ppk ? SESSION_PPK_REQUIRED : SESSION_PPK_OPTIONAL;
+        ret->ppk.key = c->ppk;
+        memcpy(ret->ppk.id, p->ppk_identity, sizeof(ret->ppk.id));
     }
     ret->remote_auth = p->gateway_authentication == AUTHENTICATION_CERTIFICATE
                            ? SESSION_AUTH_CERTIFICATE

@@ -14,6 +14,10 @@
 #include "common/crypto/certificate.h"
 #include "common/ike/session.h"
 
+/* RFC 8784 6: as many octets as 256 bits of entropy need; what is shorter than half of it is
+ * refused. */
+enum { CREDENTIALS_PPK_GOOD = 32, CREDENTIALS_PPK_MIN = 16 };
+
 #define CREDENTIALS_SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
 
 struct credentials {
@@ -25,6 +29,12 @@ struct credentials {
     struct trust_store *trust; /* NULL where the gateway proves itself by a key we share */
     struct secret password;    /* of EAP; empty: it has to be asked for, */
     bool password_asked;       /* and was */
+    struct secret ppk;         /* RFC 8784; empty: none */
+    /* Of [User], where it is not asked by EAP; as above. */
+    struct identity user_identity;
+    struct secret user_psk;
+    struct private_key *user_key;
+    struct certificate_list user_chain;
 };
 
 /* Adds a fault for each thing that is wrong, at the line of the key that named it; ERR_MALFORMED

@@ -43,10 +43,11 @@ bool loading_kept_secret(struct loading *l, const struct kept_secret *k, struct 
 CHECKED enum err loading_ask(struct loading *l, unsigned line, const char *prompt,
                              const char *subject, const char *advice, struct secret *out);
 
-/* Our certificate, once it is there, is valid now. */
-void loading_check_validity(struct loading *l, unsigned line);
-/* Key and chain, from wherever the profile says. */
+/* Key and chain, from wherever the profile says: of [Local], and of [User], which has files alone.
+ */
 void loading_own_key(struct loading *l);
+void loading_user_key(struct loading *l);
+/* Those of [Local] on a token. */
 void loading_token(struct loading *l);
 
 #endif

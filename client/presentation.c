@@ -95,12 +95,12 @@ static json_t *ike_object(const struct connection_view *v)
     char proposal[PROPOSAL_TEXT_MAX];
     const char *chosen =
         s->ike.prf != PRF_NONE ? suite_format(&s->ike, PROTOCOL_IKE, proposal) : NULL;
-    return json_pack("{s:o, s:o, s:o, s:o, s:I, s:b, s:b, s:b}", "spi_i",
+    return json_pack("{s:o, s:o, s:o, s:o, s:I, s:b, s:b, s:b, s:b}", "spi_i",
                      s->spi_i != 0 ? hex(s->spi_i, 16) : json_null(), "spi_r",
                      s->spi_r != 0 ? hex(s->spi_r, 16) : json_null(), "proposal",
                      text_or_null(chosen), "established", time_or_null(&v->established), "rekeys",
                      (json_int_t)s->ike_rekeys, "mobike", s->peer_mobike, "fragmentation",
-                     s->peer_fragmentation, "outstanding", s->outstanding);
+                     s->peer_fragmentation, "outstanding", s->outstanding, "ppk", s->ppk);
 }
 
 static json_t *selectors(const struct selector_list *l)
@@ -295,7 +295,8 @@ void presentation_print_status(const json_t *status, FILE *out)
     print_list(out, "routes", json_object_get(status, "routes"));
     print_list(out, "dns", json_object_get(status, "dns"));
     print_list(out, "domains", json_object_get(status, "domains"));
-    presentation_put(out, "  %-10s%s", "ike", text_of(ike, "proposal"));
+    presentation_put(out, "  %-10s%s%s", "ike", text_of(ike, "proposal"),
+                     json_is_true(json_object_get(ike, "ppk")) ? ", with a PPK" : "");
     fputc('\n', out);
     for (size_t i = 0; i < json_array_size(list); i++)
         print_child(out, json_array_get(list, i));

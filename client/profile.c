@@ -8,6 +8,7 @@
 #include "client/file.h"
 #include "client/pkcs11_uri.h"
 #include "client/profile_keys.h"
+#include "client/profile_user.h"
 #include "platform/privileges.h"
 
 static void take_sections(struct profile *p, const struct ini *ini, struct fault_list *faults)
@@ -26,6 +27,8 @@ static void take_sections(struct profile *p, const struct ini *ini, struct fault
             p->local_line = s->line;
             local = true;
         }
+        if (p->user_line == 0 && strcmp(s->name, "User") == 0)
+            p->user_line = s->line;
     }
 }
 
@@ -115,7 +118,7 @@ static void check_local_keys(const struct profile *p, unsigned line, struct faul
 /* The user's name is the identity's where it has none of its own. */
 static void default_user_name(struct profile *p)
 {
-    const struct identity *id = &p->identity;
+    const struct identity *id = p->user_line != 0 ? &p->user_identity : &p->identity;
     bool text = id->type == IDENTITY_EMAIL || id->type == IDENTITY_FQDN;
     if (p->user_name[0] == '\0' && text && id->len <= EAP_NAME_MAX)
         memcpy(p->user_name, id->data, id->len);
@@ -157,13 +160,28 @@ static void default_local(struct profile *p, struct fault_list *faults)
                        "PresharedKeyFile, Certificate and PrivateKey, or UserName");
         return;
     }
-    if (!has(p, KEY_LOCAL_IDENTITY) && p->user_name[0] != '\0' &&
+    if (!has(p, KEY_LOCAL_IDENTITY) && has(p, KEY_LOCAL_USER_NAME) &&
         identity_parse(p->user_name, &p->identity) != ERR_OK)
         fault_list_add(faults, p->lines[KEY_LOCAL_USER_NAME],
                        "UserName cannot serve as our identity; set Identity");
     check_local_keys(p, line, faults);
     if (p->authentication == AUTHENTICATION_EAP)
         check_eap(p, line, faults);
+}
+
+/* RFC 8784 5.1: the gateway finds it by its name. */
+static void check_ppk(const struct profile *p, struct fault_list *faults)
+{
+    bool key = has(p, KEY_LOCAL_PPK) || has(p, KEY_LOCAL_PPK_FILE);
+    if (has(p, KEY_LOCAL_PPK_IDENTITY) && !key)
+        fault_list_add(faults, p->lines[KEY_LOCAL_PPK_IDENTITY],
+                       "PPKIdentity needs PPK or PPKFile");
+    if (key && !has(p, KEY_LOCAL_PPK_IDENTITY))
+        fault_list_add(faults, p->lines[has(p, KEY_LOCAL_PPK) ? KEY_LOCAL_PPK : KEY_LOCAL_PPK_FILE],
+                       "a PPK needs PPKIdentity, which is what the gateway calls it");
+    if (has(p, KEY_GATEWAY_REQUIRE_PPK) && p->require_ppk && !key)
+        fault_list_add(faults, p->lines[KEY_GATEWAY_REQUIRE_PPK],
+                       "RequirePPK = yes needs PPKIdentity and PPK or PPKFile in [Local]");
 }
 
 static void default_tunnel(struct profile *p)
@@ -186,6 +204,7 @@ static void set_defaults(struct profile *p)
     p->port = IKE_PORT;
     p->request_ipv4 = p->request_ipv6 = true;
     p->dns = true;
+    p->require_ppk = true;
     p->mtu = PROFILE_MTU_AUTO;
     p->offload = true;
     p->ike_lifetime_s = 4 * 3600;
@@ -199,6 +218,11 @@ static void set_defaults(struct profile *p)
     p->retransmit_tries = 8;
 }
 
+static unsigned user_line(const struct profile *p)
+{
+    return has(p, KEY_USER_AUTHENTICATION) ? p->lines[KEY_USER_AUTHENTICATION] : p->user_line;
+}
+
 static void read_items(struct profile *p, const struct ini *ini, struct fault_list *faults)
 {
     set_defaults(p);
@@ -207,13 +231,19 @@ static void read_items(struct profile *p, const struct ini *ini, struct fault_li
         profile_take_item(p, &ini->items[i], faults);
     default_gateway(p, faults);
     default_local(p, faults);
+    profile_default_user(p, faults);
+    if (p->user_authentication == AUTHENTICATION_EAP)
+        check_eap(p, user_line(p), faults);
     default_tunnel(p);
+    check_ppk(p, faults);
     check_not_both(p, KEY_GATEWAY_PSK, KEY_GATEWAY_PSK_FILE, faults);
     check_not_both(p, KEY_LOCAL_PSK, KEY_LOCAL_PSK_FILE, faults);
     check_not_both(p, KEY_LOCAL_PASSWORD, KEY_LOCAL_PASSWORD_FILE, faults);
     check_not_both(p, KEY_LOCAL_PASSPHRASE, KEY_LOCAL_PASSPHRASE_FILE, faults);
     check_not_both(p, KEY_LOCAL_PKCS12, KEY_LOCAL_CERTIFICATE, faults);
     check_not_both(p, KEY_LOCAL_PKCS12, KEY_LOCAL_PRIVATE_KEY, faults);
+    check_not_both(p, KEY_USER_PSK, KEY_USER_PSK_FILE, faults);
+    check_not_both(p, KEY_LOCAL_PPK, KEY_LOCAL_PPK_FILE, faults);
     check_secret_in_profile(p, faults);
 }
 

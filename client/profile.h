@@ -11,6 +11,7 @@
 #include "common/crypto/secret.h"
 #include "common/eap/eap.h"
 #include "common/ike/proposal.h"
+#include "common/ike/session.h"
 
 enum {
     PROFILE_NAME_MAX = 64, /* base name, terminating zero included: also names socket and state */
@@ -30,6 +31,7 @@ enum profile_key {
     KEY_GATEWAY_CA,
     KEY_GATEWAY_PSK,
     KEY_GATEWAY_PSK_FILE,
+    KEY_GATEWAY_REQUIRE_PPK,
     KEY_LOCAL_IDENTITY,
     KEY_LOCAL_AUTHENTICATION,
     KEY_LOCAL_PSK,
@@ -43,6 +45,19 @@ enum profile_key {
     KEY_LOCAL_EAP_METHODS,
     KEY_LOCAL_PASSPHRASE,
     KEY_LOCAL_PASSPHRASE_FILE,
+    KEY_LOCAL_PPK,
+    KEY_LOCAL_PPK_FILE,
+    KEY_LOCAL_PPK_IDENTITY,
+    KEY_USER_IDENTITY,
+    KEY_USER_AUTHENTICATION,
+    KEY_USER_PSK,
+    KEY_USER_PSK_FILE,
+    KEY_USER_CERTIFICATE,
+    KEY_USER_PRIVATE_KEY,
+    KEY_USER_USER_NAME,
+    KEY_USER_PASSWORD,
+    KEY_USER_PASSWORD_FILE,
+    KEY_USER_EAP_METHODS,
     KEY_TUNNEL_INTERFACE,
     KEY_TUNNEL_ROUTES,
     KEY_TUNNEL_EXCLUDE,
@@ -96,6 +111,7 @@ struct profile {
     unsigned lines[PROFILE_KEYS]; /* where each key stands; 0: it does not */
     unsigned local_line;          /* the [Local] header, or 1 */
     unsigned gateway_line;
+    unsigned user_line; /* 0: there is no [User] */
 
     struct profile_list addresses; /* names or addresses of the gateway, in order */
     uint16_t port;
@@ -123,6 +139,20 @@ struct profile {
     uint8_t eap_methods[EAP_METHODS_MAX]; /* enum eap_type, best first */
     size_t eap_method_count;
     const char *eap_missing; /* one that is named and that we do not have; NULL: none */
+
+    /* [User], proven after the above (RFC 4739); unset: there is none. Its name and password are
+     * those above, where it is asked by EAP. */
+    enum profile_authentication user_authentication;
+    struct identity user_identity; /* none: take it from the certificate */
+    struct secret user_psk;
+    char user_psk_file[PROFILE_PATH_MAX];
+    char user_certificate[PROFILE_PATH_MAX], user_private_key[PROFILE_PATH_MAX];
+
+    /* RFC 8784; empty identity: no PPK. */
+    char ppk_identity[SESSION_PPK_ID_MAX + 1];
+    struct secret ppk;
+    char ppk_file[PROFILE_PATH_MAX];
+    bool require_ppk;
 
     char interface[PROFILE_TEXT_MAX]; /* empty: the first free ternN */
     struct selector_list routes;

@@ -1,7 +1,8 @@
-/* The gateway's other addresses (RFC 4555 3.4, 3.6), at a client: what can be one, and when the
- * driver hears of them. Each list costs it questions to the kernel, and new ways may cost datagrams
- * to whomever the gateway names; so a list that is no news is not told, and what comes faster than
- * any gateway moves waits, the newest alone. */
+/* The gateway's addresses (RFC 4555 3.4, 3.6), at a client: what can be one, and when the driver
+ * hears of them. What the gateway tells leaves out the one at which it was then; here it is
+ * listed, for it is another one after a move. Each list costs it questions to the kernel, and new
+ * ways may cost datagrams to whomever the gateway names; so a list that is no news is not told, and
+ * what comes faster than any gateway moves waits, the newest alone. */
 #include "common/ike/session_state.h"
 
 #include <string.h>
@@ -57,11 +58,12 @@ static void tell(struct session *s, mono_ms now)
     event->addresses.count = a->count;
 }
 
+/* In whichever order. */
 static bool same(const struct addresses *a, const struct ip *items, size_t count)
 {
     bool equal = a->count == count;
     for (size_t i = 0; equal && i < count; i++)
-        equal = ip_equal(&a->items[i], &items[i]);
+        equal = ip_listed(a->items, a->count, &items[i]);
     return equal;
 }
 
@@ -70,15 +72,21 @@ void addresses_said(struct ike_sa *sa, mono_ms now, mono_ms born, const struct i
 {
     struct session *s = sa->session;
     struct addresses *a = &s->addresses;
-    ASSERT(count <= SESSION_ADDRESSES_MAX);
+    struct ip all[SESSION_ADDRESSES_MAX];
+    size_t all_count = 0;
     if (born < a->born)
         return; /* repeated under an IKE SA whose successor has said otherwise */
     a->born = born;
-    if (same(a, items, count))
+    ASSERT(count <= SESSION_ADDITIONAL_MAX);
+    for (size_t i = 0; i < count; i++)
+        all[all_count++] = items[i];
+    if (!ip_listed(all, all_count, &sa->path.remote.ip))
+        all[all_count++] = sa->path.remote.ip;
+    bool never_any = a->count == 0 && count == 0;
+    if (never_any || same(a, all, all_count))
         return;
-    if (count > 0)
-        memcpy(a->items, items, count * sizeof(items[0]));
-    a->count = count;
+    memcpy(a->items, all, all_count * sizeof(all[0]));
+    a->count = all_count;
     a->news = true;
     tell(s, now);
 }

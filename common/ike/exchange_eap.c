@@ -4,7 +4,7 @@
  *
  * Invariants: until the gateway's first AUTH has been checked no word of EAP leaves, and nothing
  * that it grants is used before its last one. What EAP itself holds to is common/eap's. */
-#include "common/ike/sa.h"
+#include "common/ike/auth.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -101,10 +101,32 @@ static bool password_left(struct ike_sa *sa, mono_ms now)
     return false;
 }
 
-enum err eap_begin_in(struct ike_sa *sa, struct sa_input *in)
+/* With the gateway that has just proven itself. */
+static enum err peer_new(struct ike_sa *sa, const struct sa_input *in)
 {
     const struct session_config *c = sa->config;
     struct handshake *h = sa->handshake;
+    enum err e = blob_set(&h->peer_id_body, payload_find(&in->payloads, PAYLOAD_ID_R)->body);
+    return e == ERR_OK ? eap_peer_new(&c->eap, &c->random, &h->eap) : e;
+}
+
+enum err eap_second_begin(struct ike_sa *sa, const struct sa_input *in)
+{
+    struct message_writer m;
+    size_t sk;
+    if (!password_left(sa, in->now))
+        return ERR_OK;
+    enum err e = peer_new(sa, in);
+    if (e != ERR_OK)
+        return e;
+    sa->state = SA_EAP_GOING;
+    sa_request_begin(sa, &m, EXCHANGE_IKE_AUTH, &sk);
+    id_payload_write(&m, PAYLOAD_ID_I, second_own_proof(sa).id); /* without AUTH: by EAP */
+    return sa_request_send(sa, in->now, &m, sk, &sa->config->retransmit);
+}
+
+enum err eap_begin_in(struct ike_sa *sa, struct sa_input *in)
+{
     if (!auth_proven(sa, in) || auth_redirected(sa, in))
         return ERR_OK;
     session_proven(sa);
@@ -114,9 +136,7 @@ enum err eap_begin_in(struct ike_sa *sa, struct sa_input *in)
         return ERR_MALFORMED; /* it grants without having asked, or does not go on */
     if (!password_left(sa, in->now))
         return ERR_OK;
-    enum err e = blob_set(&h->peer_id_body, payload_find(&in->payloads, PAYLOAD_ID_R)->body);
-    if (e == ERR_OK)
-        e = eap_peer_new(&c->eap, &c->random, &h->eap);
+    enum err e = peer_new(sa, in);
     return e == ERR_OK ? eap_step(sa, in) : e;
 }
 
@@ -143,6 +163,9 @@ void eap_refused(struct ike_sa *sa)
         (void)fault_set(&f, ERR_REFUSED,
                         "the gateway refused our AUTH (AUTHENTICATION_FAILED), "
                         "though EAP had succeeded");
+        char ppk[PPK_TEXT_MAX];
+        if (ppk_sent_text(sa, ppk)[0] != '\0')
+            fault_hint(&f, "sent our AUTH%s; compare with what the gateway has", ppk);
     } else {
         if (eap_peer_tried(sa->handshake->eap))
             session_refuse_password(sa->session);
@@ -153,8 +176,8 @@ void eap_refused(struct ike_sa *sa)
 
 /* --- responder --- */
 
-/* What the client asks for beside EAP, until it is granted: a copy of it. */
-static enum err remember(struct ike_sa *sa, const struct sa_input *in)
+/* A copy of it. */
+enum err auth_remember(struct ike_sa *sa, const struct sa_input *in)
 {
     struct handshake *h = sa->handshake;
     const struct payload_list *l = &in->payloads;
@@ -223,8 +246,25 @@ enum err eap_request_begin_in(struct ike_sa *sa, struct sa_input *in)
         (void)fault_set(&f, ERR_REFUSED, "the client wants EAP");
         return auth_refuse(sa, in, &f);
     }
-    enum err e = remember(sa, in);
+    if (sa->config->second_use == SESSION_SECOND_REQUIRED) {
+        (void)fault_set(&f, ERR_REFUSED, "the client begins with EAP, and two proofs are required");
+        return auth_refuse(sa, in, &f);
+    }
+    enum err e = auth_remember(sa, in);
     return e == ERR_OK ? serve(sa, in, SPAN_EMPTY, true) : e;
+}
+
+/* RFC 4739: of who has proven itself once. What is signed last has this identity in it. */
+enum err eap_request_second_in(struct ike_sa *sa, struct sa_input *in)
+{
+    struct fault f = {0};
+    if ((sa->config->remote_auth & SESSION_AUTH_EAP) == 0) {
+        (void)fault_set(&f, ERR_REFUSED, "the client wants EAP");
+        return auth_refuse(sa, in, &f);
+    }
+    enum err e =
+        blob_set(&sa->handshake->peer_id_body, payload_find(&in->payloads, PAYLOAD_ID_I)->body);
+    return e == ERR_OK ? serve(sa, in, SPAN_EMPTY, false) : e;
 }
 
 enum err eap_request_in(struct ike_sa *sa, struct sa_input *in)

@@ -2,7 +2,7 @@
  *
  * Nothing here is authenticated. Whatever the answer complains about may be forged, so a complaint
  * is kept for a while and a good answer still wins; whatever is wrong with an answer is dropped. */
-#include "common/ike/sa.h"
+#include "common/ike/auth.h"
 
 #include <string.h>
 
@@ -51,59 +51,6 @@ bool nat_between(const struct sa_input *in, uint16_t type, const struct endpoint
         seen = true;
     }
     return seen;
-}
-
-static void write_hash_algorithms(struct message_writer *m)
-{
-    static const uint8_t hashes[] = {0, HASH_SHA2_256, 0, HASH_SHA2_384,
-                                     0, HASH_SHA2_512, 0, HASH_IDENTITY};
-    notify_write(m, NOTIFY_SIGNATURE_HASH_ALGORITHMS, SPAN_OF(hashes));
-}
-
-static hash_set read_hash_algorithms(const struct sa_input *in)
-{
-    struct notify_payload n;
-    hash_set hashes = 0;
-    if (!notify_find(&in->payloads, NOTIFY_SIGNATURE_HASH_ALGORITHMS, &n))
-        return hashes;
-    struct wire_reader r;
-    wire_reader_init(&r, n.data);
-    while (wire_left(&r) >= 2) {
-        uint16_t id = wire_read_u16(&r);
-        if (id >= HASH_SHA1 && id <= HASH_IDENTITY)
-            hashes |= 1u << id;
-    }
-    return hashes;
-}
-
-/* What else we understand, of what concerns the messages to come. */
-static void write_abilities(const struct ike_sa *sa, struct message_writer *m)
-{
-    write_hash_algorithms(m);
-    if (sa->initiator ? sa->config->fragment_mtu != 0 : sa->peer_fragmentation)
-        notify_write(m, NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, SPAN_EMPTY); /* RFC 7383 2.3 */
-    if (!sa->initiator) {
-        notify_write(m, NOTIFY_CHILDLESS_IKEV2_SUPPORTED, SPAN_EMPTY); /* RFC 6023 3 */
-        return;
-    }
-    const struct ip *from = session_redirected_from(sa->session);
-    if (from->family != IP_NONE)
-        redirect_write(m, NOTIFY_REDIRECTED_FROM, &(struct redirect_target){.ip = *from},
-                       SPAN_EMPTY);
-    else if (session_wants_redirect(sa->session))
-        notify_write(m, NOTIFY_REDIRECT_SUPPORTED, SPAN_EMPTY); /* RFC 5685 3 */
-}
-
-static void read_abilities(struct ike_sa *sa, const struct sa_input *in)
-{
-    struct notify_payload n;
-    sa->handshake->peer_hashes = read_hash_algorithms(in);
-    sa->handshake->peer_childless =
-        notify_find(&in->payloads, NOTIFY_CHILDLESS_IKEV2_SUPPORTED, &n);
-    sa->peer_fragmentation = sa->config->fragment_mtu != 0 &&
-                             notify_find(&in->payloads, NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, &n);
-    sa->peer_redirects = notify_find(&in->payloads, NOTIFY_REDIRECT_SUPPORTED, &n) ||
-                         notify_find(&in->payloads, NOTIFY_REDIRECTED_FROM, &n);
 }
 
 /* Keys and ciphers, from the shared secret. */
@@ -176,7 +123,7 @@ enum err init_request_send(struct ike_sa *sa, mono_ms now)
     ke_payload_write(&m, (uint16_t)h->ke, kex_public(h->kex));
     payload_write(&m, PAYLOAD_NONCE, nonce_span(&h->nonce_i));
     nat_detection_write(sa, &m, &sa->path, 0);
-    write_abilities(sa, &m);
+    abilities_write(sa, &m);
     e = sa_request_send(sa, now, &m, sk, session_init_policy(sa->session));
     if (e == ERR_OK)
         e = blob_set(&h->init_request, span_make(sa->window.request.bytes, sa->window.request.len));
@@ -216,6 +163,17 @@ static void bad_answer(struct ike_sa *sa, const struct sa_input *in, enum err e)
     else
         (void)fault_set(&f, e, "the gateway's IKE_SA_INIT answer cannot be used: %s", err_text(e));
     complain(sa, in->now, SESSION_DOWN_PROTOCOL, &f);
+}
+
+/* Has the gateway what the profile requires? Whoever answers first may have left it out: a better
+ * answer still wins. */
+static bool able(struct ike_sa *sa, const struct sa_input *in)
+{
+    struct fault f = {0};
+    if (ppk_check_announced(sa, in, &f) == ERR_OK && second_check_announced(sa, in, &f) == ERR_OK)
+        return true;
+    complain(sa, in->now, SESSION_DOWN_PEER_UNTRUSTED, &f);
+    return false;
 }
 
 static void emit_init_phase(struct ike_sa *sa)
@@ -305,6 +263,8 @@ enum err init_response_in(struct ike_sa *asking, struct sa_input *in)
     struct span nonce;
     struct ike_sa *sa = NULL;
     enum err e = read_answer(asking, in, &suite, &ke, &nonce);
+    if (e == ERR_OK && !able(asking, in))
+        return ERR_REFUSED;
     if (e == ERR_OK)
         e = check_new(asking->handshake, in->header.spi_r);
     if (e == ERR_OK)
@@ -318,14 +278,13 @@ enum err init_response_in(struct ike_sa *asking, struct sa_input *in)
     struct handshake *h = asking->handshake;
     h->answered_by[h->answer_count++] = sa->spi_r;
     h->complaint_at = MONO_NEVER;
-    read_abilities(sa, in);
+    abilities_read(sa, in);
     sa->nat_local = nat_between(in, NOTIFY_NAT_DETECTION_DESTINATION_IP, &sa->path.local);
     sa->nat_remote = nat_between(in, NOTIFY_NAT_DETECTION_SOURCE_IP, &sa->path.remote);
     emit_init_phase(sa);
     /* RFC 7296 2.23, RFC 4555 3.3: from here on the port that ESP in UDP uses. */
     if (sa->path.remote.port == IKE_PORT)
         sa->path.remote.port = IKE_NAT_PORT;
-    sa->state = sa->config->local_auth == SESSION_AUTH_EAP ? SA_EAP_ASKED : SA_AUTH_SENT;
     if ((e = auth_request_send(sa, in->now)) != ERR_OK) { /* our own fault: nobody else's word */
         struct fault f = sa->end_fault;                   /* of a card that did not sign */
         if (f.code != e)
@@ -513,7 +472,7 @@ static enum err init_response_send(struct ike_sa *sa, const struct sa_input *in,
     payload_write(&m, PAYLOAD_NONCE, nonce_span(&h->nonce_r));
     nat_detection_write(sa, &m, in->path, sa->spi_r);
     proof_write_certreq(sa, &m);
-    write_abilities(sa, &m);
+    abilities_write(sa, &m);
     enum err e = sa_response_send(sa, &m, in, sk);
     if (e != ERR_OK)
         return e;
@@ -544,7 +503,7 @@ static enum err accept_request(struct ike_sa *sa, const struct sa_input *in,
         e = blob_set(&h->init_request, in->message);
     if (e != ERR_OK)
         return e;
-    read_abilities(sa, in);
+    abilities_read(sa, in);
     sa->nat_local = nat_between(in, NOTIFY_NAT_DETECTION_DESTINATION_IP, &in->path->local);
     sa->nat_remote = nat_between(in, NOTIFY_NAT_DETECTION_SOURCE_IP, &in->path->remote);
     sa->state = SA_INIT_ANSWERED;

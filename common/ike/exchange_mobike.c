@@ -40,7 +40,7 @@ static bool read_addresses(const struct ike_sa *sa, const struct payload_list *l
         struct ip ip = ip_from_span(n.data);
         enum ip_family family = n.type == NOTIFY_ADDITIONAL_IP4_ADDRESS ? IP_V4 : IP_V6;
         seen = true;
-        if (ip.family == family && *ret_count < SESSION_ADDRESSES_MAX &&
+        if (ip.family == family && *ret_count < SESSION_ADDITIONAL_MAX &&
             addresses_usable(sa, &ip) && !ip_listed(ret, *ret_count, &ip))
             ret[(*ret_count)++] = ip;
     }
@@ -50,7 +50,7 @@ static bool read_addresses(const struct ike_sa *sa, const struct payload_list *l
 /* Who has not proven itself may still ask something while it is told so, and has no addresses. */
 static void take_addresses(struct ike_sa *sa, const struct sa_input *in)
 {
-    struct ip addresses[SESSION_ADDRESSES_MAX];
+    struct ip addresses[SESSION_ADDITIONAL_MAX];
     size_t count;
     if (sa->config->role == SESSION_INITIATOR && sa->established != MONO_NEVER &&
         read_addresses(sa, &in->payloads, addresses, &count))
@@ -78,7 +78,7 @@ void mobike_read_support(struct ike_sa *sa, const struct sa_input *in)
 /* Of a new IKE SA: what an earlier one said does not count any more. */
 void mobike_read_addresses(struct ike_sa *sa, const struct sa_input *in)
 {
-    struct ip addresses[SESSION_ADDRESSES_MAX];
+    struct ip addresses[SESSION_ADDITIONAL_MAX];
     size_t count = 0;
     if (sa->peer_mobike)
         (void)read_addresses(sa, &in->payloads, addresses, &count);

@@ -112,6 +112,7 @@ static enum err make_successor(struct ike_sa *old, mono_ms now, const struct rek
     sa->fragment_mtu = old->fragment_mtu;
     sa->peer_mobike = old->peer_mobike;
     sa->peer_redirects = old->peer_redirects;
+    sa->ppk = old->ppk; /* by SK_d alone: RFC 8784 3 mixes it in once */
     sa->peer_id = old->peer_id;
     sa->last_in = old->last_in;
     sa->rtt_ms = old->rtt_ms;

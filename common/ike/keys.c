@@ -107,6 +107,29 @@ enum err ike_keys_rederive(enum prf_id old_prf, const struct secret *old_d,
     return from_skeyseed(suite, in, skeyseed, prf_len(old_prf), ret);
 }
 
+static enum err mix(enum prf_id prf, const struct secret *ppk, struct secret *key)
+{
+    struct secret mixed = {.len = key->len};
+    const struct span seed = secret_span(key);
+    enum err e = prf_plus(prf, secret_span(ppk), &seed, 1, mixed.data, mixed.len);
+    if (e == ERR_OK)
+        *key = mixed;
+    secret_wipe(&mixed);
+    return e;
+}
+
+enum err ike_keys_mix(enum prf_id prf, const struct secret *ppk, struct ike_keys *k)
+{
+    enum err e = mix(prf, ppk, &k->d);
+    if (e == ERR_OK)
+        e = mix(prf, ppk, &k->pi);
+    if (e == ERR_OK)
+        e = mix(prf, ppk, &k->pr);
+    if (e != ERR_OK)
+        ike_keys_wipe(k);
+    return e;
+}
+
 enum err child_keys_derive(enum prf_id prf, const struct secret *sk_d, const struct suite *esp,
                            struct span shared, struct span nonce_i, struct span nonce_r,
                            struct child_keys *ret)

@@ -28,6 +28,10 @@ CHECKED enum err ike_keys_rederive(enum prf_id old_prf, const struct secret *old
                                    const struct suite *suite, const struct ike_keys_input *in,
                                    struct ike_keys *ret);
 
+/* RFC 8784 3: SK_d, SK_pi and SK_pr again, each through prf+ under the PPK; the others stay. *k is
+ * wiped on failure. */
+CHECKED enum err ike_keys_mix(enum prf_id prf, const struct secret *ppk, struct ike_keys *k);
+
 /* Keys of the four halves of a Child SA; i and r by the exchange that makes the child. */
 struct child_keys {
     struct secret enc_i, integ_i, enc_r, integ_r;

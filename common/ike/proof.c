@@ -4,7 +4,7 @@
  * The order of the check is the order in which a person would ask: is this a kind of proof we
  * accept; is its certificate from somebody we trust; is it for the name we want; is the signature
  * good. */
-#include "common/ike/sa.h"
+#include "common/ike/auth.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,13 +29,13 @@ static struct span own_id_body(const struct identity *id, uint8_t out[ID_BODY_MA
 }
 
 /* The octets that the initiator, or the responder, signs; *ret.data is to be freed. */
-static enum err signed_octets(const struct ike_sa *sa, bool by_initiator, struct span id_body,
-                              struct blob *ret)
+static enum err signed_octets(const struct ike_sa *sa, const struct ike_keys *keys,
+                              bool by_initiator, struct span id_body, struct blob *ret)
 {
     const struct handshake *h = sa->handshake;
     const struct blob *message = by_initiator ? &h->init_request : &h->init_response;
     const struct nonce *nonce = by_initiator ? &h->nonce_r : &h->nonce_i;
-    const struct secret *sk_p = by_initiator ? &sa->keys.pi : &sa->keys.pr;
+    const struct secret *sk_p = by_initiator ? &keys->pi : &keys->pr;
     size_t cap = message->len + nonce->len + PRF_OUT_MAX;
     uint8_t *octets = malloc(cap);
     if (octets == NULL)
@@ -55,12 +55,12 @@ static enum err signed_octets(const struct ike_sa *sa, bool by_initiator, struct
 
 void proof_write_certificates(struct ike_sa *sa, struct message_writer *m)
 {
-    const struct session_config *c = sa->config;
-    if (c->local_auth != SESSION_AUTH_CERTIFICATE)
+    const struct own_proof own = second_own_proof(sa);
+    if (own.auth != SESSION_AUTH_CERTIFICATE)
         return;
-    for (size_t i = 0; i < c->chain->count; i++)
+    for (size_t i = 0; i < own.chain->count; i++)
         cert_payload_write(m, PAYLOAD_CERT, CERT_X509_SIGNATURE,
-                           certificate_der(c->chain->items[i]));
+                           certificate_der(own.chain->items[i]));
 }
 
 void proof_write_certreq(struct ike_sa *sa, struct message_writer *m)
@@ -79,72 +79,114 @@ void proof_write_certreq(struct ike_sa *sa, struct message_writer *m)
                        span_make(hashes, count * SHA1_LEN));
 }
 
-static enum err write_signature(struct ike_sa *sa, struct message_writer *m, struct span octets)
+/* AUTH as it is made: to be sent in its payload, or (RFC 8784 3) its data in NO_PPK_AUTH. */
+struct made {
+    uint8_t method;
+    uint8_t data[SIGNATURE_MAX];
+    size_t len;
+};
+
+static enum err make_signature(struct ike_sa *sa, struct span octets, struct made *ret)
 {
     enum auth_method method;
-    uint8_t signature[SIGNATURE_MAX];
-    size_t len;
-    enum err e = signature_make(sa->config->key, sa->handshake->peer_hashes, true, octets, &method,
-                                signature, &len, &sa->end_fault);
+    enum err e = signature_make(second_own_proof(sa).key, sa->handshake->peer_hashes, true, octets,
+                                &method, ret->data, &ret->len, &sa->end_fault);
     if (e != ERR_OK)
         return e;
-    log_debug("we sign with %s", signature_text(method, span_make(signature, len)));
-    auth_payload_write(m, (uint8_t)method, span_make(signature, len));
+    log_debug("we sign with %s", signature_text(method, span_make(ret->data, ret->len)));
+    ret->method = (uint8_t)method;
     return ERR_OK;
 }
 
-static enum err write_shared_key(struct ike_sa *sa, struct message_writer *m, struct span octets)
+static enum err make_by_key(const struct ike_sa *sa, struct span key, struct span octets,
+                            struct made *ret)
+{
+    ret->method = AUTH_METHOD_PSK;
+    ret->len = prf_len(sa->suite.prf);
+    return auth_shared_key(sa->suite.prf, key, octets, ret->data);
+}
+
+static enum err make_shared_key(struct ike_sa *sa, struct span octets, struct made *ret)
 {
     const struct session_config *c = sa->config;
-    struct secret psk = c->local_psk;
+    struct secret psk = *second_own_proof(sa).psk;
     enum err e = ERR_OK;
     if (!sa->initiator && c->policy.find_psk != NULL)
         e = c->policy.find_psk(c->policy.ctx, &sa->peer_id, &psk);
-    uint8_t auth[PRF_OUT_MAX];
     if (e == ERR_OK)
-        e = auth_shared_key(sa->suite.prf, secret_span(&psk), octets, auth);
-    if (e == ERR_OK)
-        auth_payload_write(m, AUTH_METHOD_PSK, span_make(auth, prf_len(sa->suite.prf)));
+        e = make_by_key(sa, secret_span(&psk), octets, ret);
     secret_wipe(&psk);
+    return e;
+}
+
+/* RFC 7296 2.16: with the key that EAP has made, or SK_pi and SK_pr where it made none. */
+static struct span eap_key(const struct ike_sa *sa, const struct ike_keys *keys, bool by_initiator)
+{
+    const struct secret *sk_p = by_initiator ? &keys->pi : &keys->pr;
+    return secret_span(sa->handshake->msk.len > 0 ? &sa->handshake->msk : sk_p);
+}
+
+static enum err make(struct ike_sa *sa, const struct ike_keys *keys, bool after_eap,
+                     struct made *ret)
+{
+    const struct own_proof own = second_own_proof(sa);
+    uint8_t id[ID_BODY_MAX];
+    struct blob octets;
+    enum err e = signed_octets(sa, keys, sa->initiator, own_id_body(own.id, id), &octets);
+    if (e != ERR_OK)
+        return e;
+    struct span s = span_make(octets.data, octets.len);
+    if (after_eap)
+        e = make_by_key(sa, eap_key(sa, keys, sa->initiator), s, ret);
+    else if (own.auth == SESSION_AUTH_CERTIFICATE)
+        e = make_signature(sa, s, ret);
+    else
+        e = make_shared_key(sa, s, ret);
+    free(octets.data);
+    return e;
+}
+
+/* AUTH, and with it what there is to be said of a PPK. */
+static enum err write_auth(struct ike_sa *sa, struct message_writer *m, bool after_eap)
+{
+    struct made auth;
+    enum err e = sa->initiator ? ppk_offer(sa) : ERR_OK;
+    if (e == ERR_OK)
+        e = make(sa, ppk_keys(sa), after_eap, &auth);
+    if (e != ERR_OK)
+        return e;
+    auth_payload_write(m, auth.method, span_make(auth.data, auth.len));
+    ppk_write(sa, m);
+    if (!ppk_spare_wanted(sa))
+        return ERR_OK;
+    e = make(sa, &sa->keys, after_eap, &auth);
+    if (e == ERR_OK)
+        notify_write(m, NOTIFY_NO_PPK_AUTH, span_make(auth.data, auth.len));
     return e;
 }
 
 enum err proof_write_auth(struct ike_sa *sa, struct message_writer *m)
 {
-    uint8_t id[ID_BODY_MAX];
-    struct blob octets;
-    enum err e = signed_octets(sa, sa->initiator, own_id_body(&sa->config->local_id, id), &octets);
-    if (e != ERR_OK)
-        return e;
-    struct span s = span_make(octets.data, octets.len);
-    e = sa->config->local_auth == SESSION_AUTH_CERTIFICATE ? write_signature(sa, m, s)
-                                                           : write_shared_key(sa, m, s);
-    free(octets.data);
-    return e;
+    return write_auth(sa, m, false);
 }
 
 /* --- after EAP --- */
 
-static enum err eap_auth(const struct ike_sa *sa, bool by_initiator, struct span id_body,
-                         uint8_t out[PRF_OUT_MAX])
-{
-    const struct secret *sk_p = by_initiator ? &sa->keys.pi : &sa->keys.pr;
-    const struct secret *key = sa->handshake->msk.len > 0 ? &sa->handshake->msk : sk_p;
-    struct blob octets;
-    enum err e = signed_octets(sa, by_initiator, id_body, &octets);
-    if (e != ERR_OK)
-        return e;
-    e = auth_shared_key(sa->suite.prf, secret_span(key), span_make(octets.data, octets.len), out);
-    free(octets.data);
-    return e;
-}
-
 enum err proof_write_eap_auth(struct ike_sa *sa, struct message_writer *m)
 {
-    uint8_t id[ID_BODY_MAX], auth[PRF_OUT_MAX];
-    enum err e = eap_auth(sa, sa->initiator, own_id_body(&sa->config->local_id, id), auth);
-    if (e == ERR_OK)
-        auth_payload_write(m, AUTH_METHOD_PSK, span_make(auth, prf_len(sa->suite.prf)));
+    return write_auth(sa, m, true);
+}
+
+static enum err eap_auth_of_peer(const struct ike_sa *sa, struct span id_body,
+                                 uint8_t out[PRF_OUT_MAX])
+{
+    struct blob octets;
+    enum err e = signed_octets(sa, &sa->keys, !sa->initiator, id_body, &octets);
+    if (e != ERR_OK)
+        return e;
+    e = auth_shared_key(sa->suite.prf, eap_key(sa, &sa->keys, !sa->initiator),
+                        span_make(octets.data, octets.len), out);
+    free(octets.data);
     return e;
 }
 
@@ -155,8 +197,10 @@ enum err proof_check_eap_peer(struct ike_sa *sa, const struct sa_input *in, stru
     struct auth_payload auth;
     uint8_t expected[PRF_OUT_MAX];
     enum err e = auth_payload_parse(payload_find(&in->payloads, PAYLOAD_AUTH)->body, &auth);
+    if (e == ERR_OK && (e = ppk_settle(sa, in, &sa->peer_id, &auth, f)) != ERR_OK)
+        return e;
     if (e == ERR_OK)
-        e = eap_auth(sa, !sa->initiator, span_make(id->data, id->len), expected);
+        e = eap_auth_of_peer(sa, span_make(id->data, id->len), expected);
     if (e != ERR_OK)
         return fault_set(f, e, "cannot check the %s's AUTH: %s", peer, err_text(e));
     if (auth.method != AUTH_METHOD_PSK ||
@@ -169,19 +213,19 @@ enum err proof_check_eap_peer(struct ike_sa *sa, const struct sa_input *in, stru
 
 const char *proof_sent_text(const struct ike_sa *sa, char out[PROOF_TEXT_MAX])
 {
-    const struct session_config *c = sa->config;
-    char id[IDENTITY_TEXT_MAX], subject[IDENTITY_TEXT_MAX];
+    const struct own_proof own = second_own_proof(sa);
+    char id[IDENTITY_TEXT_MAX], subject[IDENTITY_TEXT_MAX], ppk[PPK_TEXT_MAX];
     struct fault text = {0};
-    if (c->local_auth == SESSION_AUTH_CERTIFICATE)
-        (void)fault_set(&text, ERR_OK, "identity \"%.120s\" with certificate \"%.200s\"",
-                        identity_format(&c->local_id, id),
-                        certificate_subject(c->chain->items[0], subject));
-    else if (c->local_auth == SESSION_AUTH_EAP)
-        (void)fault_set(&text, ERR_OK, "identity \"%.120s\", wanting EAP",
-                        identity_format(&c->local_id, id));
+    if (own.auth == SESSION_AUTH_CERTIFICATE)
+        (void)fault_set(&text, ERR_OK, "identity \"%.120s\" with certificate \"%.200s\"%s",
+                        identity_format(own.id, id),
+                        certificate_subject(own.chain->items[0], subject), ppk_sent_text(sa, ppk));
+    else if (own.auth == SESSION_AUTH_EAP)
+        (void)fault_set(&text, ERR_OK, "identity \"%.120s\", wanting EAP%s",
+                        identity_format(own.id, id), ppk_sent_text(sa, ppk));
     else
-        (void)fault_set(&text, ERR_OK, "identity \"%.120s\" with a pre-shared key of %zu octets",
-                        identity_format(&c->local_id, id), c->local_psk.len);
+        (void)fault_set(&text, ERR_OK, "identity \"%.120s\" with a pre-shared key of %zu octets%s",
+                        identity_format(own.id, id), own.psk->len, ppk_sent_text(sa, ppk));
     memcpy(out, text.text, sizeof(text.text));
     return out;
 }
@@ -325,7 +369,7 @@ static enum err check_proof(const struct ike_sa *sa, const struct sa_input *in,
         return ERR_REFUSED;
     }
     struct blob octets;
-    enum err e = signed_octets(sa, !sa->initiator, claim->id_body, &octets);
+    enum err e = signed_octets(sa, &sa->keys, !sa->initiator, claim->id_body, &octets);
     if (e != ERR_OK)
         return fault_set(f, e, "cannot check the %s's AUTH: %s", peer_name(sa), err_text(e));
     claim->octets = span_make(octets.data, octets.len);
@@ -348,7 +392,9 @@ enum err proof_check_peer(struct ike_sa *sa, const struct sa_input *in, uint8_t 
         return fault_set(f, e, "the %s's ID or AUTH payload is broken: %s", peer_name(sa),
                          err_text(e));
     *ret_reason = SESSION_DOWN_PEER_UNTRUSTED;
-    e = check_proof(sa, in, &claim, f);
+    e = ppk_settle(sa, in, &claim.id, &claim.auth, f);
+    if (e == ERR_OK)
+        e = check_proof(sa, in, &claim, f);
     certificate_list_wipe(&claim.chain);
     if (e == ERR_OK)
         sa->peer_id = claim.id;

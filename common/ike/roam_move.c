@@ -205,7 +205,7 @@ enum err session_set_additional(struct session *s, mono_ms now, const struct ip 
 {
     if (s->config.role != SESSION_RESPONDER || s->current == NULL || !s->current->peer_mobike)
         return ERR_STATE;
-    s->config.additional_count = count < SESSION_ADDRESSES_MAX ? count : SESSION_ADDRESSES_MAX;
+    s->config.additional_count = count < SESSION_ADDITIONAL_MAX ? count : SESSION_ADDITIONAL_MAX;
     for (size_t i = 0; i < s->config.additional_count; i++)
         s->config.additional[i] = addresses[i];
     /* Where the IKE SA is at its end, by a successor, should there be one. */

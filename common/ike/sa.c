@@ -2,7 +2,7 @@
  * takes it. Invariants: what is not in the table changes nothing; an unauthenticated message
  * changes nothing once keys are agreed; a request is answered once and its answer kept. Its clock,
  * and what it asks of its own accord, are sa_timers.c's. */
-#include "common/ike/sa.h"
+#include "common/ike/auth.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -47,6 +47,10 @@ static const struct transition transitions[] = {
      auth_response_in, "gateway proves itself and grants the first Child SA"},
     {S(SA_AUTH_SENT), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_ID_R) | P(PAYLOAD_AUTH),
      auth_response_in, "gateway proves itself and grants no Child SA"},
+    {S(SA_FIRST_SENT), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_ID_R) | P(PAYLOAD_AUTH),
+     second_begin_in, "gateway proves itself and awaits our second proof"},
+    {S(SA_SECOND_SENT), EXCHANGE_IKE_AUTH, RESPONSE, 0, second_end_in,
+     "gateway judges our second proof"},
     {S(SA_EAP_ASKED), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_ID_R) | P(PAYLOAD_AUTH), eap_begin_in,
      "gateway proves itself and asks by EAP"},
     {S(SA_EAP_GOING), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_EAP), eap_response_in,
@@ -55,8 +59,8 @@ static const struct transition transitions[] = {
      "gateway proves that EAP was with it"},
     {S(SA_EAP_GOING) | S(SA_EAP_DONE), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_NOTIFY),
      auth_notify_in, "gateway refuses IKE_AUTH after EAP has begun"},
-    {S(SA_AUTH_SENT) | S(SA_EAP_ASKED), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_NOTIFY),
-     auth_notify_in, "gateway refuses IKE_AUTH"},
+    {S(SA_AUTH_SENT) | S(SA_FIRST_SENT) | S(SA_EAP_ASKED), EXCHANGE_IKE_AUTH, RESPONSE,
+     P(PAYLOAD_NOTIFY), auth_notify_in, "gateway refuses IKE_AUTH"},
 
     /* responder */
     {S(SA_IDLE), EXCHANGE_IKE_SA_INIT, REQUEST, P(PAYLOAD_SA) | P(PAYLOAD_KE) | P(PAYLOAD_NONCE),
@@ -68,12 +72,16 @@ static const struct transition transitions[] = {
      auth_request_in, "client proves itself and asks for no Child SA yet"},
     {S(SA_INIT_ANSWERED), EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_ID_I), eap_request_begin_in,
      "client wants EAP"},
+    {S(SA_FIRST_PROVEN), EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_ID_I) | P(PAYLOAD_AUTH),
+     second_request_in, "client proves itself a second time"},
+    {S(SA_FIRST_PROVEN), EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_ID_I), eap_request_second_in,
+     "client is proven once, and wants EAP"},
     {S(SA_EAP_GOING), EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_EAP), eap_request_in,
      "client goes on with EAP"},
     {S(SA_EAP_DONE), EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_AUTH), eap_request_end_in,
      "client proves that EAP was with it"},
-    {S(SA_EAP_GOING) | S(SA_EAP_DONE), EXCHANGE_INFORMATIONAL, REQUEST, 0, eap_request_abandoned_in,
-     "client gives up before it is proven"},
+    {S(SA_FIRST_PROVEN) | S(SA_EAP_GOING) | S(SA_EAP_DONE), EXCHANGE_INFORMATIONAL, REQUEST, 0,
+     eap_request_abandoned_in, "client gives up before it is proven"},
 
     /* both */
     {S(SA_ESTABLISHED), EXCHANGE_CREATE_CHILD_SA, REQUEST, P(PAYLOAD_SA) | P(PAYLOAD_NONCE),
@@ -252,8 +260,9 @@ bool sa_alive(const struct ike_sa *sa)
 
 bool sa_authenticating(const struct ike_sa *sa)
 {
-    return sa->state == SA_AUTH_SENT || sa->state == SA_EAP_ASKED || sa->state == SA_EAP_GOING ||
-           sa->state == SA_EAP_DONE;
+    return (S(sa->state) &
+            (S(SA_AUTH_SENT) | S(SA_FIRST_SENT) | S(SA_SECOND_SENT) | S(SA_FIRST_PROVEN) |
+             S(SA_EAP_ASKED) | S(SA_EAP_GOING) | S(SA_EAP_DONE))) != 0;
 }
 
 /* --- ending --- */

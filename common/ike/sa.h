@@ -3,9 +3,9 @@
  *
  * Where things are: sa.c has the transition table and takes messages in; sa_timers.c has its clock
  * and what it asks of its own accord; sa_message.c builds, seals and answers; exchange_*.c hold
- * each exchange with both directions side by side; child.c the Child SAs; proof.c makes and checks
- * AUTH; session.c is the shell around all of it, and lifecycle.c decides which IKE SA the session
- * lives on, and when a new one is made.
+ * each exchange with both directions side by side (auth.h is about IKE_AUTH, and who proves what);
+ * child.c the Child SAs; session.c is the shell around all of it, and lifecycle.c decides which
+ * IKE SA the session lives on, and when a new one is made.
  *
  * A session has several IKE SAs at times: one that is current, one that is being connected, and
  * those that were replaced and are being deleted. Child SAs belong to the session and name the IKE
@@ -23,7 +23,10 @@ enum sa_state {
     SA_IDLE,
     SA_INIT_SENT,     /* initiator: IKE_SA_INIT is out */
     SA_AUTH_SENT,     /* initiator: made of an answer to it, IKE_AUTH is out */
+    SA_FIRST_SENT,    /* initiator: likewise, with the first of two proofs (RFC 4739) */
+    SA_SECOND_SENT,   /* initiator: and the second, where that is not by EAP */
     SA_INIT_ANSWERED, /* responder: keys agreed, waiting for IKE_AUTH */
+    SA_FIRST_PROVEN,  /* responder: by the first of two; waiting for the second */
     SA_EAP_ASKED,     /* initiator: IKE_AUTH without AUTH is out: we want EAP */
     SA_EAP_GOING,     /* the responder has proven itself, EAP goes on */
     SA_EAP_DONE,      /* EAP has succeeded; AUTH follows, of both */
@@ -52,6 +55,14 @@ struct nonce {
     size_t len;
 };
 
+/* Where the two are about a PPK (RFC 8784 3). */
+enum ppk_stage {
+    PPK_OPEN,    /* no AUTH of the initiator's has been sent, or judged */
+    PPK_OFFERED, /* initiator: it has, with PPK_IDENTITY; whether it counts the answer tells */
+    PPK_GRANTED, /* responder: it counts, and the answer has to say so */
+    PPK_SETTLED
+};
+
 /* What is needed until both sides are proven, then wiped. */
 struct handshake {
     struct kex *kex;
@@ -65,7 +76,11 @@ struct handshake {
     unsigned restarts; /* COOKIE and INVALID_KE_PAYLOAD rounds so far */
     hash_set peer_hashes;
     bool peer_childless; /* CHILDLESS_IKEV2_SUPPORTED (RFC 6023) */
+    bool peer_ppk;       /* both announced USE_PPK (RFC 8784) */
+    enum ppk_stage ppk;
+    struct ike_keys mixed; /* PPK_OFFERED: the keys with the PPK in them */
     uint32_t child_spi_in;
+    bool second; /* initiator: the gateway and our first proof are good, the second is next */
     /* EAP (RFC 7296 2.16). */
     struct eap_peer *eap;      /* initiator, once the gateway has proven itself */
     struct secret msk;         /* empty where the method makes none */
@@ -155,6 +170,7 @@ struct ike_sa {
     bool nat_local, nat_remote;
     bool send_remote_id; /* initiator: IDr in IKE_AUTH */
     bool peer_fragmentation, peer_mobike, peer_redirects;
+    bool ppk;                /* its keys, or those they come from, have a PPK in them */
     struct identity peer_id; /* once proven */
     mono_ms established;
     mono_ms last_in; /* last authenticated message */
@@ -266,6 +282,11 @@ bool nonce_lower(const struct nonce *a, const struct nonce *b);
 uint64_t sa_new_spi(const struct ike_sa *sa);
 void write_proposals(struct message_writer *m, const struct proposal_list *l);
 
+/* --- abilities.c: what IKE_SA_INIT announces --- */
+
+void abilities_write(const struct ike_sa *sa, struct message_writer *m);
+void abilities_read(struct ike_sa *sa, const struct sa_input *in);
+
 /* --- exchange_init.c --- */
 
 /* NAT_DETECTION_SOURCE_IP and _DESTINATION_IP of a message on that path (RFC 7296 2.23). */
@@ -281,43 +302,6 @@ CHECKED enum err init_notify_in(struct ike_sa *sa, struct sa_input *in);
  * preferred one (RFC 7296 2.7 leaves the choice to us, a round trip is worth more). */
 CHECKED enum err init_choose(const struct proposal_list *ours, const struct proposal_list *offered,
                              uint16_t method, struct proposal *ret);
-
-/* --- exchange_auth.c --- */
-
-CHECKED enum err auth_request_send(struct ike_sa *sa, mono_ms now);
-CHECKED enum err auth_request_in(struct ike_sa *sa, struct sa_input *in);
-CHECKED enum err auth_response_in(struct ike_sa *sa, struct sa_input *in);
-CHECKED enum err auth_notify_in(struct ike_sa *sa, struct sa_input *in);
-
-/* What exchange_eap.c shares with it. The exchange has its answer; whatever comes of it. */
-void auth_answered(struct ike_sa *sa, const struct sa_input *in);
-/* The peer's proof did not convince: say so in an exchange of its own (RFC 7296 2.21.2), and end.
- */
-void auth_reject_peer(struct ike_sa *sa, mono_ms now, enum session_down_reason reason,
-                      const struct fault *f);
-/* The exchange has its answer: has the gateway proven itself by it? Else it is rejected. */
-bool auth_proven(struct ike_sa *sa, const struct sa_input *in);
-/* An error notify of the gateway, proven, says that it grants nothing: the IKE SA is closed. */
-bool auth_not_granted(struct ike_sa *sa, const struct sa_input *in);
-/* RFC 5685 6: the gateway, proven, sends us elsewhere. */
-bool auth_redirected(struct ike_sa *sa, const struct sa_input *in);
-/* The gateway is proven: what it grants, or an error notify that says why it does not. */
-CHECKED enum err auth_granted_in(struct ike_sa *sa, const struct sa_input *in);
-/* Refuse the client altogether: nothing stays. The reason is ours alone to know (2.21.2). */
-CHECKED enum err auth_refuse(struct ike_sa *sa, const struct sa_input *in, const struct fault *f);
-/* The client is proven: grant what it asks for. */
-CHECKED enum err auth_grant(struct ike_sa *sa, const struct sa_input *in);
-
-/* --- exchange_eap.c: EAP within IKE_AUTH --- */
-
-CHECKED enum err eap_begin_in(struct ike_sa *sa, struct sa_input *in);
-CHECKED enum err eap_response_in(struct ike_sa *sa, struct sa_input *in);
-CHECKED enum err eap_end_in(struct ike_sa *sa, struct sa_input *in);
-void eap_refused(struct ike_sa *sa); /* AUTHENTICATION_FAILED, once EAP had begun */
-CHECKED enum err eap_request_begin_in(struct ike_sa *sa, struct sa_input *in);
-CHECKED enum err eap_request_in(struct ike_sa *sa, struct sa_input *in);
-CHECKED enum err eap_request_end_in(struct ike_sa *sa, struct sa_input *in);
-CHECKED enum err eap_request_abandoned_in(struct ike_sa *sa, struct sa_input *in);
 
 /* --- exchange_create.c: CREATE_CHILD_SA, whatever it creates --- */
 
@@ -439,25 +423,6 @@ void child_replaced(struct child_sa *old, struct child_sa *made, bool we_initiat
 mono_ms children_next_timeout(const struct ike_sa *sa);
 void children_handle_timeout(struct ike_sa *sa, mono_ms now);
 
-/* --- proof.c --- */
-
-/* Write our CERT payloads (certificate authentication), then elsewhere our AUTH. */
-void proof_write_certificates(struct ike_sa *sa, struct message_writer *m);
-void proof_write_certreq(struct ike_sa *sa, struct message_writer *m);
-CHECKED enum err proof_write_auth(struct ike_sa *sa, struct message_writer *m);
-/* Check the peer's ID (`id_type`: its payload), CERT and AUTH payloads. On success sa->peer_id is
- * set; otherwise the fault has the words and *ret_reason the reason. */
-CHECKED enum err proof_check_peer(struct ike_sa *sa, const struct sa_input *in, uint8_t id_type,
-                                  enum session_down_reason *ret_reason, struct fault *f);
-/* After EAP: AUTH with its key, or with SK_pi and SK_pr where it made none (RFC 7296 2.16). The
- * peer's: ERR_INTEGRITY. */
-CHECKED enum err proof_write_eap_auth(struct ike_sa *sa, struct message_writer *m);
-CHECKED enum err proof_check_eap_peer(struct ike_sa *sa, const struct sa_input *in,
-                                      struct fault *f);
-/* "identity "alice@example.com" with a pre-shared key of 20 octets", for hints. */
-enum { PROOF_TEXT_MAX = 1024 };
-const char *proof_sent_text(const struct ike_sa *sa, char out[PROOF_TEXT_MAX]);
-
 /* --- session.c --- */
 
 /* The buffer in which messages are built: IKE_MESSAGE_MAX octets. */
@@ -570,8 +535,8 @@ void roam_checked(struct ike_sa *sa);
 
 /* Initiator: can that be an address of the gateway's? */
 bool addresses_usable(const struct ike_sa *sa, const struct ip *ip);
-/* These are all that it has beside the path's; born: when the IKE SA that says so was established.
- */
+/* These are all that it has beside the path's, SESSION_ADDITIONAL_MAX at most; born: when the IKE
+ * SA that says so was established. */
 void addresses_said(struct ike_sa *sa, mono_ms now, mono_ms born, const struct ip *items,
                     size_t count);
 

@@ -37,9 +37,28 @@ static bool eap_usable(const struct session_config *c)
         return c->local_auth != SESSION_AUTH_EAP &&
                ((c->remote_auth & SESSION_AUTH_EAP) == 0 ||
                 (c->policy.eap != NULL && c->local_auth == SESSION_AUTH_CERTIFICATE));
-    return c->local_auth != SESSION_AUTH_EAP ||
+    return (c->local_auth != SESSION_AUTH_EAP && c->second.auth != SESSION_AUTH_EAP) ||
            (c->remote_auth == SESSION_AUTH_CERTIFICATE && c->eap.method_count > 0 &&
             c->eap.name[0] != '\0' && c->eap.password.len > 0);
+}
+
+static bool ppk_usable(const struct session_config *c)
+{
+    if (c->ppk.use == SESSION_PPK_OFF)
+        return true;
+    return c->role == SESSION_RESPONDER ? c->policy.find_ppk != NULL
+                                        : c->ppk.key.len > 0 && c->ppk.id[0] != '\0';
+}
+
+static bool second_usable(const struct session_config *c)
+{
+    const struct session_second *s = &c->second;
+    if (c->role == SESSION_RESPONDER || s->auth == 0)
+        return s->auth == 0;
+    return c->local_auth != SESSION_AUTH_EAP && s->id.type != IDENTITY_NONE &&
+           (s->auth != SESSION_AUTH_PSK || s->psk.len > 0) &&
+           (s->auth != SESSION_AUTH_CERTIFICATE ||
+            (s->key != NULL && s->chain != NULL && s->chain->count > 0));
 }
 
 static bool config_usable(const struct session_config *c)
@@ -58,7 +77,7 @@ static bool config_usable(const struct session_config *c)
     if ((c->remote_auth & SESSION_AUTH_CERTIFICATE) != 0 &&
         (c->trust == NULL || c->wall_time == NULL))
         return false;
-    if (!eap_usable(c))
+    if (!eap_usable(c) || !ppk_usable(c) || !second_usable(c))
         return false;
     if (c->role == SESSION_INITIATOR)
         return (c->local_auth != SESSION_AUTH_PSK || c->local_psk.len > 0) &&
@@ -438,6 +457,7 @@ void session_status(const struct session *s, struct session_status *ret)
     ret->nat_remote = sa->nat_remote;
     ret->peer_fragmentation = sa->peer_fragmentation;
     ret->peer_mobike = sa->peer_mobike;
+    ret->ppk = sa->ppk;
     ret->remote_id = sa->peer_id;
     ret->established = sa->established;
     ret->rtt_ms = sa->rtt_ms;

@@ -34,7 +34,8 @@ struct session_retransmit {
     uint32_t tries;
 };
 
-enum { SESSION_ADDRESSES_MAX = 8 };
+/* A responder tells of so many addresses beside the one in use; an initiator knows one more. */
+enum { SESSION_ADDITIONAL_MAX = 8, SESSION_ADDRESSES_MAX = 1 + SESSION_ADDITIONAL_MAX };
 
 /* How long keys serve. 0: no such bound. Rekeying begins when 80 to 90 % are used (the exact point
  * is drawn, so that a thousand clients do not rekey at once); what is used up entirely is deleted,
@@ -54,6 +55,31 @@ struct session_eap_step {
     struct identity peer; /* EAP_SUCCEEDED: who has been proven */
 };
 
+/* A post-quantum pre-shared key (PPK, RFC 8784): secret from who records what is said now and has a
+ * quantum computer later, once it is mixed into the keys of Child SAs and of rekeyed IKE SAs. */
+enum session_ppk_use {
+    SESSION_PPK_OFF,
+    SESSION_PPK_OPTIONAL, /* where the peer has it too */
+    SESSION_PPK_REQUIRED
+};
+enum { SESSION_PPK_ID_MAX = 128 };
+struct session_ppk {
+    enum session_ppk_use use;
+    struct secret key;               /* initiator */
+    char id[SESSION_PPK_ID_MAX + 1]; /* initiator: what it is called at both ends (PPK_ID_FIXED) */
+};
+
+/* RFC 4739: a second proof of the initiator's, after the first: the user's, after the machine's. */
+struct session_second {
+    enum session_auth auth; /* 0: none; EAP: as config.eap has it */
+    struct identity id;
+    struct secret psk;
+    const struct private_key *key;        /* borrowed */
+    const struct certificate_list *chain; /* borrowed */
+};
+/* The responder takes it, or insists on it; it is accepted by what remote_auth has. */
+enum session_second_use { SESSION_SECOND_OFF, SESSION_SECOND_OPTIONAL, SESSION_SECOND_REQUIRED };
+
 /* The responder's decisions. Called synchronously; must not call the session. */
 struct session_policy {
     void *ctx;
@@ -66,6 +92,9 @@ struct session_policy {
      * has proven. ERR_MALFORMED ends it as EAP_FAILED does, without a word of EAP. */
     enum err (*eap)(void *ctx, const struct identity *claimed, struct span response,
                     struct session_eap_step *ret);
+    /* ppk.use not OFF: the PPK of that name, if it is for that peer. ERR_NOT_FOUND. */
+    enum err (*find_ppk)(void *ctx, const struct identity *peer, struct span id,
+                         struct secret *ret);
 };
 
 struct session_config {
@@ -87,10 +116,13 @@ struct session_config {
     const struct private_key *key;        /* borrowed for the session's life; certificate auth */
     const struct certificate_list *chain; /* borrowed; ours first, then intermediates */
     const struct trust_store *trust;      /* borrowed; NULL where no certificate is accepted */
-    struct eap_config eap;                /* initiator, local_auth EAP */
+    struct session_second second;         /* initiator; local_auth is not EAP then */
+    enum session_second_use second_use;   /* responder */
+    struct eap_config eap;                /* initiator, for whichever of its proofs is by EAP */
     /* Its password is a code that serves once: where a method has handed it over as it is, no other
      * IKE SA is begun with it. */
     bool eap_once;
+    struct session_ppk ppk;
 
     /* Initiator: remote selectors asked for. Responder: the networks served. */
     struct selector_list remote_selectors;
@@ -121,7 +153,7 @@ struct session_config {
     /* RFC 4555: the peer may move, we may move. Default on. */
     bool mobike;
     /* Responder: our other addresses, told to a client that knows MOBIKE. */
-    struct ip additional[SESSION_ADDRESSES_MAX];
+    struct ip additional[SESSION_ADDITIONAL_MAX];
     size_t additional_count;
     /* Responder: ask at a client's new address before ESP goes there (RFC 4555 3.7). */
     bool return_routability;
@@ -239,8 +271,8 @@ enum session_event_type {
     SESSION_EVENT_NAT_CHANGED,
     /* Silence was asked about; the peer answers; or it does not. */
     SESSION_EVENT_LIVENESS,
-    /* Initiator: all the addresses that the gateway says it has beside the path's (RFC 4555 3.6):
-     * ways to them are worth listing. */
+    /* Initiator: all the addresses that the gateway says it has (RFC 4555 3.6), and the one at
+     * which it was when it said so: ways to them are worth listing. */
     SESSION_EVENT_ADDRESSES,
     /* Initiator, after UP: the gateway is silent, or the IKE SA ended other than by our wish. Held,
      * and being rebuilt: keep addresses and routes. Comes again with every attempt that failed; a
@@ -355,6 +387,7 @@ struct session_status {
     struct path path;
     bool nat_local, nat_remote; /* a translator in front of us, of the peer */
     bool peer_fragmentation, peer_mobike;
+    bool ppk;                            /* a PPK is mixed into the keys (RFC 8784) */
     struct identity local_id, remote_id; /* remote: as proven; type none before */
     mono_ms established;                 /* MONO_NEVER before */
     int64_t rtt_ms;                      /* last measured, -1: none */

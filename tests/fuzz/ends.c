@@ -20,6 +20,14 @@ static enum err find_psk(void *ctx, const struct identity *peer, struct secret *
     return ERR_OK;
 }
 
+static enum err find_ppk(void *ctx, const struct identity *peer, struct span id, struct secret *ret)
+{
+    const struct ends *e = ctx;
+    (void)peer;
+    *ret = e->ppk;
+    return span_equal(id, span_text("ppk")) ? ERR_OK : ERR_NOT_FOUND;
+}
+
 static enum err assign(void *ctx, const struct identity *peer, const struct configuration *request,
                        struct configuration *ret)
 {
@@ -57,6 +65,7 @@ void ends_init(struct ends *e, unsigned variant)
     e->assigned.dns[0] = ip_v4(10, 9, 0, 53);
     e->assigned.dns_count = 1;
     CHECK(secret_set(&e->psk, span_text("a shared key of the fuzzers")) == ERR_OK);
+    CHECK(secret_set(&e->ppk, span_text("a post-quantum key of the fuzzers")) == ERR_OK);
 
     struct session_config *c = &e->client_config, *g = &e->gateway_config;
     session_config_default(c);
@@ -75,15 +84,23 @@ void ends_init(struct ends *e, unsigned variant)
     c->childless = (variant & ENDS_CHILDLESS) != 0;
     if ((variant & ENDS_SHORT) != 0)
         c->lifetimes = (struct session_lifetimes){.ike_ms = 60000, .child_ms = 20000};
+    if ((variant & ENDS_PPK) != 0)
+        c->ppk = (struct session_ppk){.use = SESSION_PPK_OPTIONAL, .key = e->ppk, .id = "ppk"};
 
     *g = *c;
+    if ((variant & ENDS_SECOND) != 0) {
+        c->second = (struct session_second){.auth = SESSION_AUTH_PSK, .psk = e->psk};
+        CHECK(identity_parse("alice", &c->second.id) == ERR_OK);
+        g->second_use = SESSION_SECOND_OPTIONAL;
+    }
     g->role = SESSION_RESPONDER;
     g->local_id = c->remote_id;
     g->remote_id = (struct identity){0};
     g->request_ipv4 = g->request_dns = false;
     g->additional[g->additional_count++] = ip_v4(203, 0, 113, 66);
     g->return_routability = (variant & ENDS_CHECKED) != 0;
-    g->policy = (struct session_policy){.ctx = e, .find_psk = find_psk, .assign = assign};
+    g->policy = (struct session_policy){
+        .ctx = e, .find_psk = find_psk, .assign = assign, .find_ppk = find_ppk};
 }
 
 void ends_wipe(struct ends *e)
@@ -389,6 +406,19 @@ void ends_seal(const struct ike_sa *sa, const struct ike_header *h, uint8_t firs
         *ret_train = SPAN_EMPTY;
 }
 
+/* The keys by which that message's AUTH is made: with the PPK in them where it says so, and they
+ * are not yet. */
+static void keys_for(const struct ends *e, const struct ike_sa *sa, const struct payload_list *l,
+                     struct ike_keys *ret)
+{
+    struct notify_payload n;
+    *ret = sa->keys;
+    if (sa->handshake->peer_ppk && sa->handshake->ppk != PPK_SETTLED &&
+        notify_find(l, NOTIFY_PPK_IDENTITY, &n) &&
+        (sa->initiator || span_equal(n.data, span_text("\2ppk"))))
+        CHECK(ike_keys_mix(sa->suite.prf, &e->ppk, ret) == ERR_OK);
+}
+
 bool ends_prove(const struct ends *e, const struct ike_sa *sa, uint8_t first, uint8_t *chain,
                 size_t len)
 {
@@ -407,7 +437,9 @@ bool ends_prove(const struct ends *e, const struct ike_sa *sa, uint8_t first, ui
     /* what the peer signs: its own first message, our nonce, its ID (RFC 7296 2.15) */
     const struct blob *message = sa->initiator ? &h->init_response : &h->init_request;
     struct span signed_octets;
-    CHECK(auth_octets(sa->suite.prf, sa->initiator ? &sa->keys.pr : &sa->keys.pi,
+    struct ike_keys keys;
+    keys_for(e, sa, &l, &keys);
+    CHECK(auth_octets(sa->suite.prf, sa->initiator ? &keys.pr : &keys.pi,
                       span_make(message->data, message->len),
                       nonce_span(sa->initiator ? &h->nonce_i : &h->nonce_r), id->body, octets,
                       sizeof(octets), &signed_octets) == ERR_OK);

@@ -28,7 +28,7 @@ struct ends {
     struct path path;
     mono_ms now;
     uint64_t seed;
-    struct secret psk;
+    struct secret psk, ppk;
     struct configuration assigned;
     ends_wire *wire; /* NULL: all arrives */
     void *wire_ctx;
@@ -44,7 +44,9 @@ enum ends_variant {
     ENDS_SHORT = 4,     /* keys live for seconds */
     ENDS_CHILD_KE = 8,  /* rekeyed Child SAs with a key exchange */
     ENDS_PIECES = 16,   /* for the target: what it seals goes in pieces */
-    ENDS_CHECKED = 32   /* the gateway asks at a new address before it is used (RFC 4555 3.7) */
+    ENDS_CHECKED = 32,  /* the gateway asks at a new address before it is used (RFC 4555 3.7) */
+    ENDS_PPK = 64,      /* a post-quantum pre-shared key, optional at both ends (RFC 8784) */
+    ENDS_SECOND = 128   /* the client proves itself twice (RFC 4739) */
 };
 enum { ENDS_WAYS_MAX = 3 };
 void ends_init(struct ends *e, unsigned variant);

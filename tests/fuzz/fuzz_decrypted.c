@@ -206,7 +206,8 @@ static void message(struct ends *e, struct ends_side *side, struct wire_reader *
     if (text.len > 0)
         memcpy(chain, text.data, text.len);
     struct ike_header h = header_for(sa, kind);
-    bool waits_for_proof = sa->handshake != NULL, was_up = side->up;
+    bool waits_for_proof = sa->handshake != NULL && sa->state != SA_SECOND_SENT;
+    bool was_up = side->up;
     unsigned children = side->children_up, configs = side->configs;
     bool proven = ends_prove(e, sa, first, chain, text.len);
     ends_seal(sa, &h, first, span_make(chain, text.len), in_pieces, &train);

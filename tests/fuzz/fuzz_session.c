@@ -271,7 +271,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct wire_reader r;
     wire_reader_init(&r, span_make(data, size));
     uint8_t variant = wire_read_u8(&r);
-    ends_init(&e, variant);
+    ends_init(&e, variant & 0x3f);
     e.lasting = (variant & 0x80) != 0;
     e.wire = keep;
     e.wire_ctx = &n;

@@ -417,6 +417,11 @@ int main(int argc, char **argv)
     decrypted_seeds(2, ENDS_CHILD_KE);
     decrypted_seeds(9, ENDS_CHILDLESS);
     decrypted_seeds(10, ENDS_CHILD_KE);
+    for (unsigned scene = 0; scene <= 9; scene += 9) {
+        decrypted_seeds(scene, ENDS_PPK);
+        decrypted_seeds(scene, ENDS_SECOND);
+        decrypted_seeds(scene, ENDS_PPK | ENDS_SECOND);
+    }
     mobike_seeds();
     wire_seeds();
     session_seeds();

@@ -36,6 +36,7 @@ static const struct {
     {"move-cost", "a move costs no IKE SA, where both know MOBIKE and some way carries"},
     {"move-late", "who moves says so at once, and soon by all ways"},
     {"move-messages", "nor more messages than it needs"},
+    {"move-worse", "who has to move takes the best way"},
     {"moved-unchecked", "nothing is sent to a new address before the check that is configured"},
     {"moved-unasked", "where a client with MOBIKE is, UPDATE_SA_ADDRESSES alone tells"},
     {"no-recovery", "once the network is well, the connection is back in time"},
@@ -47,6 +48,7 @@ static const struct {
     {"outside-selectors", "nothing outside the selectors goes in or comes out"},
     {"path-event", "the driver is told of every path at once"},
     {"plaintext", "no inner packet is readable outside"},
+    {"ppk-left-out", "a PPK that both have is in the keys of what stands, and no other"},
     {"retransmission", "a message that is sent again is the same to the octet"},
     {"sa-count", "an IKE SA has few Child SAs"},
     {"sa-mismatch", "both sides hold the same SAs with the same keys"},
@@ -250,6 +252,8 @@ static void check_client(struct end *e, const struct session_status *s)
     end_name(e, name);
     if (c->end != e)
         return;
+    if (s->state == SESSION_UP && s->ppk != plan_uses_ppk(&w->plan))
+        violate(w, "ppk-left-out", "%s is up %s a PPK", name, s->ppk ? "with" : "without");
     if (s->reconnects > e->reconnects && must_keep(c))
         violate(w, "move-cost", "%s has a new IKE SA, and was never out of reach for long", name);
     if (s->reconnects > e->reconnects) {

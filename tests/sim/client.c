@@ -98,13 +98,10 @@ void client_networks(struct world *w, size_t i)
 void client_addresses(struct end *e, const struct ip *addresses, size_t count)
 {
     struct client *c = &e->world->clients[e->client];
-    struct session_status s;
     if (e->kind != END_CLIENT || c->end != e)
         return;
     memcpy(c->announced, addresses, count * sizeof(addresses[0]));
-    c->announced_count = count; /* beside the one that it spoke from */
-    session_status(e->session, &s);
-    add_address(c->announced, &c->announced_count, SESSION_ADDRESSES_MAX, &s.path.remote.ip);
+    c->announced_count = count;
     if (!c->paused)
         tell(e->world, e->client);
 }
@@ -186,6 +183,7 @@ void client_start(struct world *w, size_t i)
     char id[] = "client1.example.com";
     id[6] = (char)('1' + i);
     ASSERT(identity_parse(id, &config.local_id) == ERR_OK);
+    config.second.id = config.local_id;
     memcpy(config.eap.name, id, sizeof(id));
     certificates_use(&config, i == 0 ? CERTIFIED_CLIENT1 : CERTIFIED_CLIENT2);
     config.random = (struct random_source){rng_fill, &c->random};

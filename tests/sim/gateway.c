@@ -28,6 +28,15 @@ static enum err find_password(void *ctx, struct span name, struct secret *ret_pa
     return secret_set(ret_password, span_text(EAP_PASSWORD));
 }
 
+enum err gateway_ppk(void *ctx, const struct identity *peer, struct span id, struct secret *ret)
+{
+    const struct end *e = ctx;
+    (void)peer;
+    if (!e->world->plan.ppk_known || !span_equal(id, span_text(PPK_ID)))
+        return ERR_NOT_FOUND;
+    return secret_set(ret, span_text(PPK_KEY));
+}
+
 enum err gateway_eap(void *ctx, const struct identity *claimed, struct span response,
                      struct session_eap_step *ret)
 {
@@ -129,7 +138,7 @@ void gateway_close(struct world *w)
 
 /* All addresses of ours but the one in use. */
 static size_t other_addresses(const struct world *w, const struct ip *used,
-                              struct ip ret[SESSION_ADDRESSES_MAX])
+                              struct ip ret[SESSION_ADDITIONAL_MAX])
 {
     size_t count = 0;
     for (size_t i = 0; i < w->gateway.address_count; i++) {
@@ -151,8 +160,8 @@ static struct end *accept_end(struct world *w, const struct path *path)
         return NULL;
     struct session_config config = w->plan.gateway;
     config.random = (struct random_source){rng_fill, &g->random};
-    config.policy =
-        (struct session_policy){.find_psk = find_psk, .assign = assign, .eap = gateway_eap};
+    config.policy = (struct session_policy){
+        .find_psk = find_psk, .assign = assign, .eap = gateway_eap, .find_ppk = gateway_ppk};
     size_t additional = other_addresses(w, &path->local.ip, config.additional);
     config.additional_count = additional;
     struct end *e = end_new(w, END_GATEWAY, &config);
@@ -169,7 +178,7 @@ static struct end *accept_end(struct world *w, const struct path *path)
 /* All of them: the client may be moving, and then hears of it at another one. */
 static void announce(struct end *e)
 {
-    struct ip all[SESSION_ADDRESSES_MAX];
+    struct ip all[SESSION_ADDITIONAL_MAX];
     const struct ip none = {.family = IP_NONE};
     size_t count = other_addresses(e->world, &none, all);
     enum err err = session_set_additional(e->session, end_clock(e), all, count);
@@ -181,7 +190,7 @@ static void announce(struct end *e)
 static void settled(struct world *w, struct end *e)
 {
     struct gateway *g = &w->gateway;
-    struct ip others[SESSION_ADDRESSES_MAX];
+    struct ip others[SESSION_ADDITIONAL_MAX];
     if (e->up && e->half_open_until != MONO_NEVER) {
         e->half_open_until = MONO_NEVER;
         g->half_open--;

@@ -165,6 +165,7 @@ static void intruder_start(struct world *w)
         return;
     struct session_config config = w->plan.client;
     ASSERT(identity_parse("client1.example.com", &config.local_id) == ERR_OK);
+    config.second.id = config.local_id;
     config.local_psk.data[0] ^= 1;
     config.eap.password.data[0] ^= 1;
     memcpy(config.eap.name, "client1.example.com", sizeof("client1.example.com"));
@@ -269,17 +270,18 @@ static void impostor_new(struct world *w)
 {
     struct session_config config = w->plan.gateway;
     /* With a method that proves the user alone, the certificate is all there is to the gateway. */
-    bool certified = w->plan.client.local_auth == SESSION_AUTH_EAP &&
-                     w->plan.client.eap.methods[0] == EAP_MSCHAPV2 &&
+    bool certified = plan_uses_eap(&w->plan) && w->plan.client.eap.methods[0] == EAP_MSCHAPV2 &&
                      rng_chance(&w->hostile.random, 700);
     certificates_use(&config, certified ? CERTIFIED_GATEWAY : CERTIFIED_IMPOSTOR);
     config.random = (struct random_source){rng_fill, &w->hostile.random};
-    config.policy = (struct session_policy){
-        .find_psk = impostor_psk, .assign = impostor_assign, .eap = impostor_eap};
+    config.policy = (struct session_policy){.find_psk = impostor_psk,
+                                            .assign = impostor_assign,
+                                            .eap = impostor_eap,
+                                            .find_ppk = gateway_ppk};
     w->hostile.impostor = end_new(w, END_IMPOSTOR, &config);
     if (w->hostile.impostor != NULL)
         w->hostile.impostor->certified = certified;
-    if (w->hostile.impostor != NULL && config.remote_auth == SESSION_AUTH_CERTIFICATE)
+    if (w->hostile.impostor != NULL && w->plan.client.local_auth == SESSION_AUTH_CERTIFICATE)
         w->hostile.impostor->leased = true; /* the first question is about its own key */
 }
 

@@ -166,11 +166,60 @@ static void identity(const char *text, struct identity *ret)
 static void draw_eap(struct session_config *c, struct rng *r)
 {
     static const uint8_t others[] = {EAP_GTC, EAP_MD5};
-    c->local_auth = SESSION_AUTH_EAP;
     c->eap.methods[0] = rng_chance(r, 700) ? EAP_MSCHAPV2 : others[rng_below(r, 2)];
     c->eap.method_count = 1;
     memcpy(c->eap.name, "client", sizeof("client"));
     ASSERT(secret_set(&c->eap.password, span_text(EAP_PASSWORD)) == ERR_OK);
+}
+
+/* Of either end's wishes those by which a connection comes about. Its draws are a stream of their
+ * own. */
+static void draw_ppk(struct plan *p, uint64_t seed)
+{
+    struct rng r = rng_make(seed, 8);
+    struct session_ppk *c = &p->client.ppk, *g = &p->gateway.ppk;
+    if (!rng_chance(&r, 300))
+        return;
+    p->ppk_known = rng_chance(&r, 750);
+    g->use = (enum session_ppk_use)rng_below(&r, 3);
+    c->use = (enum session_ppk_use)rng_below(&r, 3);
+    if (!p->ppk_known || g->use == SESSION_PPK_OFF || c->use == SESSION_PPK_OFF) {
+        g->use = g->use == SESSION_PPK_OFF ? SESSION_PPK_OFF : SESSION_PPK_OPTIONAL;
+        c->use = c->use == SESSION_PPK_OFF ? SESSION_PPK_OFF : SESSION_PPK_OPTIONAL;
+    }
+    memcpy(c->id, PPK_ID, sizeof(PPK_ID));
+    ASSERT(secret_set(&c->key, span_text(PPK_KEY)) == ERR_OK);
+}
+
+/* After the first proof another one (RFC 4739): by EAP, or by the key that all have. Likewise. */
+static void draw_second(struct plan *p, uint64_t seed)
+{
+    struct rng r = rng_make(seed, 9);
+    struct session_config *c = &p->client, *g = &p->gateway;
+    if (!rng_chance(&r, 250) || c->local_auth == SESSION_AUTH_EAP)
+        return;
+    g->second_use = SESSION_SECOND_OPTIONAL;
+    if (rng_chance(&r, 250))
+        return; /* the client has one */
+    if (rng_chance(&r, 500))
+        g->second_use = SESSION_SECOND_REQUIRED;
+    bool eap = g->local_auth == SESSION_AUTH_CERTIFICATE && rng_chance(&r, 700);
+    c->second.auth = eap ? SESSION_AUTH_EAP : SESSION_AUTH_PSK;
+    c->second.psk = c->local_psk;
+    if (eap)
+        draw_eap(c, &r);
+    g->remote_auth |= c->second.auth;
+}
+
+bool plan_uses_eap(const struct plan *p)
+{
+    return p->client.local_auth == SESSION_AUTH_EAP || p->client.second.auth == SESSION_AUTH_EAP;
+}
+
+bool plan_uses_ppk(const struct plan *p)
+{
+    return p->ppk_known && p->client.ppk.use != SESSION_PPK_OFF &&
+           p->gateway.ppk.use != SESSION_PPK_OFF;
 }
 
 static const char *auth_text(enum session_auth auth)
@@ -198,8 +247,10 @@ static void configure(struct plan *p, struct rng *r, const struct secret *psk)
         certificates && rng_chance(r, 600) ? SESSION_AUTH_CERTIFICATE : SESSION_AUTH_PSK;
     g->local_auth =
         certificates && rng_chance(r, 600) ? SESSION_AUTH_CERTIFICATE : SESSION_AUTH_PSK;
-    if (g->local_auth == SESSION_AUTH_CERTIFICATE && rng_chance(r, 500))
+    if (g->local_auth == SESSION_AUTH_CERTIFICATE && rng_chance(r, 500)) {
+        c->local_auth = SESSION_AUTH_EAP;
         draw_eap(c, r);
+    }
     c->remote_auth = g->local_auth;
     g->remote_auth = c->local_auth;
     if (certificates) {
@@ -257,6 +308,8 @@ void plan_draw(struct plan *p, uint64_t seed, const struct secret *psk)
     p->epoch_gateway = draw_epoch(&r);
     draw_places(p, &r);
     configure(p, &r, psk);
+    draw_ppk(p, seed);
+    draw_second(p, seed);
     draw_moving_times(p, &r);
     if (p->walk > 0 && rng_chance(&r, 20))
         p->walk = (unsigned)rng_between(&r, 200, 1000);
@@ -279,9 +332,9 @@ static mono_ms patience_ms(const struct session_retransmit *t)
     return sum;
 }
 
-mono_ms plan_eap_trips(const struct plan *p)
+mono_ms plan_auth_trips(const struct plan *p)
 {
-    return p->client.local_auth == SESSION_AUTH_EAP ? 5 : 0;
+    return (plan_uses_eap(p) ? 5 : 0) + (p->client.second.auth != 0 ? 1 : 0);
 }
 
 mono_ms plan_recovery_ms(const struct plan *p)
@@ -293,7 +346,7 @@ mono_ms plan_recovery_ms(const struct plan *p)
         sum += patience_ms(&p->gateway.retransmit);
     /* a packet of the user's that goes unanswered begins it, at most that long after */
     return sum + (mono_ms)p->client.rebuild_max_ms + 3000 + 1000 +
-           plan_eap_trips(p) * 2 * p->delay_max;
+           plan_auth_trips(p) * 2 * p->delay_max;
 }
 
 const char *plan_text(const struct plan *p, char *out, size_t cap)
@@ -310,7 +363,7 @@ const char *plan_text(const struct plan *p, char *out, size_t cap)
         "delay %" PRId64 "-%" PRId64
         " ms, mtu %zu%s; %s against %s; %s; %s; dpd %u ms, first retransmission "
         "%u ms, %u tries; traffic every %" PRId64 " ms; clocks from %" PRId64 ", %" PRId64
-        "; %u interfaces, gateway%s%s%s%s, client%s, moves every %" PRId64 " ms, walk of %u",
+        "; %u interfaces, gateway%s%s%s%s, client%s, moves every %" PRId64 " ms, walk of %u%s%s%s",
         p->clients, p->clients == 1 ? "" : "s", p->faulty_ms / 1000, len > 0 ? names : " nothing",
         p->loss, p->duplication, p->corruption, p->delay_min, p->delay_max, p->mtu,
         p->nat ? ", NAT" : "", auth_text(p->client.local_auth), auth_text(p->gateway.local_auth),
@@ -319,6 +372,8 @@ const char *plan_text(const struct plan *p, char *out, size_t cap)
         p->epoch_client, p->epoch_gateway, p->interfaces, p->gateway_second ? " of two" : "",
         p->gateway_v6 ? " with IPv6" : "", p->gateway.mobike ? "" : " without MOBIKE",
         p->gateway.return_routability ? " that checks" : "",
-        p->client.mobike ? "" : " without MOBIKE", p->move_ms, p->walk);
+        p->client.mobike ? "" : " without MOBIKE", p->move_ms, p->walk,
+        plan_uses_ppk(p) ? "; PPK" : "", p->client.second.auth != 0 ? "; then " : "",
+        p->client.second.auth != 0 ? auth_text(p->client.second.auth) : "");
     return out;
 }

@@ -78,6 +78,7 @@ struct plan {
     enum plan_cookies cookies;
     mono_ms epoch_client, epoch_gateway; /* what their monotonic clocks show at the start */
     int64_t traffic_ms;                  /* mean pause between two inner packets of one sender */
+    bool ppk_known;                      /* to the gateway: the client's PPK */
     struct session_config client, gateway;
 };
 
@@ -91,6 +92,8 @@ struct violation {
 /* --- one end: a session with its tunnel --- */
 
 #define EAP_PASSWORD "a password of the simulator" /* of every client */
+#define PPK_ID       "ppk of the simulator"
+#define PPK_KEY      "a post-quantum key of the simulator"
 
 struct end_child {
     uint32_t spi_in, spi_out;
@@ -351,8 +354,12 @@ void plan_draw(struct plan *plan, uint64_t seed, const struct secret *psk);
 const char *plan_text(const struct plan *plan, char *out, size_t cap);
 /* How long a client may need to notice that the gateway forgot it, and to be back. */
 mono_ms plan_recovery_ms(const struct plan *plan);
-/* Round trips that EAP adds to a new IKE SA. */
-mono_ms plan_eap_trips(const struct plan *plan);
+/* Is a PPK in the keys of what comes up? */
+bool plan_uses_ppk(const struct plan *plan);
+/* Does a client prove itself by EAP, at first or after that? */
+bool plan_uses_eap(const struct plan *plan);
+/* Round trips that EAP and a second proof add to a new IKE SA. */
+mono_ms plan_auth_trips(const struct plan *plan);
 
 /* --- world.c --- */
 struct result {
@@ -456,6 +463,8 @@ void gateway_rekey_ike(struct world *w, size_t client);
 void gateway_stop_end(struct world *w, struct end *e);
 size_t gateway_sessions(const struct world *w); /* that have not ended */
 struct end *gateway_end_for(const struct world *w, const struct ip *inner);
+/* The impostor, too, has it: there are PPKs that whole groups have. */
+enum err gateway_ppk(void *ctx, const struct identity *peer, struct span id, struct secret *ret);
 enum err gateway_eap(void *ctx, const struct identity *claimed, struct span response,
                      struct session_eap_step *ret);
 enum err gateway_assign(struct end *e, const struct identity *peer,

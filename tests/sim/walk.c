@@ -64,17 +64,30 @@ static bool another_leads(struct world *w, size_t i, size_t k)
 /* How long it may take; 0 where that step makes no sense here. */
 typedef mono_ms walk(struct world *w, size_t i, size_t k);
 
+/* As far as can be told from outside. What was lost before is put down to interfaces. */
+static bool trusted(const struct world *w, size_t i, uint32_t interface)
+{
+    return w->clients[i].interfaces[interface - FIRST_INTERFACE].troubles <= 2 &&
+           (w->plan.faults & ~(unsigned)FAULT_DUPLICATE) == 0;
+}
+
 /* The address that it used went. RFC 4555 3.5: what it is asking is asked again from the new one,
  * or it tells where it is now; either in the moment in which it moves. */
 static mono_ms hard(struct world *w, const char *text)
 {
     const struct step *t = &w->step;
     const struct client *c = &w->clients[t->client];
+    struct session_status now;
     char name[24];
     w->step.hard = true;
     w->step.text = text;
+    session_status(c->end->session, &now);
     if (t->keeps && !t->young && c->ike_datagrams == t->ike_datagrams)
         violate(w, "move-late", "%s: %s, and it says nothing", end_name(c->end, name), text);
+    uint32_t best = c->told[0].interface;
+    if (t->keeps && !t->young && now.path.interface != best && trusted(w, t->client, best))
+        violate(w, "move-worse", "%s: %s, and it goes to interface %" PRIu32 ", not %" PRIu32,
+                end_name(c->end, name), text, now.path.interface, best);
     return mobike(w) ? HARD_MS : ANEW_MS;
 }
 
@@ -85,7 +98,7 @@ static void block_next(struct world *w, size_t i, size_t k)
     size_t n = 0;
     while (n == k || !leads(w, i, n))
         n++;
-    if (!rng_chance(&w->moves_random, 500))
+    if (!rng_chance(&w->moves_random, 500) || !mobike(w))
         return;
     mono_ms until = w->now + LATE_MS;
     for (size_t third = n + 1; third < w->plan.interfaces && !w->step.blocked; third++)
@@ -135,10 +148,9 @@ static mono_ms find_better(struct world *w, size_t i, size_t k)
         n++;
     if (n >= k || c->interfaces[n].v4.family == IP_NONE)
         return 0;
-    bool trusted = true; /* what is better than the one in use */
+    w->step.soft = true; /* what is better than the one in use */
     for (size_t j = 0; j < k; j++)
-        trusted = trusted && c->interfaces[j].troubles <= 2;
-    w->step.soft = trusted && (w->plan.faults & ~(unsigned)FAULT_DUPLICATE) == 0;
+        w->step.soft = w->step.soft && trusted(w, i, FIRST_INTERFACE + (uint32_t)j);
     w->step.text = "a better interface came up";
     places_up(w, i, n);
     return mobike(w) ? HARD_MS : ANEW_MS;
@@ -298,7 +310,7 @@ mono_ms walk_step(struct world *w)
         .bettered = c->bettered,
         .at = w->now,
         .rtt = 2 * (w->plan.delay_min + slowest),
-        .keeps = mobike(w) && lasting(w),
+        .keeps = mobike(w) && lasting(w) && s.state == SESSION_UP,
         .young = client_clock(w) - s.established < YOUNG_MS,
         .moving = s.moving || s.outstanding,
         .asked = theirs.outstanding,
@@ -309,7 +321,7 @@ mono_ms walk_step(struct world *w)
     while (within == 0)
         within = walks[rng_below(r, sizeof(walks) / sizeof(walks[0]))](w, i, k);
     /* It may find the client just building anew. */
-    within += plan_eap_trips(&w->plan) * w->step.rtt;
+    within += plan_auth_trips(&w->plan) * w->step.rtt;
     transcript_note(w, "walk", "client%zu: %s; %" PRId64 " ms at most", i + 1, w->step.text,
                     within);
     return within;
@@ -383,7 +395,9 @@ static uint64_t messages_max(const struct world *w)
 {
     const struct client *c = &w->clients[w->step.client];
     uint64_t most = w->plan.gateway.return_routability ? 4 : 2;
-    return w->step.rtt < 150 && !w->step.blocked ? most : 2 * most + 2 * c->told_count + 2;
+    if (w->step.blocked) /* asked twice by all, and some answer each time */
+        return 2 * most + 4 * c->told_count + 2;
+    return w->step.rtt < 150 ? most : 2 * most + 2 * c->told_count + 2;
 }
 
 /* What else was said meanwhile. What the gateway was asking is asked again at the new address (RFC

@@ -56,13 +56,15 @@ class Tern:
 
     # --- profiles ---
 
-    def profile(self, name="office", gateway=(), local=(), tunnel=(), crypto=(), roaming=()):
+    def profile(self, name="office", gateway=(), local=(), tunnel=(), crypto=(), roaming=(),
+                user=()):
         """A profile that fits strongswan.connection(); the arguments override keys, None drops
         them. Returns its path."""
         sections = {
             "Gateway": {"Address": Lab.GATEWAY[0], "Identity": "vpn.example.com", **PSK_GATEWAY,
                         **dict(gateway)},
             "Local": {"Identity": "alice@example.com", **PSK_LOCAL, **dict(local)},
+            "User": dict(user),
             "Tunnel": {"Routes": "10.9.0.0/24, fd09::/64", "DNS": "off", **dict(tunnel)},
             "Crypto": dict(crypto),
             "Roaming": dict(roaming),

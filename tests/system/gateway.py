@@ -40,15 +40,17 @@ class TernGateway:
         if kind is None:
             assert code in (None, 0), self.log_text()
 
-    def start(self, config=None, users=(), passwords=(), level="info"):
-        """config: [Gateway] keys; users: name -> pre-shared key; passwords: of EAP, likewise. Returns
-        once it listens."""
+    def start(self, config=None, users=(), passwords=(), level="info", ppks=()):
+        """config: [Gateway] keys; users: name -> pre-shared key; passwords: of EAP, and ppks,
+        likewise. Returns once it listens."""
         text = "[Gateway]\n" + "".join(
             f"{k} = {v}\n" for k, v in (config or psk_config()).items() if v is not None)
         for name, key in dict(users).items():
             text += f"[User {name}]\nPresharedKey = {key}\n"
         for name, password in dict(passwords).items():
             text += f"[User {name}]\nPassword = {password}\n"
+        for name, key in dict(ppks).items():
+            text += f"[PPK {name}]\nKey = {key}\n"
         conf = self.directory / "gateway.conf"
         conf.write_text(text)
         conf.chmod(0o600)

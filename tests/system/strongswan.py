@@ -105,7 +105,8 @@ connections {{ {name} {{
         {child}
     }} }}
 }} }}
-secrets {{ ike-shared {{ secret = "{psk}" }} }}
+secrets {{ ike-shared {{ secret = "{psk}" }}
+    {secrets} }}
 """
 
 PSK = "correct horse battery staple"
@@ -131,13 +132,13 @@ def connection(name="office", proposals=None, esp=None, pools="pool4, pool6", id
 
 def initiator(remote_addresses, name="office", identity="alice@example.com", vips="0.0.0.0, ::",
               remote_ts="10.9.0.0/24, fd09::/64", proposals=None, esp=None, dpd_delay="30s",
-              child="", extra="", psk=PSK):
+              child="", extra="", psk=PSK, secrets=""):
     """The text of a swanctl.conf for strongSwan as the client of connection()'s gateway."""
     return INITIATOR.format(
         name=name, remote_addresses=", ".join(remote_addresses), id=identity, vips=vips,
         remote_ts=remote_ts, proposals=f"proposals = {proposals}" if proposals else "",
         esp=f"esp_proposals = {esp}" if esp else "", dpd_delay=dpd_delay, child=child,
-        connection=extra, psk=psk)
+        connection=extra, psk=psk, secrets=secrets)
 
 
 def by_certificate(credential, authority, auth="pubkey"):

@@ -50,7 +50,7 @@ KEYS = {
         "children handovers reconnects last_handover last_error",
     "gateway": "host address port identity",
     "path": "local local_port interface nat rtt_ms mtu",
-    "ike": "spi_i spi_r proposal established rekeys mobike fragmentation",
+    "ike": "spi_i spi_r proposal established rekeys mobike fragmentation ppk",
 }
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

@@ -185,6 +185,37 @@ START_TEST(passphrases_that_are_asked_for)
 }
 END_TEST
 
+/* The second proof's key (RFC 4739) has a passphrase of its own. */
+START_TEST(passphrase_of_the_user)
+{
+#define USER                                                                                       \
+    "Identity=laptop7\nPresharedKey=k\n[User]\nAuthentication=certificate\n"                       \
+    "Certificate=alice.pem\nPrivateKey=locked.key\n"
+    struct credentials *c = NULL;
+    struct profile *p = profile_of(USER);
+    answers("wrong\n" CANARY "\n");
+    ck_ok(credentials_load(p, (int64_t)time(NULL), &c, &faults));
+    ck_assert(private_key_matches(c->user_key, certificate_key(c->user_chain.items[0])));
+    ck_assert_ptr_null(c->key);
+    expect_questions("Passphrase of locked.key for p\n"
+                     "Wrong passphrase; once more the passphrase of locked.key for p\n");
+    credentials_free(c);
+    profile_free(p);
+
+    ck_assert(fixture_try("mkdir -p given && cp right given/p.user-passphrase && "
+                          "cp wrong given/p.passphrase"));
+    set_path("CREDENTIALS_DIRECTORY", "given");
+    answers("");
+    p = profile_of(USER);
+    ck_ok(credentials_load(p, (int64_t)time(NULL), &c, &faults));
+    expect_questions("");
+    credentials_free(c);
+    profile_free(p);
+    ck_assert_int_eq(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+    expect_fault(USER, 10, "locked.key is encrypted: nothing was entered");
+}
+END_TEST
+
 /* --- a token --- */
 
 #define ON_CARD "PrivateKey=pkcs11:token=fake\n"
@@ -322,6 +353,7 @@ static Suite *suite(void)
     tcase_add_test(t, passphrases_that_are_kept);
     tcase_add_test(t, passphrases_of_systemd);
     tcase_add_test(t, passphrases_that_are_asked_for);
+    tcase_add_test(t, passphrase_of_the_user);
     tcase_add_test(t, tokens);
     tcase_add_test(t, pins_that_are_kept);
     tcase_add_test(t, pins_that_are_asked_for);

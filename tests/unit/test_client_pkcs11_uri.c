@@ -193,6 +193,8 @@ START_TEST(what_does_not_go_together)
          "PrivateKey: the PIN is given twice; keep one pin-value or pin-source"},
         {"PrivateKey = pkcs11:token=a?pin-value=1&pin-source=/b\n", 4,
          "PrivateKey: the PIN is given twice; keep one pin-value or pin-source"},
+        {"Identity = a\nPresharedKey = b\n[User]\nCertificate = a\nPrivateKey = pkcs11:token=a\n",
+         8, "PrivateKey: a pkcs11: URI can stand in [Local] alone"},
         {"PrivateKey = pkcs11:type=cert\n", 4, "PrivateKey: the URI's type is not private"},
         {"Certificate = pkcs11:type=private\n", 4, "Certificate: the URI's type is not cert"},
     };

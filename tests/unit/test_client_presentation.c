@@ -63,7 +63,7 @@ static void view_all(void)
     s->ike = suite_of("aes256gcm16-prfsha256-x25519", PROTOCOL_IKE);
     s->path.local = (struct endpoint){prefix_of("192.0.2.1").ip, 51324};
     s->path.remote = (struct endpoint){prefix_of("203.0.113.1").ip, 4500};
-    s->nat_local = s->peer_mobike = s->peer_fragmentation = true;
+    s->nat_local = s->peer_mobike = s->peer_fragmentation = s->ppk = true;
     s->rtt_ms = 12;
     ck_ok(identity_parse("vpn.example.com", &s->remote_id));
 
@@ -159,6 +159,7 @@ START_TEST(every_key_and_null_where_nothing_is_known)
         {"ike.rekeys", "0"},
         {"ike.mobike", "false"},
         {"ike.fragmentation", "false"},
+        {"ike.ppk", "false"},
         {"children", "[]"},
         {"handovers", "0"},
         {"reconnects", "0"},
@@ -200,6 +201,7 @@ START_TEST(every_value)
         {"ike.established", "\"2026-01-01T12:00:01.000Z\""},
         {"ike.mobike", "true"},
         {"ike.fragmentation", "true"},
+        {"ike.ppk", "true"},
         {"children.0.spi_in", "\"00c0ffee\""},
         {"children.0.spi_out", "\"80000001\""},
         {"children.0.proposal", "\"aes256gcm16\""},
@@ -309,7 +311,7 @@ START_TEST(as_text)
                            "  routes    10.9.0.0/24\n"
                            "  dns       10.9.0.53\n"
                            "  domains   corp.example\n"
-                           "  ike       aes256gcm16-prfsha256-x25519\n"
+                           "  ike       aes256gcm16-prfsha256-x25519, with a PPK\n"
                            "  esp       aes256gcm16, SPIs 00c0ffee in, 80000001 out\n"
                            "  traffic   1 packets, 5000000000 bytes in; 4 packets, 5 bytes out\n");
     free(text);

@@ -48,8 +48,12 @@ START_TEST(all_keys)
                                "MOBIKE = no\n"
                                "Cookies = always\n"
                                "Redirect = 192.0.2.7\n"
+                               "RequirePPK = yes\n"
+                               "SecondProof = required\n"
                                "[User alice@example.com]\n"
-                               "PresharedKey = hers\n";
+                               "PresharedKey = hers\n"
+                               "[PPK alice at work]\n"
+                               "Key = 0x0123\n";
     struct gateway_config c;
     struct fault f;
     char out[SELECTOR_LIST_TEXT_MAX];
@@ -77,6 +81,10 @@ START_TEST(all_keys)
     ck_assert_ptr_null(c.users->next);
     ck_assert(identity_equal(&c.users->identity, &alice));
     ck_span_eq(secret_span(&c.users->psk), span_text("hers"));
+    ck_assert(c.require_ppk);
+    ck_assert_int_eq(c.second_proof, SESSION_SECOND_REQUIRED);
+    ck_assert_str_eq(c.ppks->id, "alice at work");
+    ck_span_eq(secret_span(&c.ppks->key), span_make("\x01\x23", 2));
     gateway_config_wipe(&c);
     ck_assert_uint_eq(c.psk.len, 0);
 }
@@ -137,6 +145,10 @@ START_TEST(faults_name_the_line)
         {BASE "EAPMethods=md5, md5\n", 5, "md5 twice"},
         {BASE "[User a]\nPresharedKey=\n", 6, "empty"},
         {BASE "[User a]\n", 0, "neither PresharedKey nor Password"},
+        {BASE "SecondProof=maybe\n", 5, "no, yes or required"},
+        {BASE "RequirePPK=yes\n", 0, "needs a [PPK] section"},
+        {BASE "[PPK a]\nKye=x\n", 6, "no key \"Kye\""},
+        {BASE "[PPK a]\nKey=0x1\n", 6, "pairs of hexadecimal digits"},
         {"[Gateway]\nIdentity=gw\nPresharedKey=x\n", 0, "Pool="},
         {"[Gateway]\nIdentity=gw\nPool=10.7.0.0/24\n", 0, "clients need"},
         {"[Gateway]\nPresharedKey=x\nPool=10.7.0.0/24\n", 0, "Identity="},

@@ -55,6 +55,27 @@ START_TEST(ike_sa)
 }
 END_TEST
 
+/* RFC 8784 3: prf+(PPK, key), for one block prf(PPK, key | 0x01). */
+START_TEST(post_quantum_key)
+{
+    struct ike_keys k = derive(), before = k;
+    struct secret ppk = {.len = 32};
+    for (uint8_t i = 0; i < 32; i++)
+        ppk.data[i] = (uint8_t)(0x80 + i);
+    ck_ok(ike_keys_mix(PRF_HMAC_SHA2_256, &ppk, &k));
+    ck_secret(&k.d, "e33250c85fbd949523fd1435b4731e49760c5b80239b8140c5cafb07c29abf30");
+    ck_secret(&k.pi, "509bfca0471ca3b30a77f36cbc977c1782559f6f771495d80b141d8aa425a08b");
+    ck_secret(&k.pr, "cc1fa34484b966114f48fc9c7b5b9f0a478c1b378703576f27cc08a0ddf09895");
+    ck_span_eq(secret_span(&k.ai), secret_span(&before.ai));
+    ck_span_eq(secret_span(&k.ar), secret_span(&before.ar));
+    ck_span_eq(secret_span(&k.ei), secret_span(&before.ei));
+    ck_span_eq(secret_span(&k.er), secret_span(&before.er));
+    ck_err(ike_keys_mix(PRF_NONE, &ppk, &k), ERR_UNSUPPORTED);
+    ck_assert_uint_eq(k.d.len, 0);
+    ck_assert_uint_eq(k.ei.len, 0);
+}
+END_TEST
+
 /* RFC 7296 2.17: encryption before integrity, initiator's before responder's; 36 octets of AES-256
  * key and salt each (RFC 4106 8.1). */
 START_TEST(child_sa)
@@ -235,6 +256,7 @@ int main(void)
     int count = (int)(sizeof(suites) / sizeof(suites[0]));
     tcase_add_checked_fixture(t, setup, NULL);
     tcase_add_test(t, ike_sa);
+    tcase_add_test(t, post_quantum_key);
     tcase_add_test(t, child_sa);
     tcase_add_test(t, authentication);
     tcase_add_test(t, what_is_not_supported);

@@ -145,18 +145,18 @@ START_TEST(a_list_is_whole)
     hostile_add_notify(&more, NOTIFY_ADDITIONAL_IP4_ADDRESS, ip_span(&b));
     come_up_with(&more);
     ck_assert_uint_eq(lists(), 1);
-    ck_assert_uint_eq(last_list()->addresses.count, 2);
+    ck_assert_uint_eq(last_list()->addresses.count, 3);
     chain.count = 0;
     say_address(&b);
     ask();
     ck_assert_uint_eq(lists(), 2);
-    ck_assert_uint_eq(last_list()->addresses.count, 1);
+    ck_assert_uint_eq(last_list()->addresses.count, 2);
     ck_assert(ip_equal(&last_list()->addresses.items[0], &b));
     chain.count = 0;
     say(NOTIFY_NO_ADDITIONAL_ADDRESSES, SPAN_EMPTY);
     ask();
     ck_assert_uint_eq(lists(), 3);
-    ck_assert_uint_eq(last_list()->addresses.count, 0);
+    ck_assert_uint_eq(last_list()->addresses.count, 1);
     chain.count = 0;
     ask(); /* which holds none */
     ck_assert_uint_eq(lists(), 3);
@@ -200,9 +200,10 @@ START_TEST(what_is_no_address_of_a_gateway_is_not_told)
     say_address(&good6);
     ask();
     ck_assert_uint_eq(lists(), 1);
-    ck_assert_uint_eq(last_list()->addresses.count, 2);
+    ck_assert_uint_eq(last_list()->addresses.count, 3);
     ck_assert(ip_equal(&last_list()->addresses.items[0], &good4));
     ck_assert(ip_equal(&last_list()->addresses.items[1], &good6));
+    ck_assert(ip_equal(&last_list()->addresses.items[2], &hostile.path.remote.ip));
     ck_stands();
 }
 END_TEST
@@ -292,7 +293,38 @@ START_TEST(a_new_ike_sa_has_a_list_of_its_own)
     pair_run(&pair, pair.now + 1000);
     const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_ADDRESSES);
     ck_assert_ptr_nonnull(e);
-    ck_assert_uint_eq(e->addresses.count, 0);
+    ck_assert_uint_eq(e->addresses.count, 1);
+    ck_assert(ip_equal(&e->addresses.items[0], &pair.client_path.remote.ip));
+    pair_wipe(&pair);
+}
+END_TEST
+
+/* Made at another of its addresses, it leaves out that one, and tells of the first: no news. */
+START_TEST(a_list_is_the_same_at_whichever_address)
+{
+    static struct pair pair;
+    pair_init(&pair);
+    struct path other = pair.client_path;
+    other.remote.ip = ip_v4(203, 0, 113, 66);
+    pair.gateway_config.additional[0] = other.remote.ip;
+    pair.gateway_config.additional_count = 1;
+    pair_start(&pair);
+    pair_pump(&pair);
+    const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_ADDRESSES);
+    ck_assert_ptr_nonnull(e);
+    ck_assert_uint_eq(e->addresses.count, 2);
+    ck_assert(ip_equal(&e->addresses.items[1], &pair.client_path.remote.ip));
+    pair_forget_events(&pair);
+    pair.gateway_config.additional[0] = pair.client_path.remote.ip;
+    session_networks_changed(pair.client, pair.now, &other, 1);
+    pair_pump(&pair);
+    ck_ok(session_reconnect(pair.client, pair.now));
+    pair_run(&pair, pair.now + 1000);
+    struct session_status status;
+    session_status(pair.client, &status);
+    ck_assert(ip_equal(&status.path.remote.ip, &other.remote.ip));
+    ck_assert_uint_eq(status.reconnects, 1);
+    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_ADDRESSES));
     pair_wipe(&pair);
 }
 END_TEST
@@ -576,6 +608,7 @@ int main(void)
     tcase_add_test(t, lists_without_end_are_told_now_and_then);
     tcase_add_test(t, an_old_list_does_not_come_after_a_new_one);
     tcase_add_loop_test(t, a_new_ike_sa_has_a_list_of_its_own, 0, 2);
+    tcase_add_test(t, a_list_is_the_same_at_whichever_address);
     tcase_add_test(t, a_stranger_has_no_addresses);
     tcase_add_test(t, a_gateway_does_not_move_its_client);
     tcase_add_test(t, a_gateway_that_moves_without_end_is_followed_now_and_then);

@@ -67,6 +67,8 @@ static const struct entry notifies[] = {
     {16401, "COOKIE2"},
     {16402, "NO_NATS_ALLOWED"},
     {16403, "AUTH_LIFETIME"},
+    {16404, "MULTIPLE_AUTH_SUPPORTED"},
+    {16405, "ANOTHER_AUTH_FOLLOWS"},
     {16406, "REDIRECT_SUPPORTED"},
     {16407, "REDIRECT"},
     {16408, "REDIRECTED_FROM"},
@@ -74,6 +76,9 @@ static const struct entry notifies[] = {
     {16418, "CHILDLESS_IKEV2_SUPPORTED"},
     {16430, "IKEV2_FRAGMENTATION_SUPPORTED"},
     {16431, "SIGNATURE_HASH_ALGORITHMS"},
+    {16435, "USE_PPK"},
+    {16436, "PPK_IDENTITY"},
+    {16437, "NO_PPK_AUTH"},
 };
 
 static const char *expected(const struct entry *entries, size_t count, unsigned number)

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "common/crypto/external_key.h"
-#include "common/ike/sa.h"
+#include "common/ike/auth.h"
 #include "tests/support/fixture.h"
 #include "tests/support/support.h"
 

@@ -23,7 +23,7 @@ static void list_others(struct gateway *g, const struct ip *here)
     for (size_t i = 0; i < g->config->listen_count; i++) {
         const struct ip *ip = &g->config->listen[i];
         if (!ip_equal(ip, here) && !ip_is_unspecified(ip) &&
-            s->additional_count < SESSION_ADDRESSES_MAX)
+            s->additional_count < SESSION_ADDITIONAL_MAX)
             s->additional[s->additional_count++] = *ip;
     }
 }

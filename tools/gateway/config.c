@@ -100,6 +100,25 @@ static enum err read_user(struct config_reader *r, const char *section, const ch
     return ERR_OK;
 }
 
+static enum err read_ppk(struct config_reader *r, const char *section, const char *id)
+{
+    struct gateway_ppk *ppk = calloc(1, sizeof(*ppk));
+    if (ppk == NULL)
+        return config_refuse(r, ERR_MEMORY, "%s", err_text(ERR_MEMORY));
+    ppk->next = r->config->ppks;
+    r->config->ppks = ppk;
+    r->ppk = ppk;
+    id += strspn(id, " \t");
+    if (id[0] == '\0' || strlen(id) > SESSION_PPK_ID_MAX)
+        return config_refuse(r, ERR_MALFORMED, "[%s]: a PPK's name has 1 to %d octets", section,
+                             (int)SESSION_PPK_ID_MAX);
+    memcpy(ppk->id, id, strlen(id) + 1);
+    enum err err = read_section(r, section, config_ppk_keys);
+    if (err == ERR_OK && ppk->key.len == 0)
+        err = config_refuse(r, ERR_MALFORMED, "[%s] has no Key", section);
+    return err;
+}
+
 static enum err read_sections(struct config_reader *r)
 {
     int count = 0, error = 0;
@@ -114,6 +133,8 @@ static enum err read_sections(struct config_reader *r)
             err = read_section(r, sections[i], config_gateway_keys);
         else if (strncmp(sections[i], "User ", 5) == 0)
             err = read_user(r, sections[i], sections[i] + 5);
+        else if (strncmp(sections[i], "PPK ", 4) == 0)
+            err = read_ppk(r, sections[i], sections[i] + 4);
         else if ((err = read_section(r, sections[i], no_keys)) == ERR_OK) /* it holds no key */
             err = config_refuse(r, ERR_MALFORMED, "no section is called [%s]", sections[i]);
     }
@@ -182,6 +203,8 @@ static enum err check_whole(struct config_reader *r)
             return config_refuse(r, ERR_MALFORMED,
                                  "[User %s] has a Password, and EAP needs a Certificate", u->name);
     }
+    if (c->require_ppk && c->ppks == NULL)
+        return config_refuse(r, ERR_MALFORMED, "RequirePPK = yes needs a [PPK] section");
     if (c->identity.type == IDENTITY_NONE) {
         if (!by_certificate)
             return config_refuse(r, ERR_MALFORMED, "[Gateway] needs Identity=");
@@ -238,6 +261,12 @@ void gateway_config_wipe(struct gateway_config *c)
         c->users = user->next;
         wipe(user, sizeof(*user));
         free(user);
+    }
+    while (c->ppks != NULL) {
+        struct gateway_ppk *ppk = c->ppks;
+        c->ppks = ppk->next;
+        wipe(ppk, sizeof(*ppk));
+        free(ppk);
     }
     wipe(c, sizeof(*c));
 }

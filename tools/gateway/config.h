@@ -26,6 +26,13 @@ struct gateway_user {
     struct secret password;      /* of EAP; likewise */
 };
 
+/* RFC 8784: [PPK ID] */
+struct gateway_ppk {
+    struct gateway_ppk *next;
+    char id[SESSION_PPK_ID_MAX + 1];
+    struct secret key;
+};
+
 struct gateway_config {
     struct ip listen[GATEWAY_LISTEN_MAX]; /* none: every address of both families */
     size_t listen_count;
@@ -51,6 +58,9 @@ struct gateway_config {
     struct gateway_user *users;
     uint8_t eap_methods[EAP_METHODS_MAX]; /* enum eap_type, in the order in which they are tried */
     size_t eap_method_count;
+    struct gateway_ppk *ppks;
+    bool require_ppk; /* of every client */
+    enum session_second_use second_proof;
 };
 
 /* *c is written in any case; wipe it in any case. The fault's text begins with FILE:LINE where a

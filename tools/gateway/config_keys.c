@@ -214,23 +214,27 @@ static enum err check_secret(struct config_reader *r, const char *why)
     return ERR_OK;
 }
 
-static enum err parse_psk(struct config_reader *r, const char *value, struct secret *ret)
+static enum err parse_key(struct config_reader *r, const char *key, const char *value,
+                          struct secret *ret)
 {
-    if (check_secret(r, "holds a PresharedKey") != ERR_OK)
+    char why[32];
+
+    snprintf(why, sizeof(why), "holds a %s", key);
+    if (check_secret(r, why) != ERR_OK)
         return r->fault->code;
     if (value[0] == '\0')
-        return config_refuse(r, ERR_MALFORMED, "the PresharedKey is empty");
+        return config_refuse(r, ERR_MALFORMED, "the %s is empty", key);
     enum err err = secret_set_shared_key(ret, span_text(value));
     if (err == ERR_LIMIT)
-        return config_refuse(r, err, "a PresharedKey of more than %d octets", SECRET_MAX);
+        return config_refuse(r, err, "a %s of more than %d octets", key, SECRET_MAX);
     if (err != ERR_OK)
-        return config_refuse(r, err, "a PresharedKey after 0x is pairs of hexadecimal digits");
+        return config_refuse(r, err, "a %s after 0x is pairs of hexadecimal digits", key);
     return ERR_OK;
 }
 
 static enum err set_psk(struct config_reader *r, const char *value)
 {
-    return parse_psk(r, value, &r->config->psk);
+    return parse_key(r, "PresharedKey", value, &r->config->psk);
 }
 
 static enum err take_pool(struct config_reader *r, const char *item)
@@ -435,6 +439,25 @@ static enum err set_eap_methods(struct config_reader *r, const char *value)
     return each_item(r, value, take_eap_method);
 }
 
+static enum err set_require_ppk(struct config_reader *r, const char *value)
+{
+    return read_yes_no(r, "RequirePPK", value, &r->config->require_ppk);
+}
+
+static enum err set_second_proof(struct config_reader *r, const char *value)
+{
+    if (strcmp(value, "no") == 0)
+        r->config->second_proof = SESSION_SECOND_OFF;
+    else if (strcmp(value, "yes") == 0)
+        r->config->second_proof = SESSION_SECOND_OPTIONAL;
+    else if (strcmp(value, "required") == 0)
+        r->config->second_proof = SESSION_SECOND_REQUIRED;
+    else
+        return config_refuse(r, ERR_MALFORMED, "SecondProof is no, yes or required, not \"%s\"",
+                             value);
+    return ERR_OK;
+}
+
 const struct config_key config_gateway_keys[] = {
     {"Listen", true, set_listen},
     {"Port", false, set_port},
@@ -459,6 +482,8 @@ const struct config_key config_gateway_keys[] = {
     {"AuthLifetime", false, set_auth_lifetime},
     {"Redirect", false, set_redirect},
     {"EAPMethods", true, set_eap_methods},
+    {"RequirePPK", false, set_require_ppk},
+    {"SecondProof", false, set_second_proof},
     {NULL, false, NULL},
 };
 
@@ -466,7 +491,7 @@ const struct config_key config_gateway_keys[] = {
 
 static enum err set_user_psk(struct config_reader *r, const char *value)
 {
-    return parse_psk(r, value, &r->user->psk);
+    return parse_key(r, "PresharedKey", value, &r->user->psk);
 }
 
 static enum err set_user_password(struct config_reader *r, const char *value)
@@ -481,5 +506,17 @@ static enum err set_user_password(struct config_reader *r, const char *value)
 const struct config_key config_user_keys[] = {
     {"PresharedKey", false, set_user_psk},
     {"Password", false, set_user_password},
+    {NULL, false, NULL},
+};
+
+/* --- [PPK ID] --- */
+
+static enum err set_ppk_key(struct config_reader *r, const char *value)
+{
+    return parse_key(r, "Key", value, &r->ppk->key);
+}
+
+const struct config_key config_ppk_keys[] = {
+    {"Key", false, set_ppk_key},
     {NULL, false, NULL},
 };

@@ -13,6 +13,7 @@ struct config_reader {
     struct ini_cfgobj *ini;
     struct gateway_config *config;
     struct gateway_user *user; /* the [User] section being read */
+    struct gateway_ppk *ppk;   /* the [PPK] section being read */
     struct fault *fault;
 };
 
@@ -23,9 +24,10 @@ struct config_key {
     enum err (*set)(struct config_reader *r, const char *value);
 };
 
-/* Both end with a key whose name is NULL. */
+/* All end with a key whose name is NULL. */
 extern const struct config_key config_gateway_keys[];
 extern const struct config_key config_user_keys[];
+extern const struct config_key config_ppk_keys[];
 
 /* FILE:LINE and the words into the fault; returns code. */
 PRINTF_LIKE(3, 4)

@@ -29,6 +29,21 @@ static enum err find_psk(void *ctx, const struct identity *peer, struct secret *
     return ERR_OK;
 }
 
+/* Any client may use any of them: which one it has says nothing of who it is. */
+static enum err find_ppk(void *ctx, const struct identity *peer, struct span id, struct secret *ret)
+{
+    const struct client *c = ctx;
+
+    (void)peer;
+    for (const struct gateway_ppk *p = c->gateway->config->ppks; p != NULL; p = p->next) {
+        if (span_equal(span_text(p->id), id)) {
+            *ret = p->key;
+            return ERR_OK;
+        }
+    }
+    return ERR_NOT_FOUND;
+}
+
 static enum err find_password(void *ctx, struct span name, struct secret *ret_password,
                               struct identity *ret_peer)
 {
@@ -162,7 +177,11 @@ void policy_prepare(struct gateway *g)
     s->return_routability = config->return_routability;
     s->auth_lifetime_s = config->auth_lifetime_s;
     s->redirect = config->redirect;
+    if (config->ppks != NULL)
+        s->ppk.use = config->require_ppk ? SESSION_PPK_REQUIRED : SESSION_PPK_OPTIONAL;
+    s->second_use = config->second_proof;
     s->policy.find_psk = find_psk;
+    s->policy.find_ppk = find_ppk;
     s->policy.assign = assign;
     s->policy.eap = serve_eap;
     cookie_jar_init(&g->jar, &s->random);

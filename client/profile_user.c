@@ -1,0 +1,84 @@
+/* Who uses the machine: defaults of [User], and the checks between its keys. */
+#include "client/profile_user.h"
+
+#include <string.h>
+
+#include "client/profile_keys.h"
+
+static bool has(const struct profile *p, enum profile_key key)
+{
+    return p->lines[key] != 0;
+}
+
+bool profile_uses_eap(const struct profile *p)
+{
+    return p->authentication == AUTHENTICATION_EAP || p->user_authentication == AUTHENTICATION_EAP;
+}
+
+/* What may stand in either section, and in one of them. */
+static void merge_lines(struct profile *p, struct fault_list *faults)
+{
+    static const struct {
+        enum profile_key user, local;
+    } keys[] = {
+        {KEY_USER_USER_NAME, KEY_LOCAL_USER_NAME},
+        {KEY_USER_PASSWORD, KEY_LOCAL_PASSWORD},
+        {KEY_USER_PASSWORD_FILE, KEY_LOCAL_PASSWORD_FILE},
+        {KEY_USER_EAP_METHODS, KEY_LOCAL_EAP_METHODS},
+    };
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        unsigned line = p->lines[keys[i].user];
+        if (line == 0)
+            continue;
+        if (has(p, keys[i].local))
+            fault_list_add(faults, line, "%s stands in [Local] and in [User]; keep this one",
+                           profile_key_name(keys[i].user));
+        p->lines[keys[i].local] = line;
+    }
+}
+
+static void default_authentication(struct profile *p)
+{
+    if (has(p, KEY_USER_AUTHENTICATION))
+        return;
+    if (has(p, KEY_USER_CERTIFICATE) || has(p, KEY_USER_PRIVATE_KEY))
+        p->user_authentication = AUTHENTICATION_CERTIFICATE;
+    else if (has(p, KEY_USER_PSK) || has(p, KEY_USER_PSK_FILE))
+        p->user_authentication = AUTHENTICATION_PSK;
+    else
+        p->user_authentication = AUTHENTICATION_EAP;
+}
+
+static void check_keys(const struct profile *p, unsigned line, struct fault_list *faults)
+{
+    bool psk = has(p, KEY_USER_PSK) || has(p, KEY_USER_PSK_FILE);
+    if (p->user_authentication == AUTHENTICATION_PSK && !psk)
+        fault_list_add(faults, line, "Authentication = psk needs PresharedKey or PresharedKeyFile");
+    if (p->user_authentication == AUTHENTICATION_PSK && !has(p, KEY_USER_IDENTITY))
+        fault_list_add(faults, p->user_line, "[User] needs an Identity with Authentication = psk");
+    if (p->user_authentication != AUTHENTICATION_CERTIFICATE)
+        return;
+    if (!has(p, KEY_USER_CERTIFICATE))
+        fault_list_add(faults, line, "Authentication = certificate needs Certificate");
+    if (!has(p, KEY_USER_PRIVATE_KEY))
+        fault_list_add(faults, line, "Authentication = certificate needs PrivateKey");
+}
+
+void profile_default_user(struct profile *p, struct fault_list *faults)
+{
+    if (p->user_line == 0)
+        return;
+    unsigned line =
+        has(p, KEY_USER_AUTHENTICATION) ? p->lines[KEY_USER_AUTHENTICATION] : p->user_line;
+    default_authentication(p);
+    merge_lines(p, faults);
+    if (p->authentication == AUTHENTICATION_EAP)
+        fault_list_add(faults, p->user_line,
+                       "[User] is proven after the machine: set Authentication = certificate or "
+                       "psk in [Local], or leave [User] out");
+    if (!has(p, KEY_USER_IDENTITY) && p->user_name[0] != '\0' &&
+        identity_parse(p->user_name, &p->user_identity) != ERR_OK)
+        fault_list_add(faults, p->lines[KEY_USER_USER_NAME],
+                       "UserName cannot serve as the user's identity; set Identity");
+    check_keys(p, line, faults);
+}
