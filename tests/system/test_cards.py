@@ -174,6 +174,27 @@ def test_key_that_wants_the_pin_each_time(lab, tern, strongswan, pki, authority,
     assert len(asked.read_text().splitlines()) == 1
 
 
+def test_machine_on_a_token_and_its_user(lab, tern, strongswan, pki, authority, token):
+    """RFC 4739: the first proof is signed by the token, the second is a password."""
+    gateway = pki.gateway("ecdsa256", authority=authority)
+    strongswan.load(connection(
+        local=swan.by_certificate(gateway, authority)["local"], psk=None,
+        remote=f"round = 1\nauth = pubkey\ncacerts = {authority.file}",
+        extra="remote-2 { round = 2\nauth = eap-mschapv2\neap_id = %any }",
+        secrets=f'\neap-user {{ id = alice\n secret = "{PASSPHRASE}" }}'), [gateway], [authority])
+    uri = with_pin(tern, token.add(client_of(pki, authority)))
+    profile = tern.profile(
+        gateway=client.by_certificate(authority),
+        local={"Authentication": "certificate", "PresharedKey": None, "PrivateKey": uri},
+        user={"UserName": "alice", "Password": PASSPHRASE})
+    tern.up(profile)
+    assert lab.client.ping(lab.INTRANET[0], 3) == 3
+    token.pull_out()
+    tern.run("reconnect", "office")
+    wait_until(lambda: "our key cannot be used" in tern.log.read_text(), 10, "words of the token")
+    assert lab.client.ping(lab.INTRANET[0], 3) == 3
+
+
 def test_module_by_its_path(lab, tern, strongswan, pki, authority, token):
     load(strongswan, pki, authority)
     uri = token.add(client_of(pki, authority))
