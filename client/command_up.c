@@ -216,7 +216,20 @@ static enum exit_code before_credentials(const struct profile *p)
     return report(EXIT_CODE_RUNNING_STATE, &f);
 }
 
-/* Profile and the files it names; every fault is told as FILE:LINE: text. notes NULL: for `up`. */
+/* Every fault as FILE:LINE: text. */
+static enum exit_code report_faults(struct fault_list *faults, const char *path, enum err e)
+{
+    struct fault f = {0};
+    if (fault_list_any(faults))
+        fault_list_summary(faults, path, &f);
+    else
+        (void)fault_set(&f, e, "%s cannot be read: %s", path, err_text(e));
+    if (faults->count > 1)
+        fault_list_print(faults, path, stderr);
+    return report(e == ERR_NOT_FOUND ? EXIT_CODE_NO_PROFILE : EXIT_CODE_PROFILE_INVALID, &f);
+}
+
+/* Profile and the files it names. notes NULL: for `up`. */
 static enum exit_code load(const struct command_options *o, struct profile **ret_profile,
                            struct credentials **ret_credentials, struct fault_list *notes)
 {
@@ -235,15 +248,7 @@ static enum exit_code load(const struct command_options *o, struct profile **ret
         e = notes == NULL
                 ? credentials_load(*ret_profile, time(NULL), ret_credentials, &faults)
                 : credentials_check(*ret_profile, time(NULL), ret_credentials, &faults, notes);
-    if (e == ERR_OK)
-        return EXIT_CODE_DONE;
-    if (fault_list_any(&faults))
-        fault_list_summary(&faults, path, &f);
-    else
-        (void)fault_set(&f, e, "%s cannot be read: %s", path, err_text(e));
-    if (faults.count > 1)
-        fault_list_print(&faults, path, stderr);
-    return report(e == ERR_NOT_FOUND ? EXIT_CODE_NO_PROFILE : EXIT_CODE_PROFILE_INVALID, &f);
+    return e == ERR_OK ? EXIT_CODE_DONE : report_faults(&faults, path, e);
 }
 
 enum exit_code command_up(const struct command_options *o)
@@ -274,6 +279,19 @@ static void warn(const struct profile *p, const struct credentials *c)
                 p->path, p->lines[KEY_LOCAL_PPK_IDENTITY], c->ppk.len, (int)CREDENTIALS_PPK_GOOD);
 }
 
+static enum exit_code check_crls(const struct profile *p, const struct credentials *c)
+{
+    struct fault_list faults, warnings;
+    fault_list_init(&faults);
+    fault_list_init(&warnings);
+    credentials_check_crls(p, c, time(NULL), &faults, &warnings);
+    for (size_t i = 0; i < warnings.count; i++)
+        fprintf(stderr, "%s:%u: warning: %s\n", p->path, warnings.items[i].line,
+                warnings.items[i].fault.text);
+    return fault_list_any(&faults) ? report_faults(&faults, p->path, ERR_MALFORMED)
+                                   : EXIT_CODE_DONE;
+}
+
 enum exit_code command_check(const struct command_options *o)
 {
     struct profile *p = NULL;
@@ -287,6 +305,8 @@ enum exit_code command_check(const struct command_options *o)
     for (size_t i = 0; code == EXIT_CODE_DONE && i < notes.count; i++)
         fprintf(stderr, "%s:%u: warning: %s\n", p->path, notes.items[i].line,
                 notes.items[i].fault.text);
+    if (code == EXIT_CODE_DONE)
+        code = check_crls(p, c);
     if (code == EXIT_CODE_DONE && !o->quiet)
         printf("%s: no faults\n", p->path);
     credentials_free(c);

@@ -371,6 +371,7 @@ static void close_all(struct connection *c)
     child_list_wipe(&c->children);
     tunnel_free(c->tunnel);
     session_free(c->session);
+    trust_store_free(c->trust);
 }
 
 enum exit_code connection_run(const struct connection_options *o, struct fault *f)
@@ -382,6 +383,7 @@ enum exit_code connection_run(const struct connection_options *o, struct fault *
         return EXIT_CODE_INTERNAL;
     }
     c->options = o;
+    memcpy(c->crls, o->credentials->crls, sizeof(c->crls));
     c->host = o->profile->addresses.items[0];
     c->since = connection_wall_now();
     c->state_told = "connecting";

@@ -178,11 +178,27 @@ static void on_down(struct connection *c, const struct session_event *e)
         connection_end(c, code_for(e->down.reason), &e->down.fault);
 }
 
+/* Before the gateway proves itself once more, by CRLs that may be others since the last time. */
+static void renew_trust(struct connection *c)
+{
+    const struct connection_options *o = c->options;
+    const struct trust_store *old = c->trust != NULL ? c->trust : o->credentials->trust;
+    struct trust_store *t =
+        old != NULL ? credentials_renew_crls(old, c->crls, o->profile->crls.count) : NULL;
+    if (t == NULL)
+        return;
+    session_set_trust(c->session, t);
+    trust_store_free(c->trust);
+    c->trust = t;
+}
+
 void connection_event(struct connection *c, const struct session_event *e)
 {
     events_of_session(c->control, e);
     switch (e->type) {
     case SESSION_EVENT_PHASE:
+        if (e->phase.phase == SESSION_PHASE_INIT)
+            renew_trust(c);
         news_phase(c, e->phase.phase == SESSION_PHASE_INIT ? "init" : "auth", e->phase.text);
         break;
     case SESSION_EVENT_CONFIG:

@@ -193,6 +193,7 @@ static void load_trust(struct loading *l)
     }
     for (size_t i = 0; i < l->p->cas.count; i++)
         load_ca(l, l->p->cas.items[i]);
+    credentials_load_crls(l->p, l->c, l->faults);
 }
 
 static enum err load(const struct profile *p, int64_t wall_time, struct credentials **ret,

@@ -20,6 +20,16 @@ enum { CREDENTIALS_PPK_GOOD = 32, CREDENTIALS_PPK_MIN = 16 };
 
 #define CREDENTIALS_SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt"
 
+/* A file with CRLs, as it was when it was read. */
+struct crl_file {
+    char path[PROFILE_PATH_MAX]; /* absolute: the process that connects has left its directory */
+    struct crl_stamp {
+        uint64_t inode, size;
+        int64_t changed_ns;
+    } stamp;
+    size_t count; /* CRLs in it */
+};
+
 struct credentials {
     struct identity identity;       /* what we say we are */
     struct secret psk, gateway_psk; /* our proof, the gateway's */
@@ -27,9 +37,10 @@ struct credentials {
     struct certificate_list chain;
     struct token *token;       /* that keeps the key; NULL: nobody does */
     struct trust_store *trust; /* NULL where the gateway proves itself by a key we share */
-    struct secret password;    /* of EAP; empty: it has to be asked for, */
-    bool password_asked;       /* and was */
-    struct secret ppk;         /* RFC 8784; empty: none */
+    struct crl_file crls[PROFILE_LIST_MAX]; /* whose CRLs it has, as many as the profile names */
+    struct secret password;                 /* of EAP; empty: it has to be asked for, */
+    bool password_asked;                    /* and was */
+    struct secret ppk;                      /* RFC 8784; empty: none */
     /* Of [User], where it is not asked by EAP; as above. */
     struct identity user_identity;
     struct secret user_psk;
@@ -49,6 +60,19 @@ CHECKED enum err credentials_check(const struct profile *p, int64_t wall_time,
                                    struct fault_list *notes);
 /* Might somebody be asked while they are loaded? */
 bool credentials_may_ask(const struct profile *p);
+/* The CRLs of the profile into c->trust, as credentials_load does (credentials_crl.c). */
+void credentials_load_crls(const struct profile *p, struct credentials *c,
+                           struct fault_list *faults);
+/* Where one of those files is another than `files` says: a store with what they hold now, and
+ * `files` likewise. NULL where none is, and where what they hold now is of no use: that is logged,
+ * and the old store goes on. */
+struct trust_store *credentials_renew_crls(const struct trust_store *old, struct crl_file *files,
+                                           size_t file_count);
+/* What else is wrong with them, which matters only once they are asked: a signature that is not of
+ * the CA that they name is a fault; being outdated is one where Revocation = strict, else a
+ * warning; and so is what is of no use. */
+void credentials_check_crls(const struct profile *p, const struct credentials *c, int64_t wall_time,
+                            struct fault_list *faults, struct fault_list *warnings);
 /* A person's password is needed, and there is none. */
 bool credentials_lack_password(const struct profile *p, const struct credentials *c);
 /* Ask for it (ask.h). ERR_NOT_FOUND where nobody can be asked. */

@@ -212,6 +212,7 @@ static void set_defaults(struct profile *p)
     p->mobike = true;
     p->dpd_s = 30;
     p->keepalive_s = PROFILE_KEEPALIVE_AUTO;
+    p->revocation = REVOCATION_SOFT;
     p->hold_down_s = 30 * 60;
     p->retransmit_first_ms = 500;
     p->retransmit_max_ms = 8000;

@@ -8,6 +8,7 @@
 #include "client/fault_list.h"
 #include "common/base/selector.h"
 #include "common/crypto/identity.h"
+#include "common/crypto/revocation.h"
 #include "common/crypto/secret.h"
 #include "common/eap/eap.h"
 #include "common/ike/proposal.h"
@@ -32,6 +33,8 @@ enum profile_key {
     KEY_GATEWAY_PSK,
     KEY_GATEWAY_PSK_FILE,
     KEY_GATEWAY_REQUIRE_PPK,
+    KEY_GATEWAY_REVOCATION,
+    KEY_GATEWAY_CRL,
     KEY_LOCAL_IDENTITY,
     KEY_LOCAL_AUTHENTICATION,
     KEY_LOCAL_PSK,
@@ -120,6 +123,8 @@ struct profile {
     struct profile_list cas; /* file names, or "system" */
     struct secret gateway_psk;
     char gateway_psk_file[PROFILE_PATH_MAX];
+    enum revocation_policy revocation;
+    struct profile_list crls; /* file names */
 
     struct identity identity; /* none: take it from the certificate */
     enum profile_authentication authentication;

@@ -24,6 +24,8 @@ static const struct key_rule {
     [KEY_GATEWAY_PSK] = {"Gateway", "PresharedKey", KEY_SECRET, key_gateway_psk},
     [KEY_GATEWAY_PSK_FILE] = {"Gateway", "PresharedKeyFile", 0, key_gateway_psk_file},
     [KEY_GATEWAY_REQUIRE_PPK] = {"Gateway", "RequirePPK", 0, key_gateway_require_ppk},
+    [KEY_GATEWAY_REVOCATION] = {"Gateway", "Revocation", 0, key_gateway_revocation},
+    [KEY_GATEWAY_CRL] = {"Gateway", "CRL", KEY_ADDS, key_gateway_crl},
     [KEY_LOCAL_IDENTITY] = {"Local", "Identity", 0, key_local_identity},
     [KEY_LOCAL_AUTHENTICATION] = {"Local", "Authentication", 0, key_local_authentication},
     [KEY_LOCAL_PSK] = {"Local", "PresharedKey", KEY_SECRET, key_local_psk},

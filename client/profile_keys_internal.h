@@ -40,6 +40,8 @@ void key_gateway_authentication(struct reading *r, const char *value);
 void key_gateway_ca(struct reading *r, const char *value);
 void key_gateway_psk(struct reading *r, const char *value);
 void key_gateway_psk_file(struct reading *r, const char *value);
+void key_gateway_revocation(struct reading *r, const char *value);
+void key_gateway_crl(struct reading *r, const char *value);
 void key_local_identity(struct reading *r, const char *value);
 void key_local_authentication(struct reading *r, const char *value);
 void key_local_psk(struct reading *r, const char *value);

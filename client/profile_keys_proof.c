@@ -70,6 +70,29 @@ void key_gateway_psk_file(struct reading *r, const char *value)
     value_take_text(r, value, r->p->gateway_psk_file, sizeof(r->p->gateway_psk_file));
 }
 
+void key_gateway_revocation(struct reading *r, const char *value)
+{
+    static const char *const texts[] = {
+        [REVOCATION_OFF] = "off", [REVOCATION_SOFT] = "soft", [REVOCATION_STRICT] = "strict"};
+    for (int i = REVOCATION_OFF; i <= REVOCATION_STRICT; i++) {
+        if (strcmp(value, texts[i]) == 0) {
+            r->p->revocation = (enum revocation_policy)i;
+            return;
+        }
+    }
+    FAULT(r, "Revocation = %s: expected off, soft or strict", value);
+}
+
+static void take_crl(struct reading *r, const char *item)
+{
+    value_take_item(r, &r->p->crls, item);
+}
+
+void key_gateway_crl(struct reading *r, const char *value)
+{
+    value_take_each(r, value, take_crl);
+}
+
 /* --- [Local] --- */
 
 void key_local_identity(struct reading *r, const char *value)

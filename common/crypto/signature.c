@@ -170,19 +170,26 @@ static enum err split_auth_data(struct span auth_data, struct span *ret_algorith
     return wire_read_finish(&r);
 }
 
+enum err signature_verify_by(const struct public_key *k, struct span algorithm, struct span message,
+                             struct span signature)
+{
+    struct signature_scheme s;
+    enum err e = signature_scheme_parse(algorithm, &s);
+    if (e != ERR_OK)
+        return e;
+    if (k->type == KEY_RSA && k->bits > RSA_BITS_MAX)
+        return ERR_UNSUPPORTED;
+    if ((k->type == KEY_RSA && k->bits < RSA_BITS_MIN) || s.hash == HASH_SHA1)
+        return ERR_REFUSED; /* RFC 8247 4.3 */
+    return verify(k, &s, message, signature);
+}
+
 static enum err verify_with_scheme(const struct public_key *k, struct span message,
                                    struct span auth_data)
 {
     struct span algorithm, signature;
-    struct signature_scheme s;
     enum err e = split_auth_data(auth_data, &algorithm, &signature);
-    if (e == ERR_OK)
-        e = signature_scheme_parse(algorithm, &s);
-    if (e != ERR_OK)
-        return e;
-    if (s.hash == HASH_SHA1)
-        return ERR_REFUSED; /* RFC 8247 4.3 */
-    return verify(k, &s, message, signature);
+    return e == ERR_OK ? signature_verify_by(k, algorithm, message, signature) : e;
 }
 
 /* RFC 7296 2.15 leaves the hash of method 1 open and asks for SHA-1 by default; peers have used

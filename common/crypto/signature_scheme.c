@@ -93,10 +93,10 @@ static bool null_or_absent(CBS parameters)
            CBS_len(&parameters) == 0;
 }
 
-static enum err read_hash(CBS *in, enum hash_id *ret)
+enum err asn1_hash_read(CBS *in, enum hash_id *ret)
 {
     CBS oid, parameters;
-    if (!read_algorithm(in, &oid, &parameters) || CBS_len(in) != 0 || !null_or_absent(parameters))
+    if (!read_algorithm(in, &oid, &parameters) || !null_or_absent(parameters))
         return ERR_MALFORMED;
     for (size_t i = 0; i < HASHES; i++) {
         if (is_oid(&oid, &hashes[i].oid)) {
@@ -105,6 +105,13 @@ static enum err read_hash(CBS *in, enum hash_id *ret)
         }
     }
     return ERR_UNSUPPORTED;
+}
+
+/* The whole of a field. */
+static enum err read_hash(CBS *in, enum hash_id *ret)
+{
+    enum err e = asn1_hash_read(in, ret);
+    return e == ERR_OK && CBS_len(in) != 0 ? ERR_MALFORMED : e;
 }
 
 /* RFC 4055 3.1: every field has a default (SHA-1, MGF1 with SHA-1, 20, 1). We know PSS with one

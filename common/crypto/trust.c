@@ -33,6 +33,7 @@ void trust_store_free(struct trust_store *t)
         certificate_free(t->anchors[i].certificate);
     free(t->anchors);
     X509_STORE_free(t->store);
+    trust_crls_free(t);
     free(t);
 }
 
@@ -88,6 +89,21 @@ enum err trust_store_add(struct trust_store *t, struct certificate *c)
         return e;
     certificate_ref(c);
     t->anchors[t->count++] = a;
+    return ERR_OK;
+}
+
+enum err trust_store_new_like(const struct trust_store *like, struct trust_store **ret)
+{
+    struct trust_store *t = NULL;
+    enum err e = trust_store_new(&t);
+    for (size_t i = 0; e == ERR_OK && i < like->count; i++)
+        e = trust_store_add(t, like->anchors[i].certificate);
+    if (e != ERR_OK) {
+        trust_store_free(t);
+        return e;
+    }
+    t->revocation = like->revocation;
+    *ret = t;
     return ERR_OK;
 }
 

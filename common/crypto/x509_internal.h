@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 
 #include "common/crypto/certificate.h"
+#include "common/crypto/crl.h"
 #include "common/crypto/external_key.h"
 #include "common/crypto/printable.h"
 
@@ -123,15 +124,74 @@ struct anchor {
     uint8_t key_hash[SHA1_LEN];
 };
 
+struct stored_crl {
+    uint8_t *der; /* owned; crl borrows it */
+    struct crl crl;
+};
+
 struct trust_store {
     X509_STORE *store;
     struct anchor *anchors;
     size_t count, cap;
+    enum revocation_policy revocation;
+    struct stored_crl *crls;
+    size_t crl_count;
 };
+void trust_crls_free(struct trust_store *t); /* trust_crls.c */
+
+/* trust_path.c: hands over every way from sent->items[0] to an anchor, the end entity first and the
+ * anchor last, until `try` says that this one holds; not more than a bounded number. */
+enum { TRUST_PATH_MAX = CERTIFICATES_MAX + 1 };
+typedef bool trust_path_try(void *ctx, const struct certificate *const *way, size_t len);
+void trust_path_each(const struct trust_store *t, const struct certificate_list *sent,
+                     trust_path_try *try, void *ctx);
+
+/* trust_verify.c: the key, and the algorithm of the signature on it, are good enough. ERR_REFUSED
+ * with the reason. */
+CHECKED enum err certificate_check_algorithms(X509 *x, struct fault *f);
+
+/* revocation_check.c: the chain, an anchor last, as the store's policy wants it. ERR_REFUSED. */
+CHECKED enum err revocation_check(const struct trust_store *t, STACK_OF(X509) * chain,
+                                  const struct trust_evidence *evidence, int64_t wall_time,
+                                  struct fault *f);
+
+/* What certificates, CRLs and OCSP responses have in common (asn1.c). All borrow what they read. */
+struct span span_of_cbs(const CBS *c);
+/* SIGNED{...}: what is signed and the AlgorithmIdentifier, both whole elements; the signature's
+ * octets. What may follow stays in `in`. */
+struct asn1_signed {
+    CBS tbs, algorithm, signature;
+};
+CHECKED bool asn1_signed_read(CBS *in, struct asn1_signed *ret);
+/* Extension (RFC 5280 4.2), the next of a list; value: what its OCTET STRING holds. */
+struct asn1_extension {
+    CBS oid, value;
+    bool critical;
+};
+CHECKED bool asn1_extension_read(CBS *list, struct asn1_extension *ret);
+/* Is it id-ce N (2.5.29.N)? */
+bool asn1_extension_is(const struct asn1_extension *x, uint8_t n);
+/* A non-empty list (SEQUENCE OF Extension, whole) of which none is critical. */
+CHECKED bool asn1_extensions_skip(CBS list, bool *ret_critical);
+/* An INTEGER's octets, in their shortest form. */
+CHECKED bool asn1_integer_read(CBS *in, struct span *ret);
+/* An AlgorithmIdentifier of a hash; ERR_MALFORMED, ERR_UNSUPPORTED (signature_scheme.c). */
+CHECKED enum err asn1_hash_read(CBS *in, enum hash_id *ret);
+
+/* Numbers that stand for nothing become REASON_UNSPECIFIED (revocation.c). */
+enum revocation_reason revocation_reason_from(uint8_t n);
+
+/* Is it the signature of `message` by that key? SHA-1 and RSA keys of fewer than RSA_BITS_MIN bits
+ * are ERR_REFUSED, as in signature_verify. `algorithm`: a whole AlgorithmIdentifier. */
+CHECKED enum err signature_verify_by(const struct public_key *k, struct span algorithm,
+                                     struct span message, struct span signature);
 
 /* Civil time (wall_time.c), in UTC. */
 enum { WALL_TIME_TEXT_MAX = 64 };
 CHECKED enum err wall_time_from_asn1(const ASN1_TIME *t, int64_t *ret);
+/* The next element, a UTCTime or GeneralizedTime (the second: that alone). */
+CHECKED bool wall_time_read(CBS *in, int64_t *ret);
+CHECKED bool wall_time_read_generalized(CBS *in, int64_t *ret);
 /* "2026-01-31 23:59 UTC"; returns out. */
 const char *wall_time_format(int64_t seconds, char out[WALL_TIME_TEXT_MAX]);
 

@@ -221,6 +221,7 @@ static enum err serve(struct ike_sa *sa, const struct sa_input *in, struct span 
     if (begins) {
         id_payload_write(&m, PAYLOAD_ID_R, &sa->config->local_id);
         proof_write_certificates(sa, &m);
+        proof_write_evidence(sa, in, &m);
         e = proof_write_auth(sa, &m);
     }
     payload_write(&m, PAYLOAD_EAP, span_make(step.packet, step.packet_len));

@@ -41,6 +41,8 @@ void lifecycle_end(struct session *s, enum session_down_reason reason, const str
         if (s->sas[i] == NULL)
             continue;
         s->sas[i]->state = SA_DEAD;
+        if (reason == SESSION_DOWN_UNREACHABLE) /* to whom we gave up we do not seem to live */
+            window_wipe(&s->sas[i]->window);
         sa_forget_keys(s->sas[i]);
     }
     s->down_reason = reason;
@@ -166,7 +168,7 @@ void session_heard(struct ike_sa *sa, mono_ms now)
     roam_heard(s, now);
     s->hinted = false;
     s->unanswered_since = MONO_NEVER;
-    if (!s->searching || !sa_alive(sa))
+    if (!s->searching || !sa_alive(sa) || s->roam.astray)
         return;
     log_info("the gateway answers again");
     if (!attempt_answered(s))

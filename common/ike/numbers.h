@@ -95,7 +95,12 @@ enum notify_type {
     NOTIFY_NO_PPK_AUTH = 16437
 };
 
-enum cert_encoding { CERT_X509_SIGNATURE = 4, CERT_HASH_URL = 12 };
+enum cert_encoding {
+    CERT_X509_SIGNATURE = 4,
+    CERT_CRL = 7,
+    CERT_HASH_URL = 12,
+    CERT_OCSP = 14 /* RFC 4806 */
+};
 
 enum cp_type { CP_REQUEST = 1, CP_REPLY = 2, CP_SET = 3, CP_ACK = 4 };
 

@@ -77,6 +77,7 @@ void proof_write_certreq(struct ike_sa *sa, struct message_writer *m)
         trust_store_key_hash(c->trust, i, hashes + i * SHA1_LEN);
     cert_payload_write(m, PAYLOAD_CERTREQ, CERT_X509_SIGNATURE,
                        span_make(hashes, count * SHA1_LEN));
+    proof_write_ocsp_request(sa, m);
 }
 
 /* AUTH as it is made: to be sent in its payload, or (RFC 8784 3) its data in NO_PPK_AUTH. */
@@ -282,9 +283,12 @@ static enum err check_certificate(const struct ike_sa *sa, const struct sa_input
                                   struct peer_claim *claim, struct fault *f)
 {
     const struct session_config *c = sa->config;
+    struct trust_evidence evidence;
     enum err e = collect_chain(sa, in, &claim->chain, f);
+    proof_collect_evidence(in, &evidence);
     if (e == ERR_OK)
-        e = trust_verify(c->trust, &claim->chain, sa->initiator ? PURPOSE_GATEWAY : PURPOSE_CLIENT,
+        e = trust_verify(c->trust, &claim->chain, &evidence,
+                         sa->initiator ? PURPOSE_GATEWAY : PURPOSE_CLIENT,
                          c->wall_time(c->wall_time_ctx), f);
     if (e != ERR_OK)
         return e;

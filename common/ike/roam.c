@@ -64,6 +64,7 @@ void roam_begin(struct session *s, mono_ms now)
 {
     settle_here(&s->roam);
     s->roam.path_since = now;
+    s->roam.astray = false;
 }
 
 /* --- the network has changed --- */

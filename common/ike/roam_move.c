@@ -115,6 +115,7 @@ void roam_move(struct session *s, mono_ms now, const struct path *way, enum sess
 void roam_move_anew(struct session *s, mono_ms now)
 {
     struct fault f = {0};
+    s->roam.astray = true;
     if (!s->searching) {
         (void)fault_set(&f, ERR_NOT_FOUND,
                         "the network has changed, and the gateway does not know MOBIKE");
@@ -163,8 +164,13 @@ void roam_peer_moved(struct ike_sa *sa, const struct sa_input *in)
     struct roam *r = &s->roam;
     /* One that a rekeying made counts before its Delete of the old one has come. */
     bool counts = session_is_current(sa) || session_predecessor(sa) != NULL;
-    if (path_equal(&sa->path, in->path) || !counts)
+    if (!counts)
         return;
+    if (path_equal(&sa->path, in->path)) { /* it was away, and is back */
+        if (sa->window.request.active && sa->window.request.sent > 1)
+            roam_ask_again(s, in->now);
+        return;
+    }
     take_along(s, in->path);
     roam_ask_again(s, in->now); /* RFC 4555 3.5: what went to the old address */
     s->roam.handovers++;

@@ -136,6 +136,12 @@ void session_free(struct session *s)
     free(s);
 }
 
+void session_set_trust(struct session *s, const struct trust_store *trust)
+{
+    ASSERT(trust != NULL && s->config.trust != NULL);
+    s->config.trust = trust;
+}
+
 /* --- for the exchanges --- */
 
 uint8_t *session_buffer(struct session *s)

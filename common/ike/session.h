@@ -116,9 +116,12 @@ struct session_config {
     const struct private_key *key;        /* borrowed for the session's life; certificate auth */
     const struct certificate_list *chain; /* borrowed; ours first, then intermediates */
     const struct trust_store *trust;      /* borrowed; NULL where no certificate is accepted */
-    struct session_second second;         /* initiator; local_auth is not EAP then */
-    enum session_second_use second_use;   /* responder */
-    struct eap_config eap;                /* initiator, for whichever of its proofs is by EAP */
+    /* Responder: borrowed, NULL for none; sent with chain: CRLs always, OCSP responses to whoever
+     * asks for them (RFC 4806). */
+    const struct trust_evidence *evidence;
+    struct session_second second;       /* initiator; local_auth is not EAP then */
+    enum session_second_use second_use; /* responder */
+    struct eap_config eap;              /* initiator, for whichever of its proofs is by EAP */
     /* Its password is a code that serves once: where a method has handed it over as it is, no other
      * IKE SA is begun with it. */
     bool eap_once;
@@ -216,6 +219,9 @@ CHECKED enum err session_redirect(struct session *s, mono_ms now, const struct r
 /* Something that anybody could have said (an unprotected INVALID_SPI, ICMP) has it that the peer
  * forgot us: worth a question, at a bounded rate, and nothing more (RFC 7296 2.21.4). */
 void session_suspect(struct session *s, mono_ms now);
+/* Whom to trust from now on, in place of session_config.trust, which is needed no more; borrowed.
+ */
+void session_set_trust(struct session *s, const struct trust_store *trust);
 /* Initiator: this machine slept. Whether the gateway still knows us, and where, is asked at once.
  */
 void session_resumed(struct session *s, mono_ms now);

@@ -55,6 +55,9 @@ struct roam {
     struct way ways[SESSION_PATHS_MAX];
     size_t way_count;
     bool stranded; /* there is no way; whoever was up is held */
+    /* We are where the gateway does not look for us, and it cannot be told: whatever it answers,
+     * the connection has to be made anew. */
+    bool astray;
     struct trust trusts[TRUSTS_MAX];
 
     enum roam_mode mode;

@@ -81,8 +81,8 @@ static void chain(struct wire_reader *r, bool client)
         l.count++;
     }
     struct fault f = {0};
-    if (l.count > 0 &&
-        trust_verify(store(), &l, client ? PURPOSE_CLIENT : PURPOSE_GATEWAY, NOW, &f) != ERR_OK)
+    if (l.count > 0 && trust_verify(store(), &l, NULL, client ? PURPOSE_CLIENT : PURPOSE_GATEWAY,
+                                    NOW, &f) != ERR_OK)
         check_text(f.text);
     certificate_list_wipe(&l);
 }

@@ -437,6 +437,8 @@ void places_forget_mappings(struct interface *f);
 struct gateway_address *places_gateway_address(struct world *w, const struct ip *ip);
 
 /* --- walk.c --- */
+/* All clients are up: one that left a liar, or whose time ended, comes back first. */
+const char *walk_ready(struct world *w, char *text, size_t cap);
 /* Makes one step; how long it may take until all has found together again. */
 mono_ms walk_step(struct world *w);
 const char *check_converged(struct world *w, char *text, size_t cap);

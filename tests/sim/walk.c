@@ -88,7 +88,10 @@ static mono_ms hard(struct world *w, const char *text)
     if (t->keeps && !t->young && now.path.interface != best && trusted(w, t->client, best))
         violate(w, "move-worse", "%s: %s, and it goes to interface %" PRIu32 ", not %" PRIu32,
                 end_name(c->end, name), text, now.path.interface, best);
-    return mobike(w) ? HARD_MS : ANEW_MS;
+    if (mobike(w))
+        return HARD_MS;
+    /* An attempt for a better way may be going on, with a gateway that has forgotten it. */
+    return (w->plan.faults & FAULT_CRASH) == 0 ? ANEW_MS : plan_recovery_ms(&w->plan);
 }
 
 /* The next best one carries nothing, and nobody knows it yet; there is a third. */
@@ -275,6 +278,19 @@ static void ask(struct world *w, size_t i)
     client_settled(w, i);
 }
 
+const char *walk_ready(struct world *w, char *text, size_t cap)
+{
+    for (size_t i = 0; i < w->plan.clients; i++) {
+        struct session_status s = {.state = SESSION_IDLE};
+        snprintf(text, cap, "client%zu is not up", i + 1);
+        if (w->clients[i].end != NULL)
+            session_status(w->clients[i].end->session, &s);
+        if (s.state != SESSION_UP)
+            return "no-recovery";
+    }
+    return NULL;
+}
+
 mono_ms walk_step(struct world *w)
 {
     static walk *const walks[] = {stay,        lose_interface, change_address,       lose_ipv4,
@@ -310,7 +326,7 @@ mono_ms walk_step(struct world *w)
         .bettered = c->bettered,
         .at = w->now,
         .rtt = 2 * (w->plan.delay_min + slowest),
-        .keeps = mobike(w) && lasting(w) && s.state == SESSION_UP,
+        .keeps = mobike(w) && lasting(w),
         .young = client_clock(w) - s.established < YOUNG_MS,
         .moving = s.moving || s.outstanding,
         .asked = theirs.outstanding,

@@ -428,6 +428,8 @@ static void walk(struct world *w)
     for (unsigned n = 0; n < w->plan.walk && !w->violation.set; n++) {
         pass_time(w, BREATH_MS);
         if (!w->violation.set)
+            await(w, plan_recovery_ms(&w->plan), walk_ready);
+        if (!w->violation.set)
             await(w, walk_step(w), check_converged);
         for (size_t i = 0; i < w->plan.clients; i++)
             w->clients[i].delivered = w->clients[i].delivered_in = 0;

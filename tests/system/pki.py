@@ -65,9 +65,10 @@ class Pki:
         self.directory = pathlib.Path(directory)
         self.made = {}
 
-    def authority(self, kind="rsa", name=None, issuer=None):
+    def authority(self, kind="rsa", name=None, issuer=None, path_length=None):
         name = name or f"ca-{kind}"
-        return self._once(name, lambda: self._issue(name, kind, f"tern test {name}", issuer, True))
+        return self._once(name, lambda: self._issue(name, kind, f"tern test {name}", issuer, True,
+                                                    path_length=path_length))
 
     def deep_authority(self, kind="rsa4096", depth=4):
         """The lowest of `depth` authorities, each certified by the one above."""
@@ -95,7 +96,7 @@ class Pki:
         return self.made[label]
 
     def _issue(self, label, kind, common_name, issuer, is_authority, days=(-1, 3650), names=(),
-               usage=None):
+               usage=None, path_length=None):
         key = KINDS[kind]()
         subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "tern tests"),
                              x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
@@ -109,7 +110,7 @@ class Pki:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now + datetime.timedelta(days=days[0]))
             .not_valid_after(now + datetime.timedelta(days=days[1]))
-            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=path_length), critical=True)
             .add_extension(x509.KeyUsage(
                 digital_signature=not is_authority, key_cert_sign=is_authority,
                 crl_sign=is_authority, content_commitment=False, key_encipherment=False,

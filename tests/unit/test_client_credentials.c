@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tests/support/fixture.h"
+#include "tests/support/revocation.h"
 #include "tests/support/support.h"
 
 enum { DAY = 86400, PRINTED_MAX = 8192 };
@@ -439,6 +440,123 @@ START_TEST(the_systems_ca)
 }
 END_TEST
 
+/* --- CRLs --- */
+
+#define VECTORS TERN_SOURCE_DIR "/tests/vectors/revocation/"
+
+static enum revocation_policy policy_of(const char *lines, size_t crls)
+{
+    struct profile *p;
+    struct credentials *c = load_good(lines, &p);
+    enum revocation_policy policy = trust_store_revocation(c->trust);
+    ck_assert_uint_eq(trust_store_crl_count(c->trust), crls);
+    credentials_free(c);
+    profile_free(p);
+    return policy;
+}
+
+START_TEST(revocation)
+{
+    ck_assert_int_eq(policy_of(TRUST("CA=root.pem\n"), 0), REVOCATION_SOFT);
+    ck_assert_int_eq(policy_of(TRUST("CA=root.pem\nRevocation=off\n"), 0), REVOCATION_OFF);
+    ck_assert_int_eq(
+        policy_of(TRUST("CA=root.pem\nRevocation=strict\nCRL=" VECTORS "both.pem, " VECTORS
+                        "crl-good.der\nCRL=" VECTORS "crl-inter.der\n"),
+                  4),
+        REVOCATION_STRICT);
+    /* nobody asks where the gateway has no certificate */
+    struct profile *p;
+    struct credentials *c = load_good("[Gateway]\nAddress=a\nPresharedKeyFile=office.psk\n"
+                                      "CRL=absent\n[Local]\nIdentity=b\n",
+                                      &p);
+    struct fault_list found, warnings;
+    fault_list_init(&found);
+    fault_list_init(&warnings);
+    credentials_check_crls(p, c, now(), &found, &warnings);
+    ck_assert(!fault_list_any(&found) && !fault_list_any(&warnings));
+    credentials_free(c);
+    profile_free(p);
+}
+END_TEST
+
+START_TEST(crls_that_cannot_be_used)
+{
+    expect_faults(
+        TRUST("CA=root.pem\nCRL=absent.crl\nCRL=root.pem\n"),
+        "p.conf:4: cannot read absent.crl: No such file or directory\n"
+        "p.conf:4: root.pem: no CRL found: neither PEM nor DER (give the file that begins "
+        "with \"-----BEGIN X509 CRL-----\")\n");
+}
+END_TEST
+
+/* What `tern check` says: of each list, in the file's order. */
+static void check_crls(const char *lines, int64_t at, size_t expected_faults,
+                       const char *first_warning)
+{
+    struct profile *p;
+    struct credentials *c = load_good(lines, &p);
+    struct fault_list found, warnings;
+    fault_list_init(&found);
+    fault_list_init(&warnings);
+    credentials_check_crls(p, c, at, &found, &warnings);
+    ck_assert_uint_eq(found.count, expected_faults);
+    ck_assert_uint_eq(warnings.count, first_warning != NULL ? 1 : 0);
+    if (first_warning != NULL) {
+        ck_assert_msg(strstr(warnings.items[0].fault.text, first_warning) != NULL, "%s",
+                      warnings.items[0].fault.text);
+        ck_assert_uint_eq(warnings.items[0].line, p->lines[KEY_GATEWAY_CRL]);
+    }
+    credentials_free(c);
+    profile_free(p);
+}
+
+START_TEST(crls_that_change)
+{
+    struct profile *p;
+    struct crl_file files[PROFILE_LIST_MAX];
+    fixture_shell("cp " VECTORS "crl-good.der a.crl; cp " VECTORS "both.pem b.crl");
+    struct credentials *c = load_good(TRUST("CA=root.pem\nCRL=a.crl, b.crl\n"), &p);
+    memcpy(files, c->crls, sizeof files);
+    ck_assert_uint_eq(files[1].count, 2);
+    ck_assert_int_eq(files[0].path[0], '/');
+    ck_assert_ptr_null(credentials_renew_crls(c->trust, files, 2));
+    /* what is of no use is passed over, once */
+    fixture_shell("rm b.crl");
+    ck_assert_ptr_null(credentials_renew_crls(c->trust, files, 2));
+    ck_assert_ptr_null(credentials_renew_crls(c->trust, files, 2));
+    fixture_shell("echo nonsense >b.crl");
+    ck_assert_ptr_null(credentials_renew_crls(c->trust, files, 2));
+    fixture_shell("cp " VECTORS "crl-empty.der b.crl");
+    struct trust_store *t = credentials_renew_crls(c->trust, files, 2);
+    ck_assert_ptr_nonnull(t);
+    ck_assert_uint_eq(trust_store_crl_count(t), 2);
+    ck_assert_uint_eq(trust_store_count(t), trust_store_count(c->trust));
+    ck_assert_int_eq(trust_store_revocation(t), REVOCATION_SOFT);
+    ck_assert_ptr_null(credentials_renew_crls(t, files, 2));
+    trust_store_free(t);
+    credentials_free(c);
+    profile_free(p);
+}
+END_TEST
+
+#define CHECKED_CRL(policy, files)                                                                 \
+    TRUST("CA=" VECTORS "root.der\nRevocation=" policy "\nCRL=" files "\n")
+
+START_TEST(crls_looked_at)
+{
+    const int64_t today = REVOCATION_TODAY;
+    check_crls(CHECKED_CRL("strict", VECTORS "crl-good.der"), today, 0, NULL);
+    check_crls(CHECKED_CRL("off", VECTORS "crl-good.der"), today, 0, "is of no use");
+    check_crls(CHECKED_CRL("soft", VECTORS "both.pem, " VECTORS "crl-good.der"), today, 0,
+               "both.pem: the CRL is of \"CN=Intermediate\"");
+    check_crls(CHECKED_CRL("soft", VECTORS "crl-stale.der"), today, 0,
+               "crl-stale.der: the CRL of \"CN=Root\" is outdated");
+    check_crls(CHECKED_CRL("strict", VECTORS "crl-stale.der"), today, 1, NULL);
+    check_crls(CHECKED_CRL("strict", VECTORS "crl-good.der"), REVOCATION_NEXT + 1, 1, NULL);
+    check_crls(CHECKED_CRL("soft", VECTORS "crl-twin.der"), today, 1, NULL);
+}
+END_TEST
+
 /* --- the session's configuration --- */
 
 START_TEST(what_the_session_is_told)
@@ -494,6 +612,10 @@ static Suite *suite(void)
     tcase_add_test(t, several_ca);
     tcase_add_test(t, ca_that_cannot_be_used);
     tcase_add_test(t, the_systems_ca);
+    tcase_add_test(t, revocation);
+    tcase_add_test(t, crls_that_cannot_be_used);
+    tcase_add_test(t, crls_looked_at);
+    tcase_add_test(t, crls_that_change);
     tcase_add_test(t, what_the_session_is_told);
     suite_add_tcase(s, t);
     return s;

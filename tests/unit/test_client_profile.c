@@ -65,6 +65,9 @@ START_TEST(every_key)
                                "Authentication = certificate\n"
                                "CA = /etc/tern/ca.pem, beside.pem\n"
                                "CA = system\n"
+                               "Revocation = strict\n"
+                               "CRL = a.crl, /etc/tern/b.crl\n"
+                               "CRL = c.crl\n"
                                "[Local]\n"
                                "Identity = CN=alice, O=Example\n"
                                "Authentication = certificate\n"
@@ -111,7 +114,7 @@ START_TEST(every_key)
     ck_assert_str_eq(p->path, FILE_NAME);
     ck_assert_str_eq(p->name, "office");
     ck_assert_uint_eq(p->gateway_line, 2);
-    ck_assert_uint_eq(p->local_line, 10);
+    ck_assert_uint_eq(p->local_line, 13);
     ck_assert_uint_eq(p->addresses.count, 3);
     ck_assert_str_eq(p->addresses.items[0], "vpn.example.com");
     ck_assert_str_eq(p->addresses.items[1], "192.0.2.1");
@@ -125,6 +128,9 @@ START_TEST(every_key)
     ck_assert_str_eq(p->cas.items[0], "/etc/tern/ca.pem");
     ck_assert_str_eq(p->cas.items[1], "beside.pem");
     ck_assert_str_eq(p->cas.items[2], "system");
+    ck_assert_int_eq(p->revocation, REVOCATION_STRICT);
+    ck_assert_uint_eq(p->crls.count, 3);
+    ck_assert_str_eq(p->crls.items[1], "/etc/tern/b.crl");
     ck_assert_int_eq(p->identity.type, IDENTITY_DN);
     ck_assert_int_eq(p->authentication, AUTHENTICATION_CERTIFICATE);
     ck_assert_str_eq(p->certificate, "alice.pem");
@@ -224,6 +230,7 @@ START_TEST(defaults)
     ck_assert_str_eq(identity_format(&p->gateway_identity, list), "vpn.example.com");
     ck_assert_int_eq(p->gateway_authentication, AUTHENTICATION_CERTIFICATE);
     ck_assert_uint_eq(p->cas.count, 1);
+    ck_assert_int_eq(p->revocation, REVOCATION_SOFT);
     ck_assert_str_eq(p->cas.items[0], "system");
     ck_assert_int_eq(p->authentication, AUTHENTICATION_PSK);
     ck_assert_str_eq(p->psk_file, "office.psk");
@@ -410,6 +417,8 @@ START_TEST(faults_of_single_keys)
         {"Gateway", "Authentication = eap", "Authentication = eap: expected certificate or psk"},
         {"Gateway", "Identity = CN=", NULL},
         {"Gateway", "CA = a,,b", "an item of CA is empty"},
+        {"Gateway", "CRL = a,,b", "an item of CRL is empty"},
+        {"Gateway", "Revocation = hard", "Revocation = hard: expected off, soft or strict"},
         {"Gateway", "Port =", "Port is empty"},
         {"Gateway", "Ports = 500", "unknown key Ports in [Gateway]"},
         {"Gateway", "port = 500", "unknown key port in [Gateway]"},

@@ -178,7 +178,7 @@ static void check_trust(const struct trust_case *c)
     struct trust_store *t = trusting(c->anchors);
     struct certificate_list chain = certificates(c->chain);
     int64_t now = certificate_not_before(chain.items[0]) + (int64_t)c->days * DAY + 3600;
-    enum err e = trust_verify(t, &chain, c->purpose, now, &f);
+    enum err e = trust_verify(t, &chain, NULL, c->purpose, now, &f);
     if (c->fault == NULL) {
         ck_assert_msg(e == ERR_OK, "[%s] %s: %s", c->anchors, c->chain, f.text);
     } else {
@@ -282,9 +282,9 @@ START_TEST(no_chain)
     struct certificate_list none = {.count = 0};
     struct trust_store *t = trusting("root");
     struct fault f = {.text = ""};
-    ck_err(trust_verify(t, &none, PURPOSE_GATEWAY, 0, &f), ERR_REFUSED);
+    ck_err(trust_verify(t, &none, NULL, PURPOSE_GATEWAY, 0, &f), ERR_REFUSED);
     ck_assert_str_eq(f.text, "no certificate was sent");
-    ck_err(trust_verify(t, &none, PURPOSE_GATEWAY, 0, NULL), ERR_REFUSED);
+    ck_err(trust_verify(t, &none, NULL, PURPOSE_GATEWAY, 0, NULL), ERR_REFUSED);
     trust_store_free(t);
 }
 END_TEST
@@ -297,7 +297,7 @@ START_TEST(absurd_clocks)
     struct certificate_list chain = certificates("leaf");
     for (size_t i = 0; i < sizeof clocks / sizeof clocks[0]; i++) {
         struct fault f = {.text = ""};
-        ck_err(trust_verify(t, &chain, PURPOSE_GATEWAY, clocks[i], &f), ERR_REFUSED);
+        ck_err(trust_verify(t, &chain, NULL, PURPOSE_GATEWAY, clocks[i], &f), ERR_REFUSED);
         ck_assert_str_ne(f.text, "");
         ck_assert_str_ne(f.hint, "");
     }
@@ -320,7 +320,7 @@ START_TEST(changed_certificates)
             uint8_t *changed = support_exact_copy(der);
             changed[i] ^= (uint8_t)(1u << i % 8);
             if (certificate_parse_der(span_make(changed, der.len), &l.items[0], NULL) == ERR_OK) {
-                ck_assert_msg(trust_verify(t, &l, PURPOSE_GATEWAY, now, NULL) != ERR_OK,
+                ck_assert_msg(trust_verify(t, &l, NULL, PURPOSE_GATEWAY, now, NULL) != ERR_OK,
                               "octet %zu", i);
                 certificate_list_wipe(&l);
             }
@@ -484,10 +484,10 @@ START_TEST(dates)
         struct trust_store *t = trusting("dated");
         int64_t late = certificate_not_after(chain.items[0]) + 1;
         if (cases[i].end[0] != '9') { /* no date follows the last one */
-            ck_err(trust_verify(t, &chain, PURPOSE_GATEWAY, late, &f), ERR_REFUSED);
+            ck_err(trust_verify(t, &chain, NULL, PURPOSE_GATEWAY, late, &f), ERR_REFUSED);
             ck_assert_msg(strstr(f.text, cases[i].says) != NULL, "%s", f.text);
         }
-        ck_ok(trust_verify(t, &chain, PURPOSE_GATEWAY, late - 60, &f));
+        ck_ok(trust_verify(t, &chain, NULL, PURPOSE_GATEWAY, late - 60, &f));
         trust_store_free(t);
         certificate_list_wipe(&chain);
     }

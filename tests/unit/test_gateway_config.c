@@ -136,6 +136,8 @@ START_TEST(faults_name_the_line)
         {BASE "Cookies=chocolate\n", 5, "always"},
         {BASE "Certificate=/nonexistent/cert.pem\n", 5, "/nonexistent/cert.pem"},
         {BASE "CA=/nonexistent/ca.pem\n", 5, "/nonexistent/ca.pem"},
+        {BASE "SendCRL=/nonexistent/a.crl\n", 5, "/nonexistent/a.crl"},
+        {BASE "SendOCSP=/etc/hostname, /nonexistent/a.ocsp\n", 5, "/nonexistent/a.ocsp"},
         {BASE "not a key\n", 5, "qual sign"},
         {BASE "[Tunnel]\nRoutes=::/0\n", 6, "[Tunnel]"},
         {BASE "[Tunnel]\n", 0, "[Tunnel]"},

@@ -276,6 +276,28 @@ START_TEST(without_mobike_a_new_ike_sa_is_made)
 }
 END_TEST
 
+/* What was being asked is answered where we are now; the Child SAs stay where we were. */
+START_TEST(without_mobike_an_answer_does_not_make_up_for_it)
+{
+    struct session_status status;
+    pair.client_config.mobike = false;
+    pair.delay = delay;
+    pair.client_path = wifi;
+    pair_start(&pair);
+    networks(&wifi, &cell);
+    pair_run(&pair, 1000);
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_UP);
+    ck_ok(session_rekey(pair.client, pair.now, SESSION_REKEY_IKE));
+    pair_run(&pair, pair.now + FAST_MS / 2);
+    slow_local = cell.local.ip;
+    networks(&cell, NULL);
+    pair_run(&pair, pair.now + 5000);
+    ck_on(&cell);
+    session_status(pair.client, &status);
+    ck_assert_uint_eq(status.reconnects, 1);
+}
+END_TEST
+
 START_TEST(without_mobike_a_better_path_is_taken_make_before_break)
 {
     pair.gateway_config.mobike = false;
@@ -396,6 +418,58 @@ START_TEST(the_gateways_request_in_flight_follows)
 }
 END_TEST
 
+/* Also a client that comes back to where it was, long after the first time of asking. */
+START_TEST(the_gateways_request_awaits_who_was_away)
+{
+    come_up(&wifi, NULL);
+    dead_all = true;
+    networks(NULL, NULL);
+    ck_ok(session_rekey(pair.gateway, pair.now, SESSION_REKEY_CHILD));
+    pair_run(&pair, 6000);
+    dead_all = false;
+    networks(&wifi, NULL);
+    pair_pump(&pair); /* no time passes */
+    ck_on(&wifi);
+    ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_REKEYED), 1);
+}
+END_TEST
+
+static uint8_t heard[2048]; /* the client's last datagram */
+static size_t heard_len;
+
+static bool overhear(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
+{
+    if (from_client && !dead_all) {
+        ck_assert_uint_le(len, sizeof(heard));
+        memcpy(heard, bytes, len);
+        heard_len = len;
+    }
+    return wire(p, from_client, bytes, len);
+}
+
+/* What it answered before is no sign of life to whom it gave up. */
+START_TEST(a_gateway_that_gave_up_repeats_nothing)
+{
+    struct session_status status;
+    struct session_datagram d;
+    struct span message;
+    come_up(&wifi, NULL);
+    pair.wire = overhear;
+    ck_ok(session_rekey(pair.client, pair.now, SESSION_REKEY_CHILD));
+    pair_pump(&pair);
+    session_status(pair.gateway, &status);
+    ck_assert_int_eq(datagram_classify(true, span_make(heard, heard_len), &message), DATAGRAM_IKE);
+    session_input(pair.gateway, pair.now, &status.path, message);
+    ck_assert(session_output(pair.gateway, pair.now, &d));
+    dead_all = true;
+    ck_ok(session_rekey(pair.gateway, pair.now, SESSION_REKEY_CHILD));
+    pair_run(&pair, 600000);
+    ck_assert_ptr_nonnull(pair_gateway_event(&pair, SESSION_EVENT_DOWN));
+    session_input(pair.gateway, pair.now, &status.path, message);
+    ck_assert(!session_output(pair.gateway, pair.now, &d));
+}
+END_TEST
+
 /* A list of ways is nothing to a gateway, least of all something to wake up for. */
 START_TEST(a_gateway_goes_nowhere)
 {
@@ -475,6 +549,7 @@ int main(void)
     tcase_add_test(t, without_mobike_too_an_address_that_is_gone_is_left);
     tcase_add_test(t, where_it_is_sent_to_it_goes_from_where_it_is);
     tcase_add_test(t, without_mobike_a_new_ike_sa_is_made);
+    tcase_add_test(t, without_mobike_an_answer_does_not_make_up_for_it);
     tcase_add_test(t, without_mobike_a_better_path_is_taken_make_before_break);
     tcase_add_test(t, without_mobike_a_better_path_that_is_dead_changes_nothing);
     tcase_add_test(t, without_mobike_a_better_path_that_goes_away_changes_nothing);
@@ -482,6 +557,8 @@ int main(void)
     tcase_add_test(t, the_gateways_addresses_are_told);
     tcase_add_test(t, the_gateway_may_check_first);
     tcase_add_test(t, the_gateways_request_in_flight_follows);
+    tcase_add_test(t, the_gateways_request_awaits_who_was_away);
+    tcase_add_test(t, a_gateway_that_gave_up_repeats_nothing);
     tcase_add_test(t, a_gateway_goes_nowhere);
     tcase_add_test(t, mobike_can_be_switched_off);
     suite_add_tcase(s, t);

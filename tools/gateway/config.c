@@ -256,6 +256,10 @@ void gateway_config_wipe(struct gateway_config *c)
     certificate_list_wipe(&c->chain);
     private_key_free(c->key);
     trust_store_free(c->trust);
+    for (size_t i = 0; i < c->evidence.crl_count; i++)
+        free((void *)(uintptr_t)c->evidence.crls[i].data);
+    for (size_t i = 0; i < c->evidence.ocsp_count; i++)
+        free((void *)(uintptr_t)c->evidence.ocsp[i].data);
     while (c->users != NULL) {
         struct gateway_user *user = c->users;
         c->users = user->next;

@@ -40,8 +40,9 @@ struct gateway_config {
     struct identity identity;
     struct certificate_list chain; /* ours first; empty: we prove ourselves by PSK */
     struct private_key *key;
-    struct trust_store *trust; /* NULL: clients cannot use certificates */
-    struct secret psk;         /* for every identity that is no [User]; empty: none */
+    struct trust_store *trust;      /* NULL: clients cannot use certificates */
+    struct trust_evidence evidence; /* CRLs and OCSP responses sent to clients; the octets owned */
+    struct secret psk;              /* for every identity that is no [User]; empty: none */
     struct prefix pools[POOL_PREFIXES_MAX];
     size_t pool_count;
     struct ip dns[CP_DNS_MAX];

@@ -232,6 +232,41 @@ static enum err parse_key(struct config_reader *r, const char *key, const char *
     return ERR_OK;
 }
 
+/* DER, as it goes to clients; what they make of it is theirs to say. */
+static enum err take_evidence(struct config_reader *r, const char *item,
+                              bool (*add)(struct trust_evidence *e, struct span der))
+{
+    struct file file = {0};
+    enum err err = file_read(r, item, &file);
+
+    if (err != ERR_OK)
+        return err;
+    if (add(&r->config->evidence, span_make(file.bytes, file.len)))
+        return ERR_OK;
+    file_wipe(&file);
+    return config_refuse(r, ERR_LIMIT, "more than %d files", TRUST_EVIDENCE_MAX);
+}
+
+static enum err take_crl(struct config_reader *r, const char *item)
+{
+    return take_evidence(r, item, trust_evidence_add_crl);
+}
+
+static enum err set_send_crl(struct config_reader *r, const char *value)
+{
+    return each_item(r, value, take_crl);
+}
+
+static enum err take_ocsp(struct config_reader *r, const char *item)
+{
+    return take_evidence(r, item, trust_evidence_add_ocsp);
+}
+
+static enum err set_send_ocsp(struct config_reader *r, const char *value)
+{
+    return each_item(r, value, take_ocsp);
+}
+
 static enum err set_psk(struct config_reader *r, const char *value)
 {
     return parse_key(r, "PresharedKey", value, &r->config->psk);
@@ -484,6 +519,8 @@ const struct config_key config_gateway_keys[] = {
     {"EAPMethods", true, set_eap_methods},
     {"RequirePPK", false, set_require_ppk},
     {"SecondProof", false, set_second_proof},
+    {"SendCRL", true, set_send_crl},
+    {"SendOCSP", true, set_send_ocsp},
     {NULL, false, NULL},
 };
 

@@ -54,6 +54,8 @@ static const char help[] =
     "  RequirePPK=    yes or no (default): clients without a PPK that we know are refused\n"
     "  SecondProof=   no (default), yes or required: clients prove themselves twice (RFC 4739),\n"
     "                 as the machine and then as its user\n"
+    "  SendCRL=       files (DER): sent to clients beside the certificate\n"
+    "  SendOCSP=      files (DER): sent to clients that ask for OCSP responses\n"
     "  [User NAME]    NAME is an identity, and the user's name in EAP\n"
     "  PresharedKey=  its own key\n"
     "  Password=      for EAP; needs a Certificate of the gateway's\n"

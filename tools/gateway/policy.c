@@ -171,6 +171,7 @@ void policy_prepare(struct gateway *g)
     s->key = config->key;
     s->chain = config->chain.count > 0 ? &config->chain : NULL;
     s->trust = config->trust;
+    s->evidence = &config->evidence;
     s->remote_selectors = config->networks;
     s->lifetimes = config->lifetimes;
     s->mobike = config->mobike;
