@@ -37,6 +37,8 @@ static const struct key_rule {
     [KEY_LOCAL_PASSWORD] = {"Local", "Password", KEY_SECRET, key_local_password},
     [KEY_LOCAL_PASSWORD_FILE] = {"Local", "PasswordFile", 0, key_local_password_file},
     [KEY_LOCAL_EAP_METHODS] = {"Local", "EAPMethods", KEY_ADDS, key_local_eap_methods},
+    [KEY_LOCAL_PASSPHRASE] = {"Local", "Passphrase", KEY_SECRET, key_local_passphrase},
+    [KEY_LOCAL_PASSPHRASE_FILE] = {"Local", "PassphraseFile", 0, key_local_passphrase_file},
     [KEY_LOCAL_PPK] = {"Local", "PPK", KEY_SECRET, key_local_ppk},
     [KEY_LOCAL_PPK_FILE] = {"Local", "PPKFile", 0, key_local_ppk_file},
     [KEY_LOCAL_PPK_IDENTITY] = {"Local", "PPKIdentity", 0, key_local_ppk_identity},

@@ -1,6 +1,8 @@
 /* Between the table of a profile's keys (profile_keys.c) and the functions that take their values:
- * profile_keys_proof.c and profile_keys_ppk.c for [Gateway] and [Local], profile_keys_user.c for
- * [User], profile_keys_tunnel.c for the other sections. */
+ * profile_keys_proof.c and profile_keys_ppk.c for [Gateway] and [Local], profile_keys_own.c for our
+ * key and certificate, profile_keys_user.c for [User], profile_keys_tunnel.c for the other
+ * sections.
+ */
 #ifndef TERN_CLIENT_PROFILE_KEYS_INTERNAL_H
 #define TERN_CLIENT_PROFILE_KEYS_INTERNAL_H
 
@@ -51,6 +53,8 @@ void key_local_user_name(struct reading *r, const char *value);
 void key_local_password(struct reading *r, const char *value);
 void key_local_password_file(struct reading *r, const char *value);
 void key_local_eap_methods(struct reading *r, const char *value);
+void key_local_passphrase(struct reading *r, const char *value);
+void key_local_passphrase_file(struct reading *r, const char *value);
 void key_gateway_require_ppk(struct reading *r, const char *value);
 void key_local_ppk(struct reading *r, const char *value);
 void key_local_ppk_file(struct reading *r, const char *value);
