@@ -176,6 +176,27 @@ static enum err ask_terminal(int fd, const char *prompt, struct secret *ret, str
     return fault_set(f, e, "the terminal cannot be read: %s", strerror(errno));
 }
 
+/* -1: none, or in the background, where it is somebody else's. */
+static int open_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0 && tcgetpgrp(fd) != getpgrp()) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+bool ask_attended(void)
+{
+    const char *program = getenv("TERN_ASKPASS");
+    int fd = program != NULL && program[0] != '\0' ? -1 : open_terminal();
+    bool attended = fd >= 0 || (program != NULL && program[0] != '\0');
+    if (fd >= 0)
+        close(fd);
+    return attended;
+}
+
 enum err ask_secret(const char *prompt, struct secret *ret, struct fault *f)
 {
     const char *program = getenv("TERN_ASKPASS");
@@ -185,14 +206,12 @@ enum err ask_secret(const char *prompt, struct secret *ret, struct fault *f)
     }
     if (program != NULL && program[0] != '\0')
         return fault_set(f, ERR_REFUSED, "TERN_ASKPASS=%s is not an absolute path", program);
-    int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (fd >= 0 && tcgetpgrp(fd) == getpgrp()) { /* in the background it is somebody else's */
+    int fd = open_terminal();
+    if (fd >= 0) {
         enum err e = ask_terminal(fd, prompt, ret, f);
         close(fd);
         return e;
     }
-    if (fd >= 0)
-        close(fd);
     if (access(SYSTEMD_DIRECTORY, F_OK) == 0 && access(SYSTEMD_ASK, X_OK) == 0) {
         const char *const argv[] = {SYSTEMD_ASK, "--no-tty", "--timeout=60", prompt, NULL};
         return ask_program(argv, ret, f);

@@ -4,6 +4,7 @@
 #ifndef TERN_CLIENT_ASK_H
 #define TERN_CLIENT_ASK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/crypto/secret.h"
@@ -12,5 +13,8 @@
  * ERR_REFUSED where nothing was answered, ERR_LIMIT, ERR_SYSTEM. A signal that would end the
  * process does so, once the terminal is as it was. */
 CHECKED enum err ask_secret(const char *prompt, struct secret *ret, struct fault *f);
+
+/* Is somebody at hand: a program, or a terminal of ours? Agents may be answered by nobody. */
+bool ask_attended(void);
 
 #endif

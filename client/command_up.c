@@ -204,6 +204,18 @@ static enum exit_code ask_and_run(const struct command_options *o, const struct 
     return code;
 }
 
+/* Where it would be in vain, nobody is asked for a passphrase. */
+static enum exit_code before_credentials(const struct profile *p)
+{
+    struct fault f = {0};
+    if (privileges_check(&f) != ERR_OK)
+        return report(EXIT_CODE_PRIVILEGE, &f);
+    if (!credentials_may_ask(p) || !runs(p))
+        return EXIT_CODE_DONE;
+    (void)fault_set(&f, ERR_STATE, "\"%s\" is running already", p->name);
+    return report(EXIT_CODE_RUNNING_STATE, &f);
+}
+
 /* Every fault as FILE:LINE: text. */
 static enum exit_code report_faults(struct fault_list *faults, const char *path, enum err e)
 {
@@ -217,9 +229,9 @@ static enum exit_code report_faults(struct fault_list *faults, const char *path,
     return report(e == ERR_NOT_FOUND ? EXIT_CODE_NO_PROFILE : EXIT_CODE_PROFILE_INVALID, &f);
 }
 
-/* Profile and the files it names. */
+/* Profile and the files it names. notes NULL: for `up`. */
 static enum exit_code load(const struct command_options *o, struct profile **ret_profile,
-                           struct credentials **ret_credentials)
+                           struct credentials **ret_credentials, struct fault_list *notes)
 {
     char path[PROFILE_PATH_MAX];
     struct fault f = {0};
@@ -228,8 +240,14 @@ static enum exit_code load(const struct command_options *o, struct profile **ret
         return report(EXIT_CODE_NO_PROFILE, &f);
     fault_list_init(&faults);
     enum err e = profile_load(path, ret_profile, &faults);
+    enum exit_code code =
+        e == ERR_OK && notes == NULL ? before_credentials(*ret_profile) : EXIT_CODE_DONE;
+    if (code != EXIT_CODE_DONE)
+        return code;
     if (e == ERR_OK)
-        e = credentials_load(*ret_profile, time(NULL), ret_credentials, &faults);
+        e = notes == NULL
+                ? credentials_load(*ret_profile, time(NULL), ret_credentials, &faults)
+                : credentials_check(*ret_profile, time(NULL), ret_credentials, &faults, notes);
     return e == ERR_OK ? EXIT_CODE_DONE : report_faults(&faults, path, e);
 }
 
@@ -237,11 +255,8 @@ enum exit_code command_up(const struct command_options *o)
 {
     struct profile *p = NULL;
     struct credentials *c = NULL;
-    struct fault f = {0};
     privileges_protect_memory();
-    enum exit_code code = load(o, &p, &c);
-    if (code == EXIT_CODE_DONE && privileges_check(&f) != ERR_OK)
-        code = report(EXIT_CODE_PRIVILEGE, &f);
+    enum exit_code code = load(o, &p, &c, NULL);
     if (code == EXIT_CODE_DONE)
         code = ask_and_run(o, p, c);
     credentials_free(c);
@@ -281,9 +296,15 @@ enum exit_code command_check(const struct command_options *o)
 {
     struct profile *p = NULL;
     struct credentials *c = NULL;
-    enum exit_code code = load(o, &p, &c);
+    struct fault_list notes;
+    fault_list_init(&notes);
+    privileges_protect_memory(); /* somebody may enter a passphrase */
+    enum exit_code code = load(o, &p, &c, &notes);
     if (code == EXIT_CODE_DONE)
         warn(p, c);
+    for (size_t i = 0; code == EXIT_CODE_DONE && i < notes.count; i++)
+        fprintf(stderr, "%s:%u: warning: %s\n", p->path, notes.items[i].line,
+                notes.items[i].fault.text);
     if (code == EXIT_CODE_DONE)
         code = check_crls(p, c);
     if (code == EXIT_CODE_DONE && !o->quiet)

@@ -1,6 +1,7 @@
 /* Reading what a profile points to. Goes on after a fault, so that a person sees all of them; a
- * secret file that others can read is refused before it is opened. */
-#include "client/credentials.h"
+ * secret file that others can read is refused before it is opened. Our own key and certificate are
+ * credentials_key.c's, and on a token credentials_token.c's. */
+#include "client/credentials_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,22 +9,14 @@
 #include <unistd.h>
 
 #include "client/ask.h"
-#include "client/file.h"
 #include "client/profile_eap.h"
 #include "client/profile_user.h"
 #include "platform/privileges.h"
 
-enum { KEY_FILE_MAX = 65536, CA_FILE_MAX = 4 * 1024 * 1024, KEEPALIVE_AUTO_MS = 20000 };
+enum { CA_FILE_MAX = 4 * 1024 * 1024, KEEPALIVE_AUTO_MS = 20000 };
 
-struct loading {
-    const struct profile *p;
-    struct credentials *c;
-    struct fault_list *faults;
-};
-
-/* name: relative to the profile. */
-static bool read_file(struct loading *l, enum profile_key key, const char *name, size_t max,
-                      bool secret, struct file_bytes *ret)
+bool loading_read(struct loading *l, unsigned line, const char *name, size_t max, bool secret,
+                  struct file_bytes *ret)
 {
     char path[PROFILE_PATH_MAX];
     struct fault f = {0};
@@ -32,13 +25,11 @@ static bool read_file(struct loading *l, enum profile_key key, const char *name,
     if (e == ERR_OK)
         e = file_read(path, max, ret, &f);
     if (e != ERR_OK)
-        fault_list_add_fault(l->faults, l->p->lines[key], &f);
+        fault_list_add_fault(l->faults, line, &f);
     return e == ERR_OK;
 }
 
-/* A lower layer's words about what a file holds, and its advice. */
-static void add_file_fault(struct loading *l, unsigned line, const char *name,
-                           const struct fault *from)
+void loading_fault(struct loading *l, unsigned line, const char *name, const struct fault *from)
 {
     struct fault f = {0};
     (void)fault_set(&f, from->code, "%s: %s", name, from->text);
@@ -46,25 +37,23 @@ static void add_file_fault(struct loading *l, unsigned line, const char *name,
     fault_list_add_fault(l->faults, line, &f);
 }
 
-/* A key file's line end is the editor's, not the key's. */
-static void load_secret_file(struct loading *l, enum profile_key key, const char *name,
-                             enum err (*set)(struct secret *s, struct span text),
-                             struct secret *out)
+void loading_secret_file(struct loading *l, unsigned line, const char *name,
+                         enum err (*set)(struct secret *s, struct span text), struct secret *out)
 {
     struct file_bytes bytes;
-    if (!read_file(l, key, name, KEY_FILE_MAX, true, &bytes))
+    if (!loading_read(l, line, name, KEY_FILE_MAX, true, &bytes))
         return;
     size_t len = bytes.len;
     while (len > 0 && (bytes.data[len - 1] == '\n' || bytes.data[len - 1] == '\r'))
         len--;
     enum err e = set(out, span_make(bytes.data, len));
     if (len == 0)
-        fault_list_add(l->faults, l->p->lines[key], "%s is empty", name);
+        fault_list_add(l->faults, line, "%s is empty", name);
     else if (e == ERR_LIMIT)
-        fault_list_add(l->faults, l->p->lines[key], "the key in %s is longer than %d octets", name,
+        fault_list_add(l->faults, line, "the key in %s is longer than %d octets", name,
                        (int)SECRET_MAX);
     else if (e != ERR_OK)
-        fault_list_add(l->faults, l->p->lines[key],
+        fault_list_add(l->faults, line,
                        "the key in %s begins with 0x and goes on with something else than pairs of "
                        "hexadecimal digits",
                        name);
@@ -85,12 +74,13 @@ static void load_psk(struct loading *l)
     const struct profile *p = l->p;
     struct credentials *c = l->c;
     if (p->psk_file[0] != '\0')
-        load_secret_file(l, KEY_LOCAL_PSK_FILE, p->psk_file, secret_set_shared_key, &c->psk);
+        loading_secret_file(l, p->lines[KEY_LOCAL_PSK_FILE], p->psk_file, secret_set_shared_key,
+                            &c->psk);
     else
         (void)copy_secret(&p->psk, &c->psk);
     if (p->gateway_psk_file[0] != '\0')
-        load_secret_file(l, KEY_GATEWAY_PSK_FILE, p->gateway_psk_file, secret_set_shared_key,
-                         &c->gateway_psk);
+        loading_secret_file(l, p->lines[KEY_GATEWAY_PSK_FILE], p->gateway_psk_file,
+                            secret_set_shared_key, &c->gateway_psk);
     else
         (void)copy_secret(&p->gateway_psk, &c->gateway_psk);
     if (c->psk.len == 0)
@@ -99,13 +89,13 @@ static void load_psk(struct loading *l)
         (void)copy_secret(&c->psk, &c->gateway_psk);
 }
 
-/* systemd's LoadCredential= and its relations: a directory that only we can read. */
-static bool system_credential(const struct profile *p, char out[PROFILE_PATH_MAX])
+bool loading_system_credential(const struct profile *p, const char *what,
+                               char out[PROFILE_PATH_MAX])
 {
     const char *directory = getenv("CREDENTIALS_DIRECTORY");
     if (directory == NULL || directory[0] != '/')
         return false;
-    int n = snprintf(out, PROFILE_PATH_MAX, "%s/%s.password", directory, p->name);
+    int n = snprintf(out, PROFILE_PATH_MAX, "%s/%s.%s", directory, p->name, what);
     return n < PROFILE_PATH_MAX && access(out, F_OK) == 0;
 }
 
@@ -113,10 +103,12 @@ static void load_password(struct loading *l)
 {
     const struct profile *p = l->p;
     char path[PROFILE_PATH_MAX];
-    if (system_credential(p, path))
-        load_secret_file(l, KEY_LOCAL_AUTHENTICATION, path, secret_set, &l->c->password);
+    if (loading_system_credential(p, "password", path))
+        loading_secret_file(l, p->lines[KEY_LOCAL_AUTHENTICATION], path, secret_set,
+                            &l->c->password);
     else if (p->password_file[0] != '\0')
-        load_secret_file(l, KEY_LOCAL_PASSWORD_FILE, p->password_file, secret_set, &l->c->password);
+        loading_secret_file(l, p->lines[KEY_LOCAL_PASSWORD_FILE], p->password_file, secret_set,
+                            &l->c->password);
     else
         (void)copy_secret(&p->password, &l->c->password);
 }
@@ -127,7 +119,7 @@ static void load_ppk(struct loading *l)
     struct secret *ppk = &l->c->ppk;
     enum profile_key key = p->ppk_file[0] != '\0' ? KEY_LOCAL_PPK_FILE : KEY_LOCAL_PPK;
     if (key == KEY_LOCAL_PPK_FILE)
-        load_secret_file(l, key, p->ppk_file, secret_set_shared_key, ppk);
+        loading_secret_file(l, p->lines[key], p->ppk_file, secret_set_shared_key, ppk);
     else
         (void)copy_secret(&p->ppk, ppk);
     if (ppk->len > 0 && ppk->len < CREDENTIALS_PPK_MIN)
@@ -154,92 +146,18 @@ enum err credentials_ask_password(const struct profile *p, struct credentials *c
     return e;
 }
 
-static const char *format_time(int64_t seconds, char out[32])
-{
-    time_t t = (time_t)seconds;
-    struct tm tm;
-    if (gmtime_r(&t, &tm) == NULL || strftime(out, 32, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
-        memcpy(out, "?", 2);
-    return out;
-}
-
-/* A certificate and its key, as the profile names them. */
-struct own_files {
-    enum profile_key certificate_key, private_key_key;
-    const char *certificate, *private_key;
-    struct certificate_list *chain;
-    struct private_key **key;
-};
-
-static void check_validity(struct loading *l, const struct own_files *own, int64_t wall_time)
-{
-    const struct certificate *ours = own->chain->items[0];
-    unsigned line = l->p->lines[own->certificate_key];
-    char now[32], when[32];
-    format_time(wall_time, now);
-    if (wall_time > certificate_not_after(ours))
-        fault_list_add(l->faults, line, "our certificate expired on %s; it is now %s",
-                       format_time(certificate_not_after(ours), when), now);
-    else if (wall_time < certificate_not_before(ours))
-        fault_list_add(l->faults, line, "our certificate is valid from %s; it is now %s",
-                       format_time(certificate_not_before(ours), when), now);
-}
-
-static void load_own_files(struct loading *l, const struct own_files *own, int64_t wall_time)
-{
-    const struct profile *p = l->p;
-    struct file_bytes bytes;
-    struct fault f = {0};
-    if (read_file(l, own->certificate_key, own->certificate, KEY_FILE_MAX, false, &bytes)) {
-        if (certificate_parse_file(span_make(bytes.data, bytes.len), own->chain, &f) != ERR_OK)
-            add_file_fault(l, p->lines[own->certificate_key], own->certificate, &f);
-        file_bytes_wipe(&bytes);
-    }
-    if (read_file(l, own->private_key_key, own->private_key, KEY_FILE_MAX, true, &bytes)) {
-        if (private_key_parse(span_make(bytes.data, bytes.len), own->key, &f) != ERR_OK)
-            add_file_fault(l, p->lines[own->private_key_key], own->private_key, &f);
-        file_bytes_wipe(&bytes);
-    }
-    if (own->chain->count == 0)
-        return;
-    check_validity(l, own, wall_time);
-    if (*own->key != NULL && !private_key_matches(*own->key, certificate_key(own->chain->items[0])))
-        fault_list_add(l->faults, p->lines[own->private_key_key],
-                       "%s is not the key of the certificate in %s", own->private_key,
-                       own->certificate);
-}
-
-static void load_certificate(struct loading *l, int64_t wall_time)
-{
-    const struct profile *p = l->p;
-    load_own_files(l,
-                   &(struct own_files){KEY_LOCAL_CERTIFICATE, KEY_LOCAL_PRIVATE_KEY, p->certificate,
-                                       p->private_key, &l->c->chain, &l->c->key},
-                   wall_time);
-}
-
-static void load_user_certificate(struct loading *l, int64_t wall_time)
-{
-    const struct profile *p = l->p;
-    load_own_files(l,
-                   &(struct own_files){KEY_USER_CERTIFICATE, KEY_USER_PRIVATE_KEY,
-                                       p->user_certificate, p->user_private_key, &l->c->user_chain,
-                                       &l->c->user_key},
-                   wall_time);
-}
-
 /* The second proof; what EAP needs is loaded as for the first. */
-static void load_user(struct loading *l, int64_t wall_time)
+static void load_user(struct loading *l)
 {
     const struct profile *p = l->p;
     struct credentials *c = l->c;
     if (p->user_authentication == AUTHENTICATION_PSK && p->user_psk_file[0] != '\0')
-        load_secret_file(l, KEY_USER_PSK_FILE, p->user_psk_file, secret_set_shared_key,
-                         &c->user_psk);
+        loading_secret_file(l, p->lines[KEY_USER_PSK_FILE], p->user_psk_file, secret_set_shared_key,
+                            &c->user_psk);
     else
         (void)copy_secret(&p->user_psk, &c->user_psk);
     if (p->user_authentication == AUTHENTICATION_CERTIFICATE)
-        load_user_certificate(l, wall_time);
+        loading_user_key(l);
     c->user_identity = p->user_identity;
     if (c->user_identity.type == IDENTITY_NONE && c->user_chain.count > 0)
         certificate_default_identity(c->user_chain.items[0], &c->user_identity);
@@ -262,7 +180,7 @@ static void load_ca(struct loading *l, enum profile_key key, const char *name,
     enum err e = trust_store_add_pem(trust, span_make(bytes.data, bytes.len), system, &added, &f);
     file_bytes_wipe(&bytes);
     if (e != ERR_OK)
-        add_file_fault(l, line, path, &f);
+        loading_fault(l, line, path, &f);
     else if (trust_store_count(trust) == 0)
         fault_list_add(l->faults, line, "%s holds no certificate", path);
 }
@@ -299,36 +217,36 @@ static void name_user(struct loading *l)
         memcpy(c->user_name, text, strlen(text) + 1);
 }
 
-static void load_eap(struct loading *l, int64_t wall_time)
+static void load_eap(struct loading *l)
 {
     const struct profile *p = l->p;
     if (profile_eap_password(p))
         load_password(l);
     if (profile_eap_certificate(p) && p->user_authentication == AUTHENTICATION_EAP)
-        load_user_certificate(l, wall_time);
+        loading_user_key(l);
     else if (profile_eap_certificate(p))
-        load_certificate(l, wall_time);
+        loading_own_key(l);
     if (profile_eap_tls(p) && p->eap_cas.count > 0)
         load_trust(l, KEY_LOCAL_EAP_CA, &p->eap_cas, &l->c->eap_trust);
     name_user(l);
 }
 
-enum err credentials_load(const struct profile *p, int64_t wall_time, struct credentials **ret,
-                          struct fault_list *faults)
+static enum err load(const struct profile *p, int64_t wall_time, struct credentials **ret,
+                     struct fault_list *faults, struct fault_list *notes)
 {
     struct credentials *c = calloc(1, sizeof(*c));
     if (c == NULL) {
         fault_list_add(faults, 1, "out of memory");
         return ERR_MEMORY;
     }
-    struct loading l = {.p = p, .c = c, .faults = faults};
+    struct loading l = {.p = p, .c = c, .wall_time = wall_time, .faults = faults, .notes = notes};
     if (p->authentication == AUTHENTICATION_PSK || p->gateway_authentication == AUTHENTICATION_PSK)
         load_psk(&l);
     if (p->authentication == AUTHENTICATION_CERTIFICATE)
-        load_certificate(&l, wall_time);
+        loading_own_key(&l);
     if (profile_uses_eap(p))
-        load_eap(&l, wall_time);
-    load_user(&l, wall_time);
+        load_eap(&l);
+    load_user(&l);
     if (p->gateway_authentication != AUTHENTICATION_PSK) {
         load_trust(&l, KEY_GATEWAY_CA, &p->cas, &c->trust);
         if (c->trust != NULL)
@@ -347,11 +265,24 @@ enum err credentials_load(const struct profile *p, int64_t wall_time, struct cre
     return ERR_OK;
 }
 
+enum err credentials_load(const struct profile *p, int64_t wall_time, struct credentials **ret,
+                          struct fault_list *faults)
+{
+    return load(p, wall_time, ret, faults, NULL);
+}
+
+enum err credentials_check(const struct profile *p, int64_t wall_time, struct credentials **ret,
+                           struct fault_list *faults, struct fault_list *notes)
+{
+    return load(p, wall_time, ret, faults, notes);
+}
+
 void credentials_free(struct credentials *c)
 {
     if (c == NULL)
         return;
     private_key_free(c->key);
+    token_free(c->token);
     private_key_free(c->user_key);
     certificate_list_wipe(&c->chain);
     certificate_list_wipe(&c->user_chain);

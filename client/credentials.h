@@ -2,11 +2,15 @@
  * profile becomes the core's session_config.
  *
  * A password is, in this order, what systemd hands over as the credential NAME.password (NAME is
- * the profile's), what the profile has, or names a file with, or what a person is asked for. */
+ * the profile's), what the profile has, or names a file with, or what a person is asked for. So is
+ * a passphrase (NAME.passphrase), and the PIN of a token (NAME.pin; the profile has it in a pkcs11:
+ * URI). What a person mistyped is asked for again, three times at most; what was stored is tried
+ * once, and never as a token's last try. */
 #ifndef TERN_CLIENT_CREDENTIALS_H
 #define TERN_CLIENT_CREDENTIALS_H
 
 #include "client/profile.h"
+#include "client/token.h"
 #include "common/crypto/certificate.h"
 #include "common/ike/session.h"
 
@@ -31,6 +35,7 @@ struct credentials {
     struct secret psk, gateway_psk; /* our proof, the gateway's */
     struct private_key *key;        /* NULL without a certificate */
     struct certificate_list chain;
+    struct token *token;       /* that keeps the key; NULL: nobody does */
     struct trust_store *trust; /* NULL where the gateway proves itself by a key we share */
     struct crl_file crls[PROFILE_LIST_MAX]; /* whose CRLs it has, as many as the profile names */
     struct secret password;                 /* of EAP; empty: it has to be asked for, */
@@ -46,9 +51,17 @@ struct credentials {
 };
 
 /* Adds a fault for each thing that is wrong, at the line of the key that named it; ERR_MALFORMED
- * then. wall_time: seconds since 1970, for our own certificate's validity. */
+ * then. wall_time: seconds since 1970, for our own certificate's validity. Blocks where somebody is
+ * asked for a passphrase or a PIN. */
 CHECKED enum err credentials_load(const struct profile *p, int64_t wall_time,
                                   struct credentials **ret, struct fault_list *faults);
+/* For `tern check`: where nobody is at hand to be asked, what could not be looked into is a note,
+ * and no fault. */
+CHECKED enum err credentials_check(const struct profile *p, int64_t wall_time,
+                                   struct credentials **ret, struct fault_list *faults,
+                                   struct fault_list *notes);
+/* Might somebody be asked while they are loaded? */
+bool credentials_may_ask(const struct profile *p);
 /* The CRLs of the profile into c->trust, as credentials_load does (credentials_crl.c). */
 void credentials_load_crls(const struct profile *p, struct credentials *c,
                            struct fault_list *faults);

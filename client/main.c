@@ -64,10 +64,11 @@ static const char wait_help[] =
     "where nothing runs, or nothing any more, but for up and down.\n";
 
 static const char up_help[] =
-    "A password or code that [Local] or [User] needs (Authentication = eap) and does not have is\n"
-    "asked for: by the program that TERN_ASKPASS names (an absolute path; its argument is the "
-    "question, the\n"
-    "first line that it prints the answer), else on the terminal, else by systemd's agents.\n";
+    "A password, code, passphrase or PIN that the profile needs and does not have is asked for: "
+    "by\n"
+    "the program that TERN_ASKPASS names (an absolute path; its argument is the question, the "
+    "first\n"
+    "line that it prints the answer), else on the terminal, else by systemd's agents.\n";
 
 static const struct command commands[] = {
     {"up", PROFILE_REQUIRED, OPTION_FOREGROUND | OPTION_TIMEOUT, command_up,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client/file.h"
+#include "client/pkcs11_uri.h"
 #include "client/profile_eap.h"
 #include "client/profile_keys.h"
 #include "client/profile_user.h"
@@ -51,13 +52,15 @@ static void check_not_both(const struct profile *p, enum profile_key a, enum pro
 static void check_secret_in_profile(const struct profile *p, struct fault_list *faults)
 {
     struct fault f = {0};
+    unsigned line = p->pin_value_line; /* once is enough */
     for (unsigned i = 0; i < PROFILE_KEYS; i++) {
-        if (!profile_key_secret(i) || p->lines[i] == 0)
-            continue;
-        if (privileges_check_secret_file(p->path, &f) != ERR_OK)
-            fault_list_add_fault(faults, p->lines[i], &f);
-        return; /* once is enough */
+        if (profile_key_secret(i) && p->lines[i] != 0) {
+            line = p->lines[i];
+            break;
+        }
     }
+    if (line != 0 && privileges_check_secret_file(p->path, &f) != ERR_OK)
+        fault_list_add_fault(faults, line, &f);
 }
 
 static void default_gateway(struct profile *p, struct fault_list *faults)
@@ -83,6 +86,22 @@ static void default_gateway(struct profile *p, struct fault_list *faults)
                        "Address cannot serve as the gateway's identity; set Identity");
 }
 
+/* On a token both are found by either URI. */
+static void check_own_keys(const struct profile *p, unsigned line, struct fault_list *faults)
+{
+    bool key_on_token = pkcs11_uri_is_one(p->private_key);
+    bool certificate_on_token = pkcs11_uri_is_one(p->certificate);
+    if (has(p, KEY_LOCAL_PKCS12))
+        return;
+    if (!has(p, KEY_LOCAL_CERTIFICATE) && !key_on_token)
+        fault_list_add(faults, line, "Authentication = certificate needs Certificate");
+    if (!has(p, KEY_LOCAL_PRIVATE_KEY) && !certificate_on_token)
+        fault_list_add(faults, line, "Authentication = certificate needs PrivateKey");
+    if (certificate_on_token && has(p, KEY_LOCAL_PRIVATE_KEY) && !key_on_token)
+        fault_list_add(faults, p->lines[KEY_LOCAL_PRIVATE_KEY],
+                       "Certificate is on a token, and PrivateKey is not");
+}
+
 static void check_local_keys(const struct profile *p, unsigned line, struct fault_list *faults)
 {
     bool psk = has(p, KEY_LOCAL_PSK) || has(p, KEY_LOCAL_PSK_FILE) || has(p, KEY_GATEWAY_PSK) ||
@@ -93,12 +112,8 @@ static void check_local_keys(const struct profile *p, unsigned line, struct faul
         !has(p, KEY_LOCAL_IDENTITY))
         fault_list_add(faults, p->local_line,
                        "[Local] needs an Identity with Authentication = psk");
-    if (p->authentication == AUTHENTICATION_CERTIFICATE) {
-        if (!has(p, KEY_LOCAL_CERTIFICATE) && !has(p, KEY_LOCAL_PKCS12))
-            fault_list_add(faults, line, "Authentication = certificate needs Certificate");
-        if (!has(p, KEY_LOCAL_PRIVATE_KEY) && !has(p, KEY_LOCAL_PKCS12))
-            fault_list_add(faults, line, "Authentication = certificate needs PrivateKey");
-    }
+    if (p->authentication == AUTHENTICATION_CERTIFICATE)
+        check_own_keys(p, line, faults);
 }
 
 static void default_local(struct profile *p, struct fault_list *faults)
@@ -106,7 +121,8 @@ static void default_local(struct profile *p, struct fault_list *faults)
     unsigned line = p->local_line;
     if (has(p, KEY_LOCAL_AUTHENTICATION)) {
         line = p->lines[KEY_LOCAL_AUTHENTICATION];
-    } else if (has(p, KEY_LOCAL_CERTIFICATE) || has(p, KEY_LOCAL_PKCS12)) {
+    } else if (has(p, KEY_LOCAL_CERTIFICATE) || has(p, KEY_LOCAL_PKCS12) ||
+               pkcs11_uri_is_one(p->private_key)) {
         p->authentication = AUTHENTICATION_CERTIFICATE;
     } else if (has(p, KEY_LOCAL_PSK) || has(p, KEY_LOCAL_PSK_FILE) ||
                p->gateway_authentication == AUTHENTICATION_PSK) {
@@ -202,6 +218,9 @@ static void read_items(struct profile *p, const struct ini *ini, struct fault_li
     check_not_both(p, KEY_GATEWAY_PSK, KEY_GATEWAY_PSK_FILE, faults);
     check_not_both(p, KEY_LOCAL_PSK, KEY_LOCAL_PSK_FILE, faults);
     check_not_both(p, KEY_LOCAL_PASSWORD, KEY_LOCAL_PASSWORD_FILE, faults);
+    check_not_both(p, KEY_LOCAL_PASSPHRASE, KEY_LOCAL_PASSPHRASE_FILE, faults);
+    check_not_both(p, KEY_LOCAL_PKCS12, KEY_LOCAL_CERTIFICATE, faults);
+    check_not_both(p, KEY_LOCAL_PKCS12, KEY_LOCAL_PRIVATE_KEY, faults);
     check_not_both(p, KEY_USER_PSK, KEY_USER_PSK_FILE, faults);
     check_not_both(p, KEY_LOCAL_PPK, KEY_LOCAL_PPK_FILE, faults);
     check_secret_in_profile(p, faults);

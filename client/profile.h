@@ -49,6 +49,8 @@ enum profile_key {
     KEY_LOCAL_EAP_INNER,
     KEY_LOCAL_EAP_SERVER,
     KEY_LOCAL_EAP_CA,
+    KEY_LOCAL_PASSPHRASE,
+    KEY_LOCAL_PASSPHRASE_FILE,
     KEY_LOCAL_PPK,
     KEY_LOCAL_PPK_FILE,
     KEY_LOCAL_PPK_IDENTITY,
@@ -134,7 +136,14 @@ struct profile {
     enum profile_authentication authentication;
     struct secret psk;
     char psk_file[PROFILE_PATH_MAX];
+    /* Files, or pkcs11: URIs without what these said of the PIN, which is beside them. */
     char certificate[PROFILE_PATH_MAX], private_key[PROFILE_PATH_MAX];
+    char pkcs12[PROFILE_PATH_MAX];
+    struct secret passphrase; /* of the key's file, or of the container */
+    char passphrase_file[PROFILE_PATH_MAX];
+    struct secret pin;       /* of the token */
+    unsigned pin_value_line; /* where a URI has it; 0: none does */
+    char pin_file[PROFILE_PATH_MAX];
     char user_name[PROFILE_TEXT_MAX];
     struct secret password;
     char password_file[PROFILE_PATH_MAX];

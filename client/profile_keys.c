@@ -40,6 +40,8 @@ static const struct key_rule {
     [KEY_LOCAL_EAP_INNER] = {"Local", "EAPInner", KEY_ADDS, key_local_eap_inner},
     [KEY_LOCAL_EAP_SERVER] = {"Local", "EAPServer", 0, key_local_eap_server},
     [KEY_LOCAL_EAP_CA] = {"Local", "EAPCA", KEY_ADDS, key_local_eap_ca},
+    [KEY_LOCAL_PASSPHRASE] = {"Local", "Passphrase", KEY_SECRET, key_local_passphrase},
+    [KEY_LOCAL_PASSPHRASE_FILE] = {"Local", "PassphraseFile", 0, key_local_passphrase_file},
     [KEY_LOCAL_PPK] = {"Local", "PPK", KEY_SECRET, key_local_ppk},
     [KEY_LOCAL_PPK_FILE] = {"Local", "PPKFile", 0, key_local_ppk_file},
     [KEY_LOCAL_PPK_IDENTITY] = {"Local", "PPKIdentity", 0, key_local_ppk_identity},

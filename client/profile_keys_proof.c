@@ -126,30 +126,6 @@ void key_local_psk_file(struct reading *r, const char *value)
     value_take_text(r, value, r->p->psk_file, sizeof(r->p->psk_file));
 }
 
-static void take_object(struct reading *r, const char *value, char *out, size_t cap)
-{
-    if (strncmp(value, "pkcs11:", 7) == 0)
-        FAULT(r, "%s: pkcs11: URIs are not supported yet; use a file", r->key);
-    else
-        value_take_text(r, value, out, cap);
-}
-
-void key_local_certificate(struct reading *r, const char *value)
-{
-    take_object(r, value, r->p->certificate, sizeof(r->p->certificate));
-}
-
-void key_local_private_key(struct reading *r, const char *value)
-{
-    take_object(r, value, r->p->private_key, sizeof(r->p->private_key));
-}
-
-void key_local_pkcs12(struct reading *r, const char *value)
-{
-    (void)value;
-    FAULT(r, "PKCS12 is not supported yet; use Certificate and PrivateKey");
-}
-
 void key_local_user_name(struct reading *r, const char *value)
 {
     value_take_text(r, value, r->p->user_name, EAP_NAME_MAX + 1);

@@ -11,6 +11,10 @@ CHECKED enum err privileges_check(struct fault *f);
 /* Nobody else may read, trace or dump us: core dumps off, PR_SET_DUMPABLE 0. */
 void privileges_protect_memory(void);
 
+/* For good: no capability but those to read files of others, and none to be had by execve. For a
+ * program that runs code which is not ours. */
+void privileges_keep_file_access(void);
+
 /* No program that we start gets a descriptor that we have now, ours or of whoever started us, but
  * for the standard three. */
 void privileges_keep_descriptors(void);

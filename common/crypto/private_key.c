@@ -1,4 +1,5 @@
-/* Private keys from files' bytes. Signing with them is in signature.c.
+/* Private keys from files' bytes. What a passphrase protects is opened by key_encryption.c; signing
+ * is in scheme_sign.c.
  *
  * Invariant: a key that was parsed is of a kind and size that signature_make can use, and BoringSSL
  * found its numbers consistent. Key bytes live only in BoringSSL's memory, which it wipes on free.
@@ -14,6 +15,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 
+#include "common/crypto/key_file.h"
 #include "common/crypto/x509_internal.h"
 
 enum { KEY_FILE_MAX = 1 << 20 };
@@ -38,7 +40,7 @@ void pem_block_wipe(struct pem_block *b)
     *b = (struct pem_block){0};
 }
 
-static enum err accept(EVP_PKEY *pkey, struct private_key **ret, struct fault *f)
+enum err private_key_from_pkey(EVP_PKEY *pkey, struct private_key **ret, struct fault *f)
 {
     unsigned bits = 0;
     enum key_type type = pkey_type(pkey, &bits);
@@ -93,10 +95,10 @@ static EVP_PKEY *key_from_der(struct span der)
 
 static enum err refuse_encrypted(struct fault *f)
 {
-    (void)fault_set(f, ERR_UNSUPPORTED, "the private key is encrypted, which is not supported");
+    (void)fault_set(f, ERR_STATE, "the private key is encrypted");
     fault_hint(
         f, "decrypt it into a file that only its owner can read: openssl pkey -in OLD -out NEW");
-    return ERR_UNSUPPORTED;
+    return ERR_STATE;
 }
 
 static enum err refuse_instead(struct fault *f, const char *what)
@@ -106,8 +108,19 @@ static enum err refuse_instead(struct fault *f, const char *what)
     return ERR_MALFORMED;
 }
 
-/* What is in the DER that is no key? EncryptedPrivateKeyInfo and a certificate begin with a
- * SEQUENCE, PKCS#12 with the INTEGER 3. */
+/* EncryptedPrivateKeyInfo (RFC 5958 3), going by its outside. */
+static bool is_encrypted(struct span der)
+{
+    CBS in, body, algorithm;
+    CBS_init(&in, der.data, der.len);
+    return CBS_get_asn1(&in, &body, CBS_ASN1_SEQUENCE) && CBS_len(&in) == 0 &&
+           CBS_get_asn1(&body, &algorithm, CBS_ASN1_SEQUENCE) &&
+           CBS_peek_asn1_tag(&algorithm, CBS_ASN1_OBJECT) &&
+           CBS_peek_asn1_tag(&body, CBS_ASN1_OCTETSTRING);
+}
+
+/* What is in the DER that is no key? A certificate begins with a SEQUENCE, PKCS#12 with the INTEGER
+ * 3. */
 static enum err refuse_der(struct span der, struct fault *f)
 {
     struct certificate *c = NULL;
@@ -115,28 +128,32 @@ static enum err refuse_der(struct span der, struct fault *f)
         certificate_free(c);
         return refuse_instead(f, "a certificate");
     }
-    CBS in, body, first;
+    CBS in, body;
     uint64_t version = 0;
     CBS_init(&in, der.data, der.len);
     if (!CBS_get_asn1(&in, &body, CBS_ASN1_SEQUENCE))
         return refuse_instead(f, "damaged data");
-    CBS copy = body;
-    if (CBS_get_asn1_uint64(&copy, &version) && version == 3 &&
-        CBS_peek_asn1_tag(&copy, CBS_ASN1_SEQUENCE))
+    if (CBS_get_asn1_uint64(&body, &version) && version == 3 &&
+        CBS_peek_asn1_tag(&body, CBS_ASN1_SEQUENCE))
         return refuse_instead(f, "a PKCS#12 container");
-    if (CBS_get_asn1(&body, &first, CBS_ASN1_SEQUENCE) &&
-        CBS_peek_asn1_tag(&first, CBS_ASN1_OBJECT) &&
-        CBS_peek_asn1_tag(&body, CBS_ASN1_OCTETSTRING))
-        return refuse_encrypted(f);
     return refuse_instead(f, "damaged data, or a kind of key that is not supported,");
 }
 
-static enum err parse_der(struct span der, struct private_key **ret, struct fault *f)
+/* passphrase: NULL where there is none. */
+static enum err parse_der(struct span der, const struct span *passphrase, struct private_key **ret,
+                          struct fault *f)
 {
-    EVP_PKEY *pkey = key_from_der(der);
-    if (pkey == NULL)
-        return refuse_der(der, f);
-    enum err e = accept(pkey, ret, f);
+    EVP_PKEY *pkey = NULL;
+    bool encrypted = is_encrypted(der);
+    if (encrypted && passphrase == NULL)
+        return refuse_encrypted(f);
+    enum err e = ERR_OK;
+    if (encrypted)
+        e = key_decrypt_pkcs8(der, *passphrase, &pkey, f);
+    else if ((pkey = key_from_der(der)) == NULL)
+        e = refuse_der(der, f);
+    if (e == ERR_OK)
+        e = private_key_from_pkey(pkey, ret, f);
     EVP_PKEY_free(pkey);
     return e;
 }
@@ -147,17 +164,32 @@ static bool ends_with(const char *text, const char *end)
     return len >= tail && strcmp(text + len - tail, end) == 0;
 }
 
-static enum err parse_pem_key(const struct pem_block *b, struct private_key **ret, struct fault *f)
+static enum err parse_pem_encrypted(const struct pem_block *b, const struct span *passphrase,
+                                    struct private_key **ret, struct fault *f)
 {
-    if (strcmp(b->name, "ENCRYPTED PRIVATE KEY") == 0 || strstr(b->header, "ENCRYPTED") != NULL)
+    EVP_PKEY *pkey = NULL;
+    if (passphrase == NULL)
         return refuse_encrypted(f);
+    enum err e = key_decrypt_pem(b, *passphrase, &pkey, f);
+    if (e == ERR_OK)
+        e = private_key_from_pkey(pkey, ret, f);
+    EVP_PKEY_free(pkey);
+    return e;
+}
+
+static enum err parse_pem_key(const struct pem_block *b, const struct span *passphrase,
+                              struct private_key **ret, struct fault *f)
+{
+    if (strstr(b->header, "ENCRYPTED") != NULL)
+        return parse_pem_encrypted(b, passphrase, ret, f);
     if (strcmp(b->name, "OPENSSH PRIVATE KEY") == 0)
         return refuse_instead(f, "a key in OpenSSH's format");
-    return parse_der(span_make(b->data, (size_t)b->len), ret, f);
+    return parse_der(span_make(b->data, (size_t)b->len), passphrase, ret, f);
 }
 
 /* The first private key counts; parameters and certificates around it are passed over. */
-static enum err parse_pem(BIO *in, struct private_key **ret, struct fault *f)
+static enum err parse_pem(BIO *in, const struct span *passphrase, struct private_key **ret,
+                          struct fault *f)
 {
     struct pem_block b;
     char seen[64] = "";
@@ -165,7 +197,7 @@ static enum err parse_pem(BIO *in, struct private_key **ret, struct fault *f)
     while ((e = pem_next(in, &b)) == ERR_OK) {
         bool is_key = ends_with(b.name, "PRIVATE KEY");
         if (is_key)
-            e = parse_pem_key(&b, ret, f);
+            e = parse_pem_key(&b, passphrase, ret, f);
         else
             (void)OPENSSL_strlcpy(seen, b.name, sizeof seen);
         pem_block_wipe(&b);
@@ -183,7 +215,8 @@ static enum err parse_pem(BIO *in, struct private_key **ret, struct fault *f)
     return refuse_instead(f, "PEM of another kind");
 }
 
-enum err private_key_parse(struct span bytes, struct private_key **ret, struct fault *f)
+static enum err parse(struct span bytes, const struct span *passphrase, struct private_key **ret,
+                      struct fault *f)
 {
     if (bytes.len == 0)
         return refuse_instead(f, "an empty file");
@@ -192,13 +225,24 @@ enum err private_key_parse(struct span bytes, struct private_key **ret, struct f
     CBS in, body;
     CBS_init(&in, bytes.data, bytes.len);
     if (CBS_get_asn1(&in, &body, CBS_ASN1_SEQUENCE) && CBS_len(&in) == 0)
-        return parse_der(bytes, ret, f);
+        return parse_der(bytes, passphrase, ret, f);
     BIO *bio = BIO_new_mem_buf(bytes.data, (int)bytes.len);
     if (bio == NULL)
         return fault_set(f, ERR_MEMORY, "out of memory");
-    enum err e = parse_pem(bio, ret, f);
+    enum err e = parse_pem(bio, passphrase, ret, f);
     BIO_free(bio);
     return e;
+}
+
+enum err private_key_parse(struct span bytes, struct private_key **ret, struct fault *f)
+{
+    return parse(bytes, NULL, ret, f);
+}
+
+enum err private_key_parse_encrypted(struct span bytes, struct span passphrase,
+                                     struct private_key **ret, struct fault *f)
+{
+    return parse(bytes, &passphrase, ret, f);
 }
 
 void private_key_free(struct private_key *k)

@@ -1,16 +1,11 @@
 /* The signatures in AUTH payloads (RFC 7296 2.15): the old methods 1 (RSA) and 9 to 11 (ECDSA, RFC
  * 4754), and method 14 (RFC 7427), whose data begins with an AlgorithmIdentifier. Those are read
- * and written in signature_scheme.c; keys come from private_key.c and public_key.c.
+ * and written in signature_scheme.c, the primitives are in scheme_sign.c; keys come from
+ * private_key.c, external_key.c and public_key.c.
  *
  * Invariant: a signature is verified only by a scheme that fits the key's kind, and never by RSA
  * keys of fewer than RSA_BITS_MIN bits. */
 #include <string.h>
-
-#include <openssl/bn.h>
-#include <openssl/digest.h>
-#include <openssl/ecdsa.h>
-#include <openssl/err.h>
-#include <openssl/rsa.h>
 
 #include "common/base/wire.h"
 #include "common/crypto/x509_internal.h"
@@ -26,7 +21,7 @@ static const struct ecdsa_method {
     {AUTH_METHOD_ECDSA_384, 384, HASH_SHA2_384, 48},
     {AUTH_METHOD_ECDSA_521, 521, HASH_SHA2_512, 66},
 };
-enum { ECDSA_METHODS = 3, ECDSA_RAW_MAX = 2 * 66 };
+enum { ECDSA_METHODS = 3 };
 
 static const struct ecdsa_method *ecdsa_by_bits(unsigned bits)
 {
@@ -46,35 +41,6 @@ static const struct ecdsa_method *ecdsa_by_method(enum auth_method method)
     return NULL;
 }
 
-static bool set_padding(EVP_PKEY_CTX *ctx, const struct signature_scheme *s)
-{
-    if (s->kind == SIGNATURE_PKCS1)
-        return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1;
-    if (s->kind == SIGNATURE_PSS)
-        return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
-               EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, hash_md(s->hash)) == 1 &&
-               EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, (int)s->salt_len) == 1;
-    return true;
-}
-
-static enum err sign(const struct private_key *k, const struct signature_scheme *s,
-                     struct span message, uint8_t *out, size_t cap, size_t *ret_len)
-{
-    EVP_MD_CTX ctx;
-    EVP_PKEY_CTX *pctx = NULL;
-    size_t len = cap;
-    EVP_MD_CTX_init(&ctx);
-    bool good = EVP_DigestSignInit(&ctx, &pctx, hash_md(s->hash), NULL, k->pkey) == 1 &&
-                set_padding(pctx, s) &&
-                EVP_DigestSign(&ctx, out, &len, message.data, message.len) == 1;
-    EVP_MD_CTX_cleanup(&ctx);
-    ERR_clear_error();
-    if (!good)
-        return ERR_CRYPTO;
-    *ret_len = len;
-    return ERR_OK;
-}
-
 static enum key_type key_for(enum signature_kind kind)
 {
     switch (kind) {
@@ -92,18 +58,8 @@ static enum key_type key_for(enum signature_kind kind)
 static enum err verify(const struct public_key *k, const struct signature_scheme *s,
                        struct span message, struct span signature)
 {
-    EVP_MD_CTX ctx;
-    EVP_PKEY_CTX *pctx = NULL;
-    if (k->type != key_for(s->kind))
-        return ERR_INTEGRITY;
-    EVP_MD_CTX_init(&ctx);
-    bool good =
-        EVP_DigestVerifyInit(&ctx, &pctx, hash_md(s->hash), NULL, k->pkey) == 1 &&
-        set_padding(pctx, s) &&
-        EVP_DigestVerify(&ctx, signature.data, signature.len, message.data, message.len) == 1;
-    EVP_MD_CTX_cleanup(&ctx);
-    ERR_clear_error();
-    return good ? ERR_OK : ERR_INTEGRITY;
+    return k->type == key_for(s->kind) ? scheme_verify(k->pkey, s, message, signature)
+                                       : ERR_INTEGRITY;
 }
 
 /* The SignatureScheme of TLS is two octets: since TLS 1.2 the hash and the kind, PSS and EdDSA with
@@ -135,41 +91,12 @@ static bool scheme_from_tls(uint16_t number, struct signature_scheme *ret)
 }
 
 enum err signature_make_tls(const struct private_key *k, uint16_t scheme, struct span message,
-                            uint8_t *out, size_t cap, size_t *ret_len)
+                            uint8_t *out, size_t cap, size_t *ret_len, struct fault *f)
 {
     struct signature_scheme s;
     if (!scheme_from_tls(scheme, &s) || key_for(s.kind) != k->type)
         return ERR_UNSUPPORTED;
-    return sign(k, &s, message, out, cap, ret_len);
-}
-
-/* r | s, each as wide as the curve's order (RFC 4754 7), from and to the DER that ECDSA has
- * elsewhere. */
-static enum err raw_from_der(struct span der, size_t width, uint8_t *out)
-{
-    ECDSA_SIG *sig = ECDSA_SIG_from_bytes(der.data, der.len);
-    bool good = sig != NULL && BN_bn2bin_padded(out, width, ECDSA_SIG_get0_r(sig)) &&
-                BN_bn2bin_padded(out + width, width, ECDSA_SIG_get0_s(sig));
-    ECDSA_SIG_free(sig);
-    return good ? ERR_OK : ERR_CRYPTO;
-}
-
-static enum err der_from_raw(struct span raw, size_t width, uint8_t *out, size_t cap,
-                             size_t *ret_len)
-{
-    CBB cbb;
-    ECDSA_SIG *sig = ECDSA_SIG_new();
-    BIGNUM *r = BN_bin2bn(raw.data, width, NULL), *s = BN_bin2bn(raw.data + width, width, NULL);
-    bool good = sig != NULL && r != NULL && s != NULL && ECDSA_SIG_set0(sig, r, s) == 1;
-    if (!good) {
-        BN_free(r);
-        BN_free(s);
-    }
-    CBB_init_fixed(&cbb, out, cap);
-    good = good && ECDSA_SIG_marshal(&cbb, sig) == 1 && CBB_finish(&cbb, NULL, ret_len) == 1;
-    CBB_cleanup(&cbb);
-    ECDSA_SIG_free(sig);
-    return good ? ERR_OK : ERR_MEMORY;
+    return private_key_sign(k, &s, message, out, cap, ret_len, f);
 }
 
 static bool announced(hash_set hashes, enum hash_id hash)
@@ -202,16 +129,18 @@ static bool pick_scheme(const struct private_key *k, hash_set peer_hashes, bool 
         s.kind = SIGNATURE_ECDSA;
         s.hash = pick_hash(peer_hashes, ecdsa_by_bits(k->bits)->hash);
     } else {
-        s.kind = rsa_pss ? SIGNATURE_PSS : SIGNATURE_PKCS1;
+        bool pss = rsa_pss && private_key_has_pss(k);
+        s.kind = pss ? SIGNATURE_PSS : SIGNATURE_PKCS1;
         s.hash = pick_hash(peer_hashes, HASH_SHA2_256);
-        s.salt_len = rsa_pss ? hash_len(s.hash) : 0;
+        s.salt_len = pss ? hash_len(s.hash) : 0;
     }
     *ret = s;
     return s.hash != 0;
 }
 
 static enum err make_with_scheme(const struct private_key *k, const struct signature_scheme *s,
-                                 struct span message, uint8_t out[SIGNATURE_MAX], size_t *ret_len)
+                                 struct span message, uint8_t out[SIGNATURE_MAX], size_t *ret_len,
+                                 struct fault *f)
 {
     CBB cbb, algorithm;
     size_t head = 0, len = 0;
@@ -222,18 +151,19 @@ static enum err make_with_scheme(const struct private_key *k, const struct signa
     CBB_cleanup(&cbb);
     if (!good)
         return ERR_MEMORY;
-    enum err e = sign(k, s, message, out + head, SIGNATURE_MAX - head, &len);
+    enum err e = private_key_sign(k, s, message, out + head, SIGNATURE_MAX - head, &len, f);
     if (e == ERR_OK)
         *ret_len = head + len;
     return e;
 }
 
 static enum err make_old(const struct private_key *k, struct span message,
-                         enum auth_method *ret_method, uint8_t out[SIGNATURE_MAX], size_t *ret_len)
+                         enum auth_method *ret_method, uint8_t out[SIGNATURE_MAX], size_t *ret_len,
+                         struct fault *f)
 {
     static const struct signature_scheme rsa_sha1 = {SIGNATURE_PKCS1, HASH_SHA1, 0};
     if (k->type == KEY_RSA) {
-        enum err e = sign(k, &rsa_sha1, message, out, SIGNATURE_MAX, ret_len);
+        enum err e = private_key_sign(k, &rsa_sha1, message, out, SIGNATURE_MAX, ret_len, f);
         if (e == ERR_OK)
             *ret_method = AUTH_METHOD_RSA;
         return e;
@@ -244,9 +174,9 @@ static enum err make_old(const struct private_key *k, struct span message,
     struct signature_scheme s = {SIGNATURE_ECDSA, m->hash, 0};
     uint8_t der[ECDSA_RAW_MAX + 16];
     size_t len = 0;
-    enum err e = sign(k, &s, message, der, sizeof der, &len);
+    enum err e = private_key_sign(k, &s, message, der, sizeof der, &len, f);
     if (e == ERR_OK)
-        e = raw_from_der(span_make(der, len), m->width, out);
+        e = ecdsa_raw_from_der(span_make(der, len), m->width, out);
     if (e != ERR_OK)
         return e;
     *ret_method = m->method;
@@ -256,12 +186,12 @@ static enum err make_old(const struct private_key *k, struct span message,
 
 enum err signature_make(const struct private_key *k, hash_set peer_hashes, bool rsa_pss,
                         struct span message, enum auth_method *ret_method,
-                        uint8_t out[SIGNATURE_MAX], size_t *ret_len)
+                        uint8_t out[SIGNATURE_MAX], size_t *ret_len, struct fault *f)
 {
     struct signature_scheme s;
     if (!pick_scheme(k, peer_hashes, rsa_pss, &s))
-        return make_old(k, message, ret_method, out, ret_len);
-    enum err e = make_with_scheme(k, &s, message, out, ret_len);
+        return make_old(k, message, ret_method, out, ret_len, f);
+    enum err e = make_with_scheme(k, &s, message, out, ret_len, f);
     if (e == ERR_OK)
         *ret_method = AUTH_METHOD_SIGNATURE;
     return e;
@@ -321,7 +251,7 @@ static enum err verify_old_ecdsa(const struct public_key *k, const struct ecdsa_
     struct signature_scheme s = {SIGNATURE_ECDSA, m->hash, 0};
     uint8_t der[ECDSA_RAW_MAX + 16];
     size_t len = 0;
-    enum err e = der_from_raw(signature, m->width, der, sizeof der, &len);
+    enum err e = ecdsa_der_from_raw(signature, m->width, der, sizeof der, &len);
     return e != ERR_OK ? e : verify(k, &s, message, span_make(der, len));
 }
 

@@ -32,7 +32,8 @@ enum { SIGNATURE_MAX = 1024 + 64 }; /* the whole AUTH data: RSA-8192 and its Alg
 struct private_key;
 struct public_key;
 
-/* PEM (PKCS#8, or traditional RSA/EC) or DER, not encrypted. The fault says what was seen. */
+/* PEM (PKCS#8, or traditional RSA/EC) or DER. The fault says what was seen; ERR_STATE where a
+ * passphrase is needed (key_file.h). Keys that something else keeps: external_key.h. */
 CHECKED enum err private_key_parse(struct span bytes, struct private_key **ret, struct fault *f);
 void private_key_free(struct private_key *k); /* wipes; NULL is fine */
 enum key_type private_key_type(const struct private_key *k);
@@ -51,16 +52,18 @@ void public_key_free(struct public_key *k); /* NULL is fine */
  * best of them (RSA: PSS, unless rsa_pss is false; Ed25519 needs HASH_IDENTITY); otherwise the old
  * method for the key (RSA: 1; ECDSA: 9, 10, 11 by its curve; Ed25519: ERR_UNSUPPORTED). Writes the
  * content of the AUTH payload after its four-octet head (for method 14 beginning with the length
- * octet of the AlgorithmIdentifier). */
+ * octet of the AlgorithmIdentifier). An external key may take its time, and where it fails *f has
+ * its words; other failures leave *f alone. */
 CHECKED enum err signature_make(const struct private_key *k, hash_set peer_hashes, bool rsa_pss,
                                 struct span message, enum auth_method *ret_method,
-                                uint8_t out[SIGNATURE_MAX], size_t *ret_len);
+                                uint8_t out[SIGNATURE_MAX], size_t *ret_len, struct fault *f);
 
 /* A signature within TLS by a SignatureScheme of RFC 8446 4.2.3: RSA (PKCS#1 v1.5 and PSS) and
  * ECDSA (DER) with SHA-2, Ed25519. ERR_UNSUPPORTED for another scheme, or one that is not this
  * key's. */
 CHECKED enum err signature_make_tls(const struct private_key *k, uint16_t scheme,
-                                    struct span message, uint8_t *out, size_t cap, size_t *ret_len);
+                                    struct span message, uint8_t *out, size_t cap, size_t *ret_len,
+                                    struct fault *f);
 
 /* Verify the content of an AUTH payload of that method against the key. Refuses (ERR_UNSUPPORTED)
  * algorithms outside this header, (ERR_REFUSED) RSA keys below 2048 bits, and under method 14

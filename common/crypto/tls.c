@@ -133,6 +133,11 @@ static enum err explain(struct tls *t, struct fault *f)
             *f = t->verdict;
         return t->verdict.code;
     }
+    if (t->signing.code != ERR_OK) {
+        if (f != NULL)
+            *f = t->signing;
+        return t->signing.code;
+    }
     if (t->closed)
         return fault_set(f, ERR_EXHAUSTED, "the connection was closed");
     if (t->alert != 0)

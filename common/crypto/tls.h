@@ -32,6 +32,7 @@ void tls_set_trust(struct tls *t, const struct trust_store *trust);
  * ERR_INTEGRITY: its certificate was not accepted; the fault is about that certificate;
  * ERR_REFUSED:   it said no by an alert (tls_alert); the fault names it;
  * ERR_EXHAUSTED: it closed the connection;
+ * ERR_CRYPTO:    our key has failed; the fault has its words;
  * ERR_MALFORMED: anything else, in BoringSSL's words;
  * ERR_MEMORY. After a failure it is over. */
 CHECKED enum err tls_input(struct tls *t, struct span records, struct fault *f);

@@ -16,6 +16,7 @@ struct tls {
     bool closed;   /* by close_notify */
     bool over;
     struct fault verdict;     /* on the other side's certificate; code ERR_OK: nothing against it */
+    struct fault signing;     /* our key has failed, with its words; code ERR_OK: it has not */
     struct certificate *peer; /* verified */
 };
 

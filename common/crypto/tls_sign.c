@@ -9,9 +9,13 @@
 static enum ssl_private_key_result_t sign(SSL *ssl, uint8_t *out, size_t *out_len, size_t max_out,
                                           uint16_t algorithm, const uint8_t *in, size_t in_len)
 {
-    const struct tls *t = SSL_get_app_data(ssl);
-    enum err e =
-        signature_make_tls(t->config.key, algorithm, span_make(in, in_len), out, max_out, out_len);
+    struct tls *t = SSL_get_app_data(ssl);
+    enum err e = signature_make_tls(t->config.key, algorithm, span_make(in, in_len), out, max_out,
+                                    out_len, &t->signing);
+    if (e != ERR_OK && t->signing.text[0] == '\0')
+        (void)fault_set(&t->signing, e, "our key cannot sign: %s", err_text(e));
+    if (e != ERR_OK)
+        t->signing.code = ERR_CRYPTO;
     return e == ERR_OK ? ssl_private_key_success : ssl_private_key_failure;
 }
 
@@ -33,7 +37,7 @@ static enum ssl_private_key_result_t complete(SSL *ssl, uint8_t *out, size_t *ou
 
 /* What a key of ours may sign by, in order. TLS 1.3 binds the curve to the hash (RFC 8446 4.2.3).
  */
-static bool set_signatures(SSL *ssl, enum key_type type)
+static bool set_signatures(SSL *ssl, const struct private_key *key)
 {
     static const uint16_t all[] = {
         SSL_SIGN_RSA_PSS_RSAE_SHA256,    SSL_SIGN_RSA_PSS_RSAE_SHA384,
@@ -42,9 +46,13 @@ static bool set_signatures(SSL *ssl, enum key_type type)
         SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_ECDSA_SECP384R1_SHA384,
         SSL_SIGN_ECDSA_SECP521R1_SHA512, SSL_SIGN_ED25519,
     };
-    enum { RSA_COUNT = 6, ECDSA_COUNT = 3 };
-    switch (type) {
+    enum { PSS_COUNT = 3, RSA_COUNT = 6, ECDSA_COUNT = 3 };
+    switch (private_key_type(key)) {
     case KEY_RSA:
+        if (!private_key_has_pss(key)) /* TLS 1.3 knows no other way */
+            return SSL_set_max_proto_version(ssl, TLS1_2_VERSION) == 1 &&
+                   SSL_set_signing_algorithm_prefs(ssl, all + PSS_COUNT, RSA_COUNT - PSS_COUNT) ==
+                       1;
         return SSL_set_signing_algorithm_prefs(ssl, all, RSA_COUNT) == 1;
     case KEY_ECDSA:
         return SSL_set_signing_algorithm_prefs(ssl, all + RSA_COUNT, ECDSA_COUNT) == 1;
@@ -69,7 +77,7 @@ enum err tls_show_certificate(struct tls *t)
         e = buffers[count] != NULL ? ERR_OK : ERR_MEMORY;
     }
     if (e == ERR_OK && (SSL_set_chain_and_key(t->ssl, buffers, count, NULL, &method) != 1 ||
-                        !set_signatures(t->ssl, private_key_type(t->config.key))))
+                        !set_signatures(t->ssl, t->config.key)))
         e = ERR_CRYPTO;
     while (count > 0)
         CRYPTO_BUFFER_free(buffers[--count]);

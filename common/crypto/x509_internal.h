@@ -10,6 +10,7 @@
 
 #include "common/crypto/certificate.h"
 #include "common/crypto/crl.h"
+#include "common/crypto/external_key.h"
 #include "common/crypto/printable.h"
 
 enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 8192 };
@@ -21,10 +22,15 @@ struct public_key {
 };
 
 struct private_key {
-    EVP_PKEY *pkey;
+    EVP_PKEY *pkey; /* the public half alone where the key is external */
     enum key_type type;
     unsigned bits;
+    bool external;
+    struct key_signer signer; /* where it is */
 };
+
+/* False for a card that cannot do RSA-PSS. */
+bool private_key_has_pss(const struct private_key *k);
 
 /* KEY_NONE for a kind of key, or a curve, that we do not use. */
 enum key_type pkey_type(const EVP_PKEY *pkey, unsigned *ret_bits);
@@ -46,6 +52,24 @@ CHECKED enum err signature_scheme_parse(struct span der, struct signature_scheme
 CHECKED enum err signature_scheme_write(const struct signature_scheme *s, CBB *out);
 const char *signature_scheme_text(const struct signature_scheme *s);
 
+/* The primitives (scheme_sign.c), for keys of any place; signatures by ECDSA are DER. ERR_CRYPTO,
+ * or where the key is external what its keeper says, with the fault. */
+CHECKED enum err private_key_sign(const struct private_key *k, const struct signature_scheme *s,
+                                  struct span message, uint8_t *out, size_t cap, size_t *ret_len,
+                                  struct fault *f);
+CHECKED enum err external_key_sign(const struct private_key *k, const struct signature_scheme *s,
+                                   struct span message, uint8_t *out, size_t cap, size_t *ret_len,
+                                   struct fault *f);
+CHECKED enum err scheme_verify(EVP_PKEY *pkey, const struct signature_scheme *s,
+                               struct span message, struct span signature);
+
+/* r | s, each as wide as the curve's order (RFC 4754 7), from and to the DER that ECDSA has
+ * elsewhere. */
+enum { ECDSA_RAW_MAX = 2 * 66 };
+CHECKED enum err ecdsa_raw_from_der(struct span der, size_t width, uint8_t *out);
+CHECKED enum err ecdsa_der_from_raw(struct span raw, size_t width, uint8_t *out, size_t cap,
+                                    size_t *ret_len);
+
 const EVP_MD *hash_md(enum hash_id hash); /* NULL where it is none of the SHAs */
 unsigned hash_len(enum hash_id hash);
 
@@ -58,6 +82,17 @@ struct pem_block {
 };
 CHECKED enum err pem_next(BIO *in, struct pem_block *ret);
 void pem_block_wipe(struct pem_block *b);
+
+/* By a passphrase (key_encryption.c): ERR_INTEGRITY where it is another one, ERR_UNSUPPORTED,
+ * ERR_LIMIT where it would take too long, ERR_MALFORMED. A whole EncryptedPrivateKeyInfo (RFC 5958
+ * 3); and a PEM block that says Proc-Type: 4,ENCRYPTED (RFC 1421 4.6). */
+CHECKED enum err key_decrypt_pkcs8(struct span der, struct span passphrase, EVP_PKEY **ret,
+                                   struct fault *f);
+CHECKED enum err key_decrypt_pem(const struct pem_block *b, struct span passphrase, EVP_PKEY **ret,
+                                 struct fault *f);
+
+/* Takes a reference of its own. ERR_UNSUPPORTED, ERR_REFUSED for keys that we do not use. */
+CHECKED enum err private_key_from_pkey(EVP_PKEY *pkey, struct private_key **ret, struct fault *f);
 
 /* Distinguished names (distinguished_name.c). */
 bool name_text_looks_like_one(const char *text);

@@ -57,6 +57,9 @@ static void explain(const struct eap_peer *p, const struct fault *why, struct fa
     case ERR_REFUSED:
         explain_alert(p, why, ret);
         break;
+    case ERR_CRYPTO:
+        *ret = *why;
+        break;
     default:
         (void)fault_set(ret, why->code, "TLS with the EAP server failed: %s", why->text);
         fault_hint(ret, "the EAP server's log may say more");

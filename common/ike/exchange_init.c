@@ -286,9 +286,10 @@ enum err init_response_in(struct ike_sa *asking, struct sa_input *in)
     if (sa->path.remote.port == IKE_PORT)
         sa->path.remote.port = IKE_NAT_PORT;
     if ((e = auth_request_send(sa, in->now)) != ERR_OK) { /* our own fault: nobody else's word */
-        struct fault f = {0};
-        (void)fault_set(&f, e, "IKE_AUTH could not be made: %s", err_text(e));
-        sa_die(sa, SESSION_DOWN_INTERNAL, &f);
+        struct fault f = sa->end_fault;                   /* of a card that did not sign */
+        if (f.code != e)
+            (void)fault_set(&f, e, "IKE_AUTH could not be made: %s", err_text(e));
+        sa_die(sa, e == ERR_REFUSED ? SESSION_DOWN_REFUSED : SESSION_DOWN_INTERNAL, &f);
     }
     return ERR_OK;
 }

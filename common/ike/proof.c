@@ -91,7 +91,7 @@ static enum err make_signature(struct ike_sa *sa, struct span octets, struct mad
 {
     enum auth_method method;
     enum err e = signature_make(second_own_proof(sa).key, sa->handshake->peer_hashes, true, octets,
-                                &method, ret->data, &ret->len);
+                                &method, ret->data, &ret->len, &sa->end_fault);
     if (e != ERR_OK)
         return e;
     log_debug("we sign with %s", signature_text(method, span_make(ret->data, ret->len)));

@@ -21,6 +21,8 @@ static const char *const profiles[] = {
     "[Gateway]\nAddress = a\nAddress = b\nWhat = ever\n[Nowhere]\nx = y\n[Gateway\n=\nPort = "
     "70000\n  indented = 1\n[Tunnel]\nRequestAddress = 10.1.2.3, 2001:db8::7\nRoutes = 1/33\nMTU = "
     "12\n",
+    "[Gateway]\nAddress = a\n[Local]\nCertificate = pkcs11:token=a%20card;type=cert\nPrivateKey = "
+    "pkcs11:token=a%20card;id=%01?pin-source=file:/pin&module-path=/m.so\nPassphraseFile = p\n",
 };
 
 static const char *const gateways[] = {

@@ -159,11 +159,14 @@ static mono_ms find_better(struct world *w, size_t i, size_t k)
     return mobike(w) ? HARD_MS : ANEW_MS;
 }
 
-static mono_ms silent_death(const struct world *w)
+static mono_ms silent_death(struct world *w)
 {
     /* Four round trips, as long as they were when the network was ill. */
     mono_ms doubt = 8 * (w->plan.delay_max - w->plan.delay_min);
-    return mobike(w) && lasting(w) ? DEAD_MS + doubt : plan_recovery_ms(&w->plan);
+    /* A gateway that is just checking where the client is sends to where it was: what comes from
+     * there hides the silence, until it gives up. */
+    w->step.keeps = w->step.keeps && !w->step.asked;
+    return w->step.keeps ? DEAD_MS + doubt : plan_recovery_ms(&w->plan);
 }
 
 static mono_ms die_silently(struct world *w, size_t i, size_t k)
@@ -218,7 +221,8 @@ static mono_ms away_for(struct world *w, mono_ms *ret_away)
     bool long_time = rng_chance(r, 300);
     *ret_away = long_time ? rng_between(r, 60000, LATE_MS) : rng_between(r, 100, 10000);
     bool asked = g->dpd_ms != 0 || g->return_routability; /* in vain, in the end */
-    bool kept = placid(w) && (!(asked || w->step.moving) || !long_time) &&
+    bool asking = asked || w->step.moving || w->step.asked;
+    bool kept = placid(w) && (!asking || !long_time) &&
                 (c->hold_ms == 0 || *ret_away < (mono_ms)c->hold_ms);
     w->step.keeps = w->step.keeps && kept;
     if (long_time)

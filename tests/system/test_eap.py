@@ -1,15 +1,13 @@
 """EAP in IKE_AUTH (RFC 7296 2.16) against strongSwan and tern-gateway: users with passwords."""
 
-import os
 import pathlib
-import select
 import signal
-import termios
 
 import pytest
 
 import client
 import strongswan as swan
+from asking import askpass, on_terminal
 from client import assert_failure
 from gateway import certificate_config
 from lab import wait_until
@@ -182,23 +180,6 @@ def test_credential_of_systemd(lab, tern, strongswan, pki, authority):
     tern.up(profile, env={"CREDENTIALS_DIRECTORY": str(directory)})
 
 
-def askpass(tern, *answers):
-    """A program that says one after the other, and notes what it was asked."""
-    directory = tern.directory / "askpass"
-    directory.mkdir()
-    for number, answer in enumerate(answers):
-        (directory / str(number)).write_text(answer)
-    program = directory / "ask"
-    program.write_text("#!/bin/sh\n"
-                       f"cd {directory} || exit 1\n"
-                       "echo \"$1\" >>asked\n"
-                       "n=$(($(wc -l <asked) - 1))\n"
-                       "[ -e $n ] || exit 1\n"
-                       "cat $n\n")
-    program.chmod(0o755)
-    return {"TERN_ASKPASS": str(program)}, directory / "asked"
-
-
 def test_a_mistyped_password_is_asked_for_again(lab, tern, strongswan, pki, authority):
     load(strongswan, pki, authority)
     env, asked = askpass(tern, "mistyped\n", CANARY + "\n")
@@ -236,32 +217,6 @@ def test_nobody_to_be_asked(lab, tern, authority):
 
 
 # --- a terminal ---
-
-def on_terminal(lab, tern, profile, *answers, code=0):
-    """What a person sees who enters that, each at a question."""
-    master, slave = os.openpty()
-    child = lab.client.spawn("setsid", "-c", "-w", *tern.command(
-        "up", profile, "--timeout", 20, "--log-level", "debug", "--log-file", tern.log),
-        env=tern.env, stdin=slave, stdout=slave, stderr=slave)
-    seen = b""
-    try:
-        for answer in answers:
-            start = len(seen)
-            while b"for office: " not in seen[start:]:
-                ready, _, _ = select.select([master], [], [], 20)
-                assert ready, seen
-                seen += os.read(master, 4096)
-            os.write(master, answer)
-        assert child.wait(30) == code, seen
-        while select.select([master], [], [], 0)[0]:
-            seen += os.read(master, 4096)
-        attributes = termios.tcgetattr(slave)
-        assert attributes[3] & termios.ECHO, "the terminal does not show what is entered"
-    finally:
-        os.close(slave)
-        os.close(master)
-    return seen.decode(errors="replace")
-
 
 def test_terminal(lab, tern, strongswan, pki, authority):
     load(strongswan, pki, authority)

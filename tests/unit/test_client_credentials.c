@@ -20,7 +20,7 @@ enum { DAY = 86400, PRINTED_MAX = 8192 };
 static struct fault_list faults;
 static char printed[PRINTED_MAX];
 
-/* A chain of our own, another one's key, an encrypted key, a bundle of two CAs. */
+/* A chain of our own, another one's key, a bundle of two CAs. */
 static void make_files(void)
 {
     fixture_enter();
@@ -39,7 +39,6 @@ static void make_files(void)
         "issue bare inter 'basicConstraints=CA:FALSE\\n' 200\n"
         "cat alice.pem inter.pem >chain.pem\n"
         "{ echo 'two of them'; cat root.pem; echo; cat other.pem; } >bundle.pem\n"
-        "openssl pkcs8 -topk8 -in alice.key -passout pass:x -out encrypted.key\n"
         "openssl x509 -in alice.pem -outform DER -out alice.der\n"
         "sed 's/^M/A/' root.pem >damaged.pem\n"
         "cp alice.key readable.key; chmod 640 readable.key\n");
@@ -345,22 +344,6 @@ START_TEST(certificates_and_keys_that_cannot_be_used)
 }
 END_TEST
 
-/* What can be done about it is told as well. */
-START_TEST(an_encrypted_key)
-{
-    struct profile *p = profile_of(OURS("alice.pem", "encrypted.key"));
-    struct credentials *c = NULL;
-    ck_err(credentials_load(p, now(), &c, &faults), ERR_MALFORMED);
-    print_faults();
-    ck_assert_uint_eq(faults.count, 1);
-    static const char words[] = "p.conf:6: encrypted.key: the private key is encrypted, which is "
-                                "not supported (";
-    ck_assert_msg(strncmp(printed, words, sizeof(words) - 1) == 0, "%s", printed);
-    ck_assert_ptr_nonnull(strstr(printed, "openssl "));
-    profile_free(p);
-}
-END_TEST
-
 START_TEST(out_of_its_time)
 {
     struct profile *p;
@@ -625,7 +608,6 @@ static Suite *suite(void)
     tcase_add_test(t, passwords_that_are_asked_for);
     tcase_add_test(t, certificate_and_key);
     tcase_add_test(t, certificates_and_keys_that_cannot_be_used);
-    tcase_add_test(t, an_encrypted_key);
     tcase_add_test(t, out_of_its_time);
     tcase_add_test(t, several_ca);
     tcase_add_test(t, ca_that_cannot_be_used);

@@ -90,7 +90,7 @@ static struct made make(const char *name, hash_set hashes, bool pss)
 {
     struct made m = {.method = (enum auth_method)0};
     struct private_key *k = private_key(name);
-    ck_ok(signature_make(k, hashes, pss, MESSAGE, &m.method, m.data, &m.len));
+    ck_ok(signature_make(k, hashes, pss, MESSAGE, &m.method, m.data, &m.len, NULL));
     private_key_free(k);
     return m;
 }
@@ -201,8 +201,9 @@ START_TEST(chooses_as_announced)
 
     struct private_key *k = private_key("ed25519");
     struct made m;
-    ck_err(signature_make(k, ALL & ~ED, true, MESSAGE, &m.method, m.data, &m.len), ERR_UNSUPPORTED);
-    ck_err(signature_make(k, 0, true, MESSAGE, &m.method, m.data, &m.len), ERR_UNSUPPORTED);
+    ck_err(signature_make(k, ALL & ~ED, true, MESSAGE, &m.method, m.data, &m.len, NULL),
+           ERR_UNSUPPORTED);
+    ck_err(signature_make(k, 0, true, MESSAGE, &m.method, m.data, &m.len, NULL), ERR_UNSUPPORTED);
     private_key_free(k);
 }
 END_TEST
@@ -521,10 +522,10 @@ START_TEST(refused_key_files)
         enum err expected;
         const char *says;
     } cases[] = {
-        {"openssl pkcs8 -topk8 -in p256.pem -passout pass:x -out k", ERR_UNSUPPORTED, "encrypted"},
-        {"openssl pkcs8 -topk8 -in p256.pem -passout pass:x -outform DER -out k", ERR_UNSUPPORTED,
+        {"openssl pkcs8 -topk8 -in p256.pem -passout pass:x -out k", ERR_STATE, "encrypted"},
+        {"openssl pkcs8 -topk8 -in p256.pem -passout pass:x -outform DER -out k", ERR_STATE,
          "encrypted"},
-        {"openssl rsa -in rsa2048.pem -aes128 -traditional -passout pass:x -out k", ERR_UNSUPPORTED,
+        {"openssl rsa -in rsa2048.pem -aes128 -traditional -passout pass:x -out k", ERR_STATE,
          "encrypted"},
         {"openssl req -x509 -new -key p256.pem -subj /CN=a -out k", ERR_MALFORMED, "a certificate"},
         {"openssl req -x509 -new -key p256.pem -subj /CN=a -outform DER -out k", ERR_MALFORMED,
@@ -584,7 +585,7 @@ START_TEST(damaged_keys)
             changed[bit / 8] ^= (uint8_t)(1u << bit % 8);
             if (private_key_parse(span_make(changed, der.len), &k, NULL) == ERR_OK) {
                 struct made m;
-                ck_ok(signature_make(k, ALL, true, MESSAGE, &m.method, m.data, &m.len));
+                ck_ok(signature_make(k, ALL, true, MESSAGE, &m.method, m.data, &m.len, NULL));
                 private_key_free(k);
             }
             free(changed);

@@ -164,10 +164,10 @@ START_TEST(eap_alone_far_away)
 }
 END_TEST
 
-static bool nothing_after_the_eighth(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
+static bool nothing_after_the_seventh(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
 {
     (void)from_client, (void)bytes, (void)len;
-    return p->datagrams <= 8;
+    return p->datagrams <= 7;
 }
 
 /* Until its last AUTH it is nobody yet, and what is going on is told. */
@@ -175,13 +175,21 @@ START_TEST(in_the_midst_of_it)
 {
     struct session_status status;
     alone();
-    pair.wire = nothing_after_the_eighth;
+    pair.wire = nothing_after_the_seventh;
     pair_start(&pair);
     pair_pump(&pair);
     session_status(pair.client, &status);
     ck_assert(status.eap);
     ck_assert_int_eq(status.remote_id.type, IDENTITY_NONE);
     ck_assert_int_eq(status.state, SESSION_CONNECTING);
+    struct trust_store *renewed;
+    ck_ok(trust_store_new_like(eap_tls_other, &renewed)); /* others from now on, also for EAP */
+    session_set_trust(pair.client, renewed);
+    ck_assert_ptr_eq(pair.client->config.eap.trust, renewed);
+    pair.wire = NULL;
+    pair_run(&pair, pair.now + 60000);
+    ck_down(SESSION_DOWN_PEER_UNTRUSTED, "the EAP server was not accepted");
+    trust_store_free(renewed);
 }
 END_TEST
 

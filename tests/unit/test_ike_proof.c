@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/crypto/external_key.h"
 #include "common/ike/auth.h"
 #include "tests/support/fixture.h"
 #include "tests/support/support.h"
@@ -486,6 +487,31 @@ START_TEST(certificate_of_another)
 }
 END_TEST
 
+static enum err card_is_gone(void *ctx, const struct key_request *r, uint8_t *out, size_t cap,
+                             size_t *ret_len, struct fault *f)
+{
+    (void)ctx, (void)r, (void)out, (void)cap, (void)ret_len;
+    return fault_set(f, ERR_REFUSED, "the card is gone");
+}
+
+/* What a key that we do not have says goes to whoever ends the IKE SA for it. */
+START_TEST(card_that_does_not_sign)
+{
+    static const struct ike_header h = {.major = 2, .exchange = EXCHANGE_IKE_AUTH};
+    static const struct key_signer signer = {.sign = card_is_gone};
+    struct private_key *card = NULL;
+    struct message_writer w;
+    uint8_t bytes[4096];
+    by_certificate(&client, &gateway, "ec");
+    ck_ok(private_key_external(certificate_key(client.chain.items[0]), &signer, &card, NULL));
+    client.config.key = card;
+    message_begin(&w, bytes, sizeof bytes, &h);
+    ck_err(proof_write_auth(&client.sa, &w), ERR_REFUSED);
+    ck_assert_str_eq(client.sa.end_fault.text, "the card is gone");
+    private_key_free(card);
+}
+END_TEST
+
 START_TEST(certificate_not_trusted)
 {
     by_certificate(&gateway, &client, "ec");
@@ -714,6 +740,7 @@ static Suite *suite(void)
     tcase_add_test(t, no_signature_that_the_peer_can_check);
     tcase_add_test(t, a_signature_of_another_kind);
     tcase_add_test(t, certificate_of_another);
+    tcase_add_test(t, card_that_does_not_sign);
     tcase_add_test(t, certificate_not_trusted);
     tcase_add_test(t, certificate_for_another_name);
     tcase_add_test(t, certificate_and_another_identity);

@@ -10,6 +10,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/capability.h>
@@ -160,6 +162,29 @@ START_TEST(nobody_looks_into_our_memory)
 }
 END_TEST
 
+/* In a child, since there is no way back; as root of a namespace, who has all of them. */
+START_TEST(what_foreign_code_may_do)
+{
+    support_enter_namespace();
+    pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+        struct __user_cap_data_struct d[_LINUX_CAPABILITY_U32S_3] = {0};
+        privileges_keep_file_access();
+        bool asked = syscall(SYS_capget, &header, d) == 0;
+        uint32_t files = 1U << CAP_DAC_OVERRIDE | 1U << CAP_DAC_READ_SEARCH;
+        bool good = asked && d[0].effective == files && d[0].permitted == files &&
+                    d[0].inheritable == 0 && d[1].effective == 0 && d[1].permitted == 0 &&
+                    prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
+        _exit(good ? 0 : 1);
+    }
+    int status = -1;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("platform privileges");
@@ -174,6 +199,7 @@ int main(void)
     tcase_add_test(process, what_up_needs);
     tcase_add_test(process, without_the_device);
     tcase_add_test(process, nobody_looks_into_our_memory);
+    tcase_add_test(process, what_foreign_code_may_do);
     suite_add_tcase(suite, process);
     return support_run(suite);
 }

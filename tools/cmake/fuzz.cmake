@@ -12,8 +12,8 @@ target_link_libraries(tern_fuzz PUBLIC tern_ike tern_esp)
 # NAME:ROOM, the room that the target reaches into
 foreach(target message:ike payload:ike proposal:ike fragment:ike decrypted:ike session:ike
                datagram:ike text:ike eap:eap eap_tls:eap esp_open:esp packet:packet segment:packet
-               coalesce:packet certificate:crypto revocation:crypto profile:client control:client
-               gateway_config:gateway
+               coalesce:packet certificate:crypto revocation:crypto private_key:crypto token:client
+               profile:client control:client gateway_config:gateway
                netlink:platform)
   string(REPLACE ":" ";" target ${target})
   list(GET target 0 name)
