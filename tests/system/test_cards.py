@@ -143,6 +143,22 @@ def test_key_on_a_token(lab, tern, strongswan, pki, authority, token, kind):
     assert_carries(lab, strongswan)
 
 
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa256"])
+def test_key_on_a_token_signs_within_eap(lab, tern, strongswan, pki, authority, token, kind):
+    credential = pki.gateway("ecdsa256", authority=authority)
+    how = {**swan.by_certificate(credential, authority),
+           "remote": "auth = eap-tls\neap_id = %any"}
+    strongswan.load(connection(**how), [credential], [authority])
+    uri = token.add(client_of(pki, authority, kind))
+    profile = profile_of(tern, authority, Authentication="eap", EAPMethods="tls",
+                         PrivateKey=with_pin(tern, uri))
+    tern.run("check", profile)
+    tern.up(profile)
+    assert_carries(lab, strongswan)
+    assert "EAP method EAP_TLS succeeded" in strongswan.log_text()
+    assert_secrets_unseen()
+
+
 def test_chain_in_a_file_and_key_on_a_token(lab, tern, strongswan, pki, token):
     root = pki.authority("ecdsa256")
     middle = pki.authority("ecdsa256", "ca-ecdsa256-middle", root)
