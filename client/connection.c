@@ -168,11 +168,11 @@ static void on_timeout(uv_timer_t *timer)
         (void)fault_set(&f, ERR_NOT_FOUND, "the name %s was not resolved within %" PRIu32 " s",
                         c->host, c->options->timeout_ms / 1000);
         fault_hint(&f, "check that this machine's DNS works, or give an address");
-    } else if (status.remote_id.type != IDENTITY_NONE) {
-        (void)fault_set(&f, ERR_NOT_FOUND,
-                        "%s has proven itself, but EAP did not come to its end within %" PRIu32
-                        " s",
-                        c->host, c->options->timeout_ms / 1000);
+    } else if (status.eap) {
+        (void)fault_set(
+            &f, ERR_NOT_FOUND, "%s %s, but EAP did not come to its end within %" PRIu32 " s",
+            c->host, status.remote_id.type != IDENTITY_NONE ? "has proven itself" : "asks by EAP",
+            c->options->timeout_ms / 1000);
         fault_hint(&f, "what asks for passwords behind the gateway may be slow or away: try again");
     } else if (status.spi_r != 0) {
         (void)fault_set(&f, ERR_NOT_FOUND, "%s answered IKE_SA_INIT but not IKE_AUTH on port %u",

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "client/ask.h"
+#include "client/profile_eap.h"
 #include "client/profile_user.h"
 #include "platform/privileges.h"
 
@@ -129,7 +130,7 @@ static void load_ppk(struct loading *l)
 
 bool credentials_lack_password(const struct profile *p, const struct credentials *c)
 {
-    return profile_uses_eap(p) && c->password.len == 0;
+    return profile_eap_password(p) && c->password.len == 0;
 }
 
 enum err credentials_ask_password(const struct profile *p, struct credentials *c, struct fault *f)
@@ -162,11 +163,11 @@ static void load_user(struct loading *l)
         certificate_default_identity(c->user_chain.items[0], &c->user_identity);
 }
 
-static void load_ca(struct loading *l, const char *name)
+static void load_ca(struct loading *l, enum profile_key key, const char *name,
+                    struct trust_store *trust)
 {
     bool system = strcmp(name, "system") == 0;
-    unsigned line =
-        l->p->lines[KEY_GATEWAY_CA] != 0 ? l->p->lines[KEY_GATEWAY_CA] : l->p->gateway_line;
+    unsigned line = l->p->lines[key] != 0 ? l->p->lines[key] : l->p->gateway_line;
     char path[PROFILE_PATH_MAX];
     struct file_bytes bytes;
     struct fault f = {0};
@@ -176,24 +177,58 @@ static void load_ca(struct loading *l, const char *name)
         return;
     }
     size_t added = 0; /* may stay 0: all of them were there already */
-    enum err e =
-        trust_store_add_pem(l->c->trust, span_make(bytes.data, bytes.len), system, &added, &f);
+    enum err e = trust_store_add_pem(trust, span_make(bytes.data, bytes.len), system, &added, &f);
     file_bytes_wipe(&bytes);
     if (e != ERR_OK)
         loading_fault(l, line, path, &f);
-    else if (trust_store_count(l->c->trust) == 0)
+    else if (trust_store_count(trust) == 0)
         fault_list_add(l->faults, line, "%s holds no certificate", path);
 }
 
-static void load_trust(struct loading *l)
+static void load_trust(struct loading *l, enum profile_key key, const struct profile_list *cas,
+                       struct trust_store **ret)
 {
-    if (trust_store_new(&l->c->trust) != ERR_OK) {
+    if (trust_store_new(ret) != ERR_OK) {
         fault_list_add(l->faults, l->p->gateway_line, "out of memory");
         return;
     }
-    for (size_t i = 0; i < l->p->cas.count; i++)
-        load_ca(l, l->p->cas.items[i]);
-    credentials_load_crls(l->p, l->c, l->faults);
+    for (size_t i = 0; i < cas->count; i++)
+        load_ca(l, key, cas->items[i], *ret);
+}
+
+/* RFC 5216 5.2: without a name of its own, the user is called what the certificate says. */
+static void name_user(struct loading *l)
+{
+    struct credentials *c = l->c;
+    bool second = l->p->user_authentication == AUTHENTICATION_EAP;
+    const struct certificate_list *chain = second ? &c->user_chain : &c->chain;
+    struct identity id;
+    char text[IDENTITY_TEXT_MAX];
+    memcpy(c->user_name, l->p->user_name, sizeof(c->user_name));
+    if (c->user_name[0] != '\0' || chain->count == 0)
+        return;
+    certificate_default_identity(chain->items[0], &id);
+    identity_format(&id, text);
+    if (strlen(text) >= sizeof(c->user_name))
+        fault_list_add(l->faults,
+                       l->p->lines[second ? KEY_USER_CERTIFICATE : KEY_LOCAL_CERTIFICATE],
+                       "the certificate's name is too long for EAP; set UserName");
+    else
+        memcpy(c->user_name, text, strlen(text) + 1);
+}
+
+static void load_eap(struct loading *l)
+{
+    const struct profile *p = l->p;
+    if (profile_eap_password(p))
+        load_password(l);
+    if (profile_eap_certificate(p) && p->user_authentication == AUTHENTICATION_EAP)
+        loading_user_key(l);
+    else if (profile_eap_certificate(p))
+        loading_own_key(l);
+    if (profile_eap_tls(p) && p->eap_cas.count > 0)
+        load_trust(l, KEY_LOCAL_EAP_CA, &p->eap_cas, &l->c->eap_trust);
+    name_user(l);
 }
 
 static enum err load(const struct profile *p, int64_t wall_time, struct credentials **ret,
@@ -210,10 +245,13 @@ static enum err load(const struct profile *p, int64_t wall_time, struct credenti
     if (p->authentication == AUTHENTICATION_CERTIFICATE)
         loading_own_key(&l);
     if (profile_uses_eap(p))
-        load_password(&l);
+        load_eap(&l);
     load_user(&l);
-    if (p->gateway_authentication == AUTHENTICATION_CERTIFICATE)
-        load_trust(&l);
+    if (p->gateway_authentication != AUTHENTICATION_PSK) {
+        load_trust(&l, KEY_GATEWAY_CA, &p->cas, &c->trust);
+        if (c->trust != NULL)
+            credentials_load_crls(p, c, faults);
+    }
     if (p->ppk_identity[0] != '\0')
         load_ppk(&l);
     c->identity = p->identity;
@@ -249,6 +287,7 @@ void credentials_free(struct credentials *c)
     certificate_list_wipe(&c->chain);
     certificate_list_wipe(&c->user_chain);
     trust_store_free(c->trust);
+    trust_store_free(c->eap_trust);
     wipe(c, sizeof(*c));
     free(c);
 }
@@ -257,6 +296,26 @@ static int64_t wall_clock(void *ctx)
 {
     (void)ctx;
     return (int64_t)time(NULL);
+}
+
+static void set_eap(const struct profile *p, const struct credentials *c,
+                    struct session_config *ret)
+{
+    struct eap_config *eap = &ret->eap;
+    bool second = p->user_authentication == AUTHENTICATION_EAP;
+    memcpy(eap->methods, p->eap_methods, sizeof(eap->methods));
+    eap->method_count = p->eap_method_count;
+    memcpy(eap->inner, p->eap_inner, sizeof(eap->inner));
+    eap->inner_count = p->eap_inner_count;
+    eap->plain = p->eap_plain;
+    memcpy(eap->name, c->user_name, sizeof(eap->name));
+    eap->password = c->password;
+    eap->key = second ? c->user_key : c->key;
+    eap->chain = second ? &c->user_chain : &c->chain;
+    eap->trust = c->eap_trust != NULL ? c->eap_trust : c->trust;
+    eap->server = p->eap_server.type != IDENTITY_NONE ? p->eap_server : p->gateway_identity;
+    eap->wall_time = wall_clock;
+    ret->eap_once = c->password_asked;
 }
 
 static enum session_auth auth_of(enum profile_authentication a)
@@ -291,21 +350,17 @@ void credentials_session_config(const struct profile *p, const struct credential
                                               .psk = c->user_psk,
                                               .key = c->user_key,
                                               .chain = &c->user_chain};
-    if (profile_uses_eap(p)) {
-        memcpy(ret->eap.methods, p->eap_methods, sizeof(ret->eap.methods));
-        ret->eap.method_count = p->eap_method_count;
-        memcpy(ret->eap.name, p->user_name, sizeof(ret->eap.name));
-        ret->eap.password = c->password;
-        ret->eap_once = c->password_asked;
-    }
+    if (profile_uses_eap(p))
+        set_eap(p, c, ret);
     if (c->ppk.len > 0) {
         ret->ppk.use = p->require_ppk ? SESSION_PPK_REQUIRED : SESSION_PPK_OPTIONAL;
         ret->ppk.key = c->ppk;
         memcpy(ret->ppk.id, p->ppk_identity, sizeof(ret->ppk.id));
     }
-    ret->remote_auth = p->gateway_authentication == AUTHENTICATION_CERTIFICATE
-                           ? SESSION_AUTH_CERTIFICATE
-                           : SESSION_AUTH_PSK;
+    ret->remote_auth = p->gateway_authentication == AUTHENTICATION_PSK ? SESSION_AUTH_PSK
+                                                                       : SESSION_AUTH_CERTIFICATE;
+    if (p->gateway_authentication == AUTHENTICATION_EAP)
+        ret->remote_auth |= SESSION_AUTH_EAP;
     ret->local_psk = c->psk;
     ret->remote_psk = c->gateway_psk;
     ret->key = c->key;

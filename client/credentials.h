@@ -40,8 +40,10 @@ struct credentials {
     struct crl_file crls[PROFILE_LIST_MAX]; /* whose CRLs it has, as many as the profile names */
     struct secret password;                 /* of EAP; empty: it has to be asked for, */
     bool password_asked;                    /* and was */
+    char user_name[EAP_NAME_MAX + 1];       /* of EAP; the profile's, or the certificate's */
+    struct trust_store *eap_trust;          /* for the EAP server; NULL: trust serves */
     struct secret ppk;                      /* RFC 8784; empty: none */
-    /* Of [User], where it is not asked by EAP; as above. */
+    /* Of [User]; as above, and its certificate for EAP-TLS too. */
     struct identity user_identity;
     struct secret user_psk;
     struct private_key *user_key;

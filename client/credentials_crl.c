@@ -56,6 +56,8 @@ void credentials_load_crls(const struct profile *p, struct credentials *c,
                            struct fault_list *faults)
 {
     trust_store_set_revocation(c->trust, p->revocation);
+    if (c->eap_trust != NULL)
+        trust_store_set_revocation(c->eap_trust, p->revocation);
     for (size_t i = 0; i < p->crls.count; i++) {
         char name[PROFILE_PATH_MAX];
         struct fault f = {0};
@@ -64,7 +66,9 @@ void credentials_load_crls(const struct profile *p, struct credentials *c,
         bool whole = path != NULL && strlen(path) < PROFILE_PATH_MAX;
         memcpy(c->crls[i].path, whole ? path : name, strlen(whole ? path : name) + 1);
         free(path);
-        if (load(&c->crls[i], name, c->trust, &f) != ERR_OK)
+        struct crl_file again = c->crls[i];
+        if (load(&c->crls[i], name, c->trust, &f) != ERR_OK ||
+            (c->eap_trust != NULL && load(&again, name, c->eap_trust, &f) != ERR_OK))
             fault_list_add_fault(faults, p->lines[KEY_GATEWAY_CRL], &f);
     }
 }

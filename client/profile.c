@@ -7,6 +7,7 @@
 
 #include "client/file.h"
 #include "client/pkcs11_uri.h"
+#include "client/profile_eap.h"
 #include "client/profile_keys.h"
 #include "client/profile_user.h"
 #include "platform/privileges.h"
@@ -90,11 +91,12 @@ static void check_own_keys(const struct profile *p, unsigned line, struct fault_
 {
     bool key_on_token = pkcs11_uri_is_one(p->private_key);
     bool certificate_on_token = pkcs11_uri_is_one(p->certificate);
+    bool needed = p->authentication == AUTHENTICATION_CERTIFICATE;
     if (has(p, KEY_LOCAL_PKCS12))
         return;
-    if (!has(p, KEY_LOCAL_CERTIFICATE) && !key_on_token)
+    if (needed && !has(p, KEY_LOCAL_CERTIFICATE) && !key_on_token)
         fault_list_add(faults, line, "Authentication = certificate needs Certificate");
-    if (!has(p, KEY_LOCAL_PRIVATE_KEY) && !certificate_on_token)
+    if (needed && !has(p, KEY_LOCAL_PRIVATE_KEY) && !certificate_on_token)
         fault_list_add(faults, line, "Authentication = certificate needs PrivateKey");
     if (certificate_on_token && has(p, KEY_LOCAL_PRIVATE_KEY) && !key_on_token)
         fault_list_add(faults, p->lines[KEY_LOCAL_PRIVATE_KEY],
@@ -111,34 +113,7 @@ static void check_local_keys(const struct profile *p, unsigned line, struct faul
         !has(p, KEY_LOCAL_IDENTITY))
         fault_list_add(faults, p->local_line,
                        "[Local] needs an Identity with Authentication = psk");
-    if (p->authentication == AUTHENTICATION_CERTIFICATE)
-        check_own_keys(p, line, faults);
-}
-
-/* The user's name is the identity's where it has none of its own. */
-static void default_user_name(struct profile *p)
-{
-    const struct identity *id = p->user_line != 0 ? &p->user_identity : &p->identity;
-    bool text = id->type == IDENTITY_EMAIL || id->type == IDENTITY_FQDN;
-    if (p->user_name[0] == '\0' && text && id->len <= EAP_NAME_MAX)
-        memcpy(p->user_name, id->data, id->len);
-}
-
-static void check_eap(struct profile *p, unsigned line, struct fault_list *faults)
-{
-    default_user_name(p);
-    if (p->user_name[0] == '\0' && !has(p, KEY_LOCAL_USER_NAME))
-        fault_list_add(faults, line, "Authentication = eap needs UserName");
-    if (p->gateway_authentication != AUTHENTICATION_CERTIFICATE) /* RFC 7296 2.16 */
-        fault_list_add(faults, line,
-                       "Authentication = eap needs a gateway that proves itself by a certificate: "
-                       "set Authentication = certificate in [Gateway]");
-    if (p->eap_missing != NULL)
-        fault_list_add(faults, p->lines[KEY_LOCAL_EAP_METHODS],
-                       "EAPMethods: %s is not supported yet; use mschapv2, gtc or md5",
-                       p->eap_missing);
-    if (!has(p, KEY_LOCAL_EAP_METHODS))
-        p->eap_methods[p->eap_method_count++] = EAP_MSCHAPV2;
+    check_own_keys(p, line, faults);
 }
 
 static void default_local(struct profile *p, struct fault_list *faults)
@@ -166,7 +141,10 @@ static void default_local(struct profile *p, struct fault_list *faults)
                        "UserName cannot serve as our identity; set Identity");
     check_local_keys(p, line, faults);
     if (p->authentication == AUTHENTICATION_EAP)
-        check_eap(p, line, faults);
+        profile_check_eap(p, line, faults);
+    else if (p->gateway_authentication == AUTHENTICATION_EAP)
+        fault_list_add(faults, p->lines[KEY_GATEWAY_AUTHENTICATION],
+                       "Authentication = eap in [Gateway] needs Authentication = eap in [Local]");
 }
 
 /* RFC 8784 5.1: the gateway finds it by its name. */
@@ -234,7 +212,7 @@ static void read_items(struct profile *p, const struct ini *ini, struct fault_li
     default_local(p, faults);
     profile_default_user(p, faults);
     if (p->user_authentication == AUTHENTICATION_EAP)
-        check_eap(p, user_line(p), faults);
+        profile_check_eap(p, user_line(p), faults);
     default_tunnel(p);
     check_ppk(p, faults);
     check_not_both(p, KEY_GATEWAY_PSK, KEY_GATEWAY_PSK_FILE, faults);

@@ -48,6 +48,9 @@ enum profile_key {
     KEY_LOCAL_EAP_METHODS,
     KEY_LOCAL_PASSPHRASE,
     KEY_LOCAL_PASSPHRASE_FILE,
+    KEY_LOCAL_EAP_INNER,
+    KEY_LOCAL_EAP_SERVER,
+    KEY_LOCAL_EAP_CA,
     KEY_LOCAL_PPK,
     KEY_LOCAL_PPK_FILE,
     KEY_LOCAL_PPK_IDENTITY,
@@ -61,6 +64,9 @@ enum profile_key {
     KEY_USER_PASSWORD,
     KEY_USER_PASSWORD_FILE,
     KEY_USER_EAP_METHODS,
+    KEY_USER_EAP_INNER,
+    KEY_USER_EAP_SERVER,
+    KEY_USER_EAP_CA,
     KEY_TUNNEL_INTERFACE,
     KEY_TUNNEL_ROUTES,
     KEY_TUNNEL_EXCLUDE,
@@ -143,7 +149,11 @@ struct profile {
     char password_file[PROFILE_PATH_MAX];
     uint8_t eap_methods[EAP_METHODS_MAX]; /* enum eap_type, best first */
     size_t eap_method_count;
-    const char *eap_missing; /* one that is named and that we do not have; NULL: none */
+    uint8_t eap_inner[EAP_METHODS_MAX]; /* the same, inside ttls and peap */
+    size_t eap_inner_count;
+    enum eap_plain eap_plain;
+    struct identity eap_server;  /* none: the gateway's */
+    struct profile_list eap_cas; /* likewise */
 
     /* [User], proven after the above (RFC 4739); unset: there is none. Its name and password are
      * those above, where it is asked by EAP. */

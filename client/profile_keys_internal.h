@@ -1,8 +1,7 @@
 /* Between the table of a profile's keys (profile_keys.c) and the functions that take their values:
- * profile_keys_proof.c and profile_keys_ppk.c for [Gateway] and [Local], profile_keys_own.c for our
- * key and certificate, profile_keys_user.c for [User], profile_keys_tunnel.c for the other
- * sections.
- */
+ * profile_keys_proof.c, profile_keys_eap.c and profile_keys_ppk.c for [Gateway] and [Local],
+ * profile_keys_own.c for our key and certificate, profile_keys_user.c for [User],
+ * profile_keys_tunnel.c for the other sections. */
 #ifndef TERN_CLIENT_PROFILE_KEYS_INTERNAL_H
 #define TERN_CLIENT_PROFILE_KEYS_INTERNAL_H
 
@@ -55,6 +54,9 @@ void key_local_password_file(struct reading *r, const char *value);
 void key_local_eap_methods(struct reading *r, const char *value);
 void key_local_passphrase(struct reading *r, const char *value);
 void key_local_passphrase_file(struct reading *r, const char *value);
+void key_local_eap_inner(struct reading *r, const char *value);
+void key_local_eap_server(struct reading *r, const char *value);
+void key_local_eap_ca(struct reading *r, const char *value);
 void key_gateway_require_ppk(struct reading *r, const char *value);
 void key_local_ppk(struct reading *r, const char *value);
 void key_local_ppk_file(struct reading *r, const char *value);

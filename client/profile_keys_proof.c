@@ -1,4 +1,5 @@
-/* [Gateway] and [Local]: where the gateway is, and who proves what to whom. */
+/* [Gateway] and [Local]: where the gateway is, and who proves what to whom. EAP has
+ * profile_keys_eap.c. */
 #include <string.h>
 
 #include "client/profile_keys_internal.h"
@@ -46,8 +47,10 @@ void key_gateway_authentication(struct reading *r, const char *value)
         r->p->gateway_authentication = AUTHENTICATION_CERTIFICATE;
     else if (strcmp(value, "psk") == 0)
         r->p->gateway_authentication = AUTHENTICATION_PSK;
+    else if (strcmp(value, "eap") == 0)
+        r->p->gateway_authentication = AUTHENTICATION_EAP;
     else
-        FAULT(r, "Authentication = %s: expected certificate or psk", value);
+        FAULT(r, "Authentication = %s: expected certificate, psk or eap", value);
 }
 
 static void take_ca(struct reading *r, const char *item)
@@ -136,31 +139,4 @@ void key_local_password(struct reading *r, const char *value)
 void key_local_password_file(struct reading *r, const char *value)
 {
     value_take_text(r, value, r->p->password_file, sizeof(r->p->password_file));
-}
-
-static void take_eap_method(struct reading *r, const char *item)
-{
-    static const char *const missing[] = {"tls", "ttls", "peap"};
-    struct profile *p = r->p;
-    uint8_t type = eap_type_from_text(item);
-    if (type != 0 && memchr(p->eap_methods, type, p->eap_method_count) == NULL) {
-        p->eap_methods[p->eap_method_count++] = type;
-        return;
-    }
-    if (type != 0) {
-        FAULT(r, "EAPMethods: %s is given twice", item);
-        return;
-    }
-    for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
-        if (strcmp(item, missing[i]) == 0) {
-            p->eap_missing = missing[i];
-            return;
-        }
-    }
-    FAULT(r, "EAPMethods: %s is unknown (mschapv2, tls, ttls, peap, gtc, md5)", item);
-}
-
-void key_local_eap_methods(struct reading *r, const char *value)
-{
-    value_take_each(r, value, take_eap_method);
 }

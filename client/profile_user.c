@@ -25,6 +25,9 @@ static void merge_lines(struct profile *p, struct fault_list *faults)
         {KEY_USER_PASSWORD, KEY_LOCAL_PASSWORD},
         {KEY_USER_PASSWORD_FILE, KEY_LOCAL_PASSWORD_FILE},
         {KEY_USER_EAP_METHODS, KEY_LOCAL_EAP_METHODS},
+        {KEY_USER_EAP_INNER, KEY_LOCAL_EAP_INNER},
+        {KEY_USER_EAP_SERVER, KEY_LOCAL_EAP_SERVER},
+        {KEY_USER_EAP_CA, KEY_LOCAL_EAP_CA},
     };
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         unsigned line = p->lines[keys[i].user];

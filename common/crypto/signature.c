@@ -62,6 +62,43 @@ static enum err verify(const struct public_key *k, const struct signature_scheme
                                        : ERR_INTEGRITY;
 }
 
+/* The SignatureScheme of TLS is two octets: since TLS 1.2 the hash and the kind, PSS and EdDSA with
+ * numbers of their own. */
+static bool scheme_from_tls(uint16_t number, struct signature_scheme *ret)
+{
+    static const struct {
+        uint16_t number;
+        struct signature_scheme scheme;
+    } known[] = {
+        {0x0401, {SIGNATURE_PKCS1, HASH_SHA2_256, 0}},
+        {0x0501, {SIGNATURE_PKCS1, HASH_SHA2_384, 0}},
+        {0x0601, {SIGNATURE_PKCS1, HASH_SHA2_512, 0}},
+        {0x0403, {SIGNATURE_ECDSA, HASH_SHA2_256, 0}},
+        {0x0503, {SIGNATURE_ECDSA, HASH_SHA2_384, 0}},
+        {0x0603, {SIGNATURE_ECDSA, HASH_SHA2_512, 0}},
+        {0x0804, {SIGNATURE_PSS, HASH_SHA2_256, 32}},
+        {0x0805, {SIGNATURE_PSS, HASH_SHA2_384, 48}},
+        {0x0806, {SIGNATURE_PSS, HASH_SHA2_512, 64}},
+        {0x0807, {SIGNATURE_ED25519, 0, 0}},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (known[i].number == number) {
+            *ret = known[i].scheme;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum err signature_make_tls(const struct private_key *k, uint16_t scheme, struct span message,
+                            uint8_t *out, size_t cap, size_t *ret_len, struct fault *f)
+{
+    struct signature_scheme s;
+    if (!scheme_from_tls(scheme, &s) || key_for(s.kind) != k->type)
+        return ERR_UNSUPPORTED;
+    return private_key_sign(k, &s, message, out, cap, ret_len, f);
+}
+
 static bool announced(hash_set hashes, enum hash_id hash)
 {
     return (hashes & (hash_set)1 << hash) != 0;

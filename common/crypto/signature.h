@@ -58,6 +58,13 @@ CHECKED enum err signature_make(const struct private_key *k, hash_set peer_hashe
                                 struct span message, enum auth_method *ret_method,
                                 uint8_t out[SIGNATURE_MAX], size_t *ret_len, struct fault *f);
 
+/* A signature within TLS by a SignatureScheme of RFC 8446 4.2.3: RSA (PKCS#1 v1.5 and PSS) and
+ * ECDSA (DER) with SHA-2, Ed25519. ERR_UNSUPPORTED for another scheme, or one that is not this
+ * key's; else as signature_make. */
+CHECKED enum err signature_make_tls(const struct private_key *k, uint16_t scheme,
+                                    struct span message, uint8_t *out, size_t cap, size_t *ret_len,
+                                    struct fault *f);
+
 /* Verify the content of an AUTH payload of that method against the key. Refuses (ERR_UNSUPPORTED)
  * algorithms outside this header, (ERR_REFUSED) RSA keys below 2048 bits, and under method 14
  * SHA-1; ERR_INTEGRITY where the signature is wrong. */

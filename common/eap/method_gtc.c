@@ -13,4 +13,4 @@ static enum err input(struct eap_peer *p, uint8_t identifier, struct span data,
     return ERR_OK;
 }
 
-const struct eap_method eap_gtc = {EAP_GTC, "gtc", input};
+const struct eap_method eap_gtc = {EAP_GTC, "gtc", METHOD_PASSWORD, input};

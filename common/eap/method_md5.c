@@ -23,4 +23,4 @@ static enum err input(struct eap_peer *p, uint8_t identifier, struct span data,
     return ERR_OK;
 }
 
-const struct eap_method eap_md5 = {EAP_MD5, "md5", input};
+const struct eap_method eap_md5 = {EAP_MD5, "md5", METHOD_PASSWORD, input};

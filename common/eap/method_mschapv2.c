@@ -21,7 +21,7 @@ static enum err broken(struct fault *f, const char *what)
 
 /* --- challenge and response --- */
 
-static enum err set_password(struct eap_peer *p, struct fault *f)
+enum err eap_mschapv2_begin(struct eap_peer *p, struct fault *f)
 {
     enum err e = mschapv2_set_password(&p->mschapv2.m, secret_span(&p->config.password));
     if (e == ERR_OK)
@@ -43,7 +43,7 @@ static enum err challenge(struct eap_peer *p, uint8_t identifier, struct span da
     if (wire_read_finish(&r) != ERR_OK || len != sizeof(m->server_challenge))
         return broken(f, "challenge");
     eap_tell("the server that asks calls itself", name);
-    enum err e = set_password(p, f);
+    enum err e = eap_mschapv2_begin(p, f);
     if (e != ERR_OK)
         return e;
     memcpy(m->server_challenge, value.data, len);
@@ -87,11 +87,9 @@ static bool next_field(struct wire_reader *r, char *ret_key, struct span *ret_va
 }
 
 /* RFC 2759 5: "S=" and the proof, then perhaps words. */
-static enum err succeeded(struct eap_peer *p, struct span data, struct wire_writer *w,
-                          struct fault *f)
+enum err eap_mschapv2_check(const struct eap_peer *p, struct span data, struct fault *f)
 {
-    struct mschapv2 *m = &p->mschapv2.m;
-    uint8_t expected[MSCHAPV2_PROOF_LEN], proof[MSCHAPV2_PROOF_LEN], msk[MSCHAPV2_MSK_LEN];
+    uint8_t expected[MSCHAPV2_PROOF_LEN], proof[MSCHAPV2_PROOF_LEN];
     struct wire_reader r;
     struct span value;
     char key;
@@ -99,7 +97,7 @@ static enum err succeeded(struct eap_peer *p, struct span data, struct wire_writ
     if (!next_field(&r, &key, &value) || key != 'S' || value.len != 2 * sizeof(proof) ||
         text_read_hex(value, proof) != ERR_OK)
         return broken(f, "success message");
-    mschapv2_prove(m, eap_name(p), expected);
+    mschapv2_prove(&p->mschapv2.m, eap_name(p), expected);
     if (!secret_equal(SPAN_OF(expected), SPAN_OF(proof)))
         return fault_set(f, ERR_INTEGRITY,
                          "the gateway does not know the password of \"%.100s\": its EAP-MSCHAPv2 "
@@ -109,10 +107,20 @@ static enum err succeeded(struct eap_peer *p, struct span data, struct wire_writ
         if (key == 'M')
             eap_tell("the gateway says", value);
     }
-    mschapv2_msk(m, msk);
-    enum err e = secret_set(&p->msk, SPAN_OF(msk));
+    return ERR_OK;
+}
+
+static enum err succeeded(struct eap_peer *p, struct span data, struct wire_writer *w,
+                          struct fault *f)
+{
+    uint8_t msk[MSCHAPV2_MSK_LEN];
+    enum err e = eap_mschapv2_check(p, data, f);
+    if (e != ERR_OK)
+        return e;
+    mschapv2_msk(&p->mschapv2.m, msk);
+    e = secret_set(&p->msk, SPAN_OF(msk));
     wipe(msk, sizeof(msk));
-    wipe(m, sizeof(*m));
+    wipe(&p->mschapv2.m, sizeof(p->mschapv2.m));
     p->mschapv2.stage = MSCHAPV2_OVER;
     p->done = true;
     wire_write_u8(w, SUCCESS);
@@ -165,8 +173,7 @@ static void set_refusal(struct eap_peer *p, unsigned code, bool again, struct sp
     fault_hint(&p->refusal, "%s", hint);
 }
 
-/* The answer takes note, and so ends it: another try is one for another conversation. */
-static enum err failed(struct eap_peer *p, struct span data, struct wire_writer *w, struct fault *f)
+enum err eap_mschapv2_refused(struct eap_peer *p, struct span data, struct fault *f)
 {
     struct wire_reader r;
     struct span value, words = SPAN_EMPTY;
@@ -187,8 +194,16 @@ static enum err failed(struct eap_peer *p, struct span data, struct wire_writer 
     set_refusal(p, code, again, words);
     wipe(&p->mschapv2.m, sizeof(p->mschapv2.m));
     p->mschapv2.stage = MSCHAPV2_OVER;
-    wire_write_u8(w, FAILURE);
     return ERR_OK;
+}
+
+/* The answer takes note, and so ends it: another try is one for another conversation. */
+static enum err failed(struct eap_peer *p, struct span data, struct wire_writer *w, struct fault *f)
+{
+    enum err e = eap_mschapv2_refused(p, data, f);
+    if (e == ERR_OK)
+        wire_write_u8(w, FAILURE);
+    return e;
 }
 
 static enum err input(struct eap_peer *p, uint8_t identifier, struct span data,
@@ -213,4 +228,4 @@ static enum err input(struct eap_peer *p, uint8_t identifier, struct span data,
                      opcode);
 }
 
-const struct eap_method eap_mschapv2 = {EAP_MSCHAPV2, "mschapv2", input};
+const struct eap_method eap_mschapv2 = {EAP_MSCHAPV2, "mschapv2", METHOD_PASSWORD, input};

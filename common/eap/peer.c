@@ -4,14 +4,16 @@
 
 #include "common/base/log.h"
 #include "common/crypto/printable.h"
-#include "common/eap/peer_internal.h"
+#include "common/eap/tls_layer.h"
 
 enum {
-    ROUNDS_MAX = 64, /* requests of one conversation; what we have needs five */
-    TOLD_MAX = 400   /* octets of a server's words */
+    ROUNDS_MAX = 64,      /* requests of one conversation; five are needed without TLS, */
+    ROUNDS_TLS_MAX = 256, /* and with it as many as there are pieces */
+    TOLD_MAX = 400        /* octets of a server's words */
 };
 
-static const struct eap_method *const methods[] = {&eap_mschapv2, &eap_gtc, &eap_md5};
+static const struct eap_method *const methods[] = {&eap_mschapv2, &eap_tls, &eap_ttls,
+                                                   &eap_peap,     &eap_gtc, &eap_md5};
 
 static const struct eap_method *find_method(uint8_t type)
 {
@@ -31,6 +33,22 @@ uint8_t eap_type_from_text(const char *text)
     return 0;
 }
 
+static bool has_trait(uint8_t type, enum method_trait trait)
+{
+    const struct eap_method *m = find_method(type);
+    return m != NULL && (m->traits & trait) != 0;
+}
+
+bool eap_type_has_tls(uint8_t type)
+{
+    return has_trait(type, METHOD_TLS);
+}
+
+bool eap_type_has_password(uint8_t type)
+{
+    return has_trait(type, METHOD_PASSWORD);
+}
+
 const char *eap_type_name(uint8_t type)
 {
     static const struct {
@@ -43,11 +61,11 @@ const char *eap_type_name(uint8_t type)
         {EAP_MD5, "EAP-MD5"},
         {5, "EAP-OTP"},
         {EAP_GTC, "EAP-GTC"},
-        {13, "EAP-TLS"},
+        {EAP_TLS, "EAP-TLS"},
         {18, "EAP-SIM"},
-        {21, "EAP-TTLS"},
+        {EAP_TTLS, "EAP-TTLS"},
         {23, "EAP-AKA"},
-        {25, "EAP-PEAP"},
+        {EAP_PEAP, "EAP-PEAP"},
         {EAP_MSCHAPV2, "EAP-MSCHAPv2"},
         {43, "EAP-FAST"},
         {50, "EAP-AKA'"},
@@ -60,6 +78,46 @@ const char *eap_type_name(uint8_t type)
             return names[i].name;
     }
     return NULL;
+}
+
+/* --- what is configured --- */
+
+static bool inner_usable(const struct eap_config *c, uint8_t type)
+{
+    for (size_t i = 0; i < c->inner_count; i++) {
+        if (find_method(c->inner[i]) == NULL || eap_type_has_tls(c->inner[i]))
+            return false;
+    }
+    return c->inner_count > 0 || (type == EAP_TTLS && c->plain != EAP_PLAIN_NONE);
+}
+
+static bool method_usable(const struct eap_config *c, uint8_t type)
+{
+    if (find_method(type) == NULL || (eap_type_has_password(type) && c->password.len == 0))
+        return false;
+    if (eap_type_has_tls(type) && (c->trust == NULL || c->wall_time == NULL))
+        return false;
+    if (type == EAP_TLS)
+        return c->key != NULL && c->chain != NULL && c->chain->count > 0;
+    return !eap_type_has_tls(type) || inner_usable(c, type);
+}
+
+bool eap_config_usable(const struct eap_config *c)
+{
+    for (size_t i = 0; i < c->method_count; i++) {
+        if (!method_usable(c, c->methods[i]))
+            return false;
+    }
+    return c->method_count > 0 && c->name[0] != '\0';
+}
+
+bool eap_config_proves_server(const struct eap_config *c)
+{
+    for (size_t i = 0; i < c->method_count; i++) {
+        if (!eap_type_has_tls(c->methods[i]))
+            return false;
+    }
+    return c->server.type != IDENTITY_NONE;
 }
 
 /* --- making and freeing --- */
@@ -80,8 +138,17 @@ void eap_peer_free(struct eap_peer *p)
 {
     if (p == NULL)
         return;
+    eap_peer_free(p->inner);
+    tls_layer_free(p->tls);
     wipe(p, sizeof(*p));
     free(p);
+}
+
+void eap_peer_set_trust(struct eap_peer *p, const struct trust_store *trust)
+{
+    p->config.trust = trust;
+    if (p->tls != NULL && p->tls->tls != NULL)
+        tls_set_trust(p->tls->tls, trust);
 }
 
 struct span eap_name(const struct eap_peer *p)
@@ -96,7 +163,7 @@ struct span eap_peer_msk(const struct eap_peer *p)
 
 bool eap_peer_tried(const struct eap_peer *p)
 {
-    return p->method != NULL;
+    return p->tried;
 }
 
 bool eap_peer_told_password(const struct eap_peer *p)
@@ -116,6 +183,25 @@ void eap_tell(const char *what, struct span text)
 }
 
 /* --- words --- */
+
+/* What there is to compare with what the server has for this user. */
+static void hint_sent(const struct eap_peer *p, struct fault *ret)
+{
+    char subject[IDENTITY_TEXT_MAX], issuer[IDENTITY_TEXT_MAX];
+    if (p->method->type != EAP_TLS) {
+        fault_hint(ret,
+                   "sent user name \"%.100s\" and proof by %s; compare with what the gateway "
+                   "has for this user",
+                   p->config.name, eap_type_name(p->method->type));
+        return;
+    }
+    const struct certificate *shown = p->config.chain->items[0];
+    fault_hint(ret,
+               "sent user name \"%.60s\" and showed certificate \"%.100s\" of issuer \"%.100s\"; "
+               "does the EAP server trust that, and know this user?",
+               p->config.name, certificate_subject(shown, subject),
+               certificate_issuer(shown, issuer));
+}
 
 static void add_ours(const struct eap_peer *p, struct text_builder *t)
 {
@@ -139,19 +225,18 @@ void eap_peer_refused(const struct eap_peer *p, struct fault *ret)
     text_begin(&t, text, sizeof(text));
     if (p->refusal.code != ERR_OK) {
         *ret = p->refusal;
+    } else if (p->inner != NULL && (p->inner->method != NULL || p->inner->unwanted != 0)) {
+        eap_peer_refused(p->inner, ret);
     } else if (p->method != NULL) {
         (void)fault_set(ret, ERR_REFUSED, "the gateway refused our credentials (EAP Failure)");
-        fault_hint(ret,
-                   "sent user name \"%.100s\" and proof by %s; compare with what the gateway "
-                   "has for this user",
-                   p->config.name, eap_type_name(p->method->type));
+        hint_sent(p, ret);
     } else if (p->unwanted != 0) {
         add_type(p->unwanted, &t);
         text_add(&t, "; we offer ");
         add_ours(p, &t);
         (void)fault_set(ret, ERR_REFUSED, "the gateway wants %s", text);
-        fault_hint(ret, "set EAPMethods in [Local] to what the gateway has for user \"%.100s\"",
-                   p->config.name);
+        fault_hint(ret, "set %s in [Local] to what the gateway has for user \"%.100s\"",
+                   p->inside ? "EAPInner" : "EAPMethods", p->config.name);
     } else {
         (void)fault_set(ret, ERR_REFUSED, "the gateway refused us before any proof (EAP Failure)");
         fault_hint(ret, "sent user name \"%.100s\"; does the gateway know this user?",
@@ -170,8 +255,8 @@ static bool wanted(const struct eap_peer *p, uint8_t type)
 static void nak(struct eap_peer *p, uint8_t type, struct wire_writer *w)
 {
     const char *name = eap_type_name(type);
-    log_info("the gateway offers %s (type %u), which is not among EAPMethods; asking for another",
-             name != NULL ? name : "an EAP method", type);
+    log_info("the gateway offers %s (type %u), which is not among %s; asking for another",
+             name != NULL ? name : "an EAP method", type, p->inside ? "EAPInner" : "EAPMethods");
     p->unwanted = type;
     if (type != EAP_EXPANDED) {
         wire_write_u8(w, EAP_NAK);
@@ -196,7 +281,8 @@ static enum err ask_method(struct eap_peer *p, uint8_t type, uint8_t identifier,
         return fault_set(f, ERR_MALFORMED,
                          "the gateway changes from %s to EAP type %u in mid-conversation",
                          eap_type_name(p->method->type), type);
-    if (p->done) /* the same password again would not be better */
+    /* The same password again would not be better; what has TLS knows itself what may follow. */
+    if (p->done && !eap_type_has_tls(type))
         return fault_set(f, ERR_REFUSED, "the gateway goes on asking by %s after its end",
                          eap_type_name(type));
     if (p->method == NULL && !wanted(p, type)) {
@@ -206,6 +292,7 @@ static enum err ask_method(struct eap_peer *p, uint8_t type, uint8_t identifier,
     if (p->method == NULL)
         log_debug("the gateway asks by %s", eap_type_name(type));
     p->method = find_method(type);
+    p->tried |= (p->method->traits & METHOD_TLS) == 0;
     wire_write_u8(w, type);
     return p->method->input(p, identifier, data, w, f);
 }
@@ -267,7 +354,8 @@ static enum err request(struct eap_peer *p, uint8_t identifier, struct span pack
 {
     uint8_t hash[SHA256_LEN];
     enum err e = ERR_OK;
-    if (++p->rounds > ROUNDS_MAX)
+    bool tls = p->method != NULL && (p->method->traits & METHOD_TLS) != 0;
+    if (++p->rounds > (tls ? ROUNDS_TLS_MAX : ROUNDS_MAX))
         return fault_set(&ret->fault, ERR_LIMIT, "the gateway asks by EAP without end");
     hash_sha256(&packet, 1, hash);
     /* RFC 3748 4.1: the same request has the same answer. */
@@ -308,7 +396,7 @@ static enum err take(struct eap_peer *p, struct span packet, struct eap_result *
         return success(p, identifier, &ret->fault);
     ret->refused = true;
     eap_peer_refused(p, &ret->fault);
-    return ERR_REFUSED;
+    return ret->fault.code;
 }
 
 void eap_peer_input(struct eap_peer *p, struct span packet, struct eap_result *ret)

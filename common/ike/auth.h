@@ -67,6 +67,7 @@ CHECKED enum err eap_second_begin(struct ike_sa *sa, const struct sa_input *in);
 CHECKED enum err auth_remember(struct ike_sa *sa, const struct sa_input *in);
 
 CHECKED enum err eap_begin_in(struct ike_sa *sa, struct sa_input *in);
+CHECKED enum err eap_only_begin_in(struct ike_sa *sa, struct sa_input *in); /* RFC 5998 */
 CHECKED enum err eap_response_in(struct ike_sa *sa, struct sa_input *in);
 CHECKED enum err eap_end_in(struct ike_sa *sa, struct sa_input *in);
 void eap_refused(struct ike_sa *sa); /* AUTHENTICATION_FAILED, once EAP had begun */
@@ -94,6 +95,10 @@ CHECKED enum err proof_write_auth(struct ike_sa *sa, struct message_writer *m);
  * set; otherwise the fault has the words and *ret_reason the reason. */
 CHECKED enum err proof_check_peer(struct ike_sa *sa, const struct sa_input *in, uint8_t id_type,
                                   enum session_down_reason *ret_reason, struct fault *f);
+/* Initiator: who the gateway says it is, which EAP alone is to prove (RFC 5998), fits the profile.
+ * ERR_REFUSED with words. */
+CHECKED enum err proof_check_claim(const struct ike_sa *sa, const struct sa_input *in,
+                                   struct fault *f);
 /* After EAP: AUTH with its key, or with SK_pi and SK_pr where it made none (RFC 7296 2.16). The
  * peer's: ERR_INTEGRITY. */
 CHECKED enum err proof_write_eap_auth(struct ike_sa *sa, struct message_writer *m);

@@ -20,6 +20,8 @@ enum err auth_request_send(struct ike_sa *sa, mono_ms now)
     enum err e = c->local_auth == SESSION_AUTH_EAP ? ERR_OK : proof_write_auth(sa, &m);
     if (e != ERR_OK)
         return e;
+    if (c->local_auth == SESSION_AUTH_EAP && (c->remote_auth & SESSION_AUTH_EAP) != 0)
+        notify_write(&m, NOTIFY_EAP_ONLY_AUTHENTICATION, SPAN_EMPTY);
     second_write_announcement(sa, &m);
     auth_write_wishes(sa, &m);
     sa->state = c->local_auth == SESSION_AUTH_EAP ? SA_EAP_ASKED

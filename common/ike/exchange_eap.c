@@ -2,8 +2,10 @@
  * request; the gateway proves itself by a signature; then come rounds of EAP, and last an AUTH of
  * either side with the key that EAP has made.
  *
- * Invariants: until the gateway's first AUTH has been checked no word of EAP leaves, and nothing
- * that it grants is used before its last one. What EAP itself holds to is common/eap's. */
+ * Invariants: until the gateway's first AUTH has been checked no word of EAP leaves, but where the
+ * configuration has methods alone that prove the server, and wants no other proof (RFC 5998); and
+ * nothing that the gateway grants is used before its last AUTH. What EAP itself holds to is
+ * common/eap's. */
 #include "common/ike/auth.h"
 
 #include <stdlib.h>
@@ -101,13 +103,21 @@ static bool password_left(struct ike_sa *sa, mono_ms now)
     return false;
 }
 
-/* With the gateway that has just proven itself. */
+/* With the gateway that has just proven itself, or that EAP alone is to prove. */
 static enum err peer_new(struct ike_sa *sa, const struct sa_input *in)
 {
     const struct session_config *c = sa->config;
     struct handshake *h = sa->handshake;
     enum err e = blob_set(&h->peer_id_body, payload_find(&in->payloads, PAYLOAD_ID_R)->body);
     return e == ERR_OK ? eap_peer_new(&c->eap, &c->random, &h->eap) : e;
+}
+
+static enum err begin(struct ike_sa *sa, const struct sa_input *in)
+{
+    if (!password_left(sa, in->now))
+        return ERR_OK;
+    enum err e = peer_new(sa, in);
+    return e == ERR_OK ? eap_step(sa, in) : e;
 }
 
 enum err eap_second_begin(struct ike_sa *sa, const struct sa_input *in)
@@ -134,10 +144,26 @@ enum err eap_begin_in(struct ike_sa *sa, struct sa_input *in)
         return ERR_OK;
     if (payload_find(&in->payloads, PAYLOAD_EAP) == NULL)
         return ERR_MALFORMED; /* it grants without having asked, or does not go on */
-    if (!password_left(sa, in->now))
-        return ERR_OK;
-    enum err e = peer_new(sa, in);
-    return e == ERR_OK ? eap_step(sa, in) : e;
+    return begin(sa, in);
+}
+
+/* Nobody is believed to be the gateway yet: others that answered are still asked as well. */
+enum err eap_only_begin_in(struct ike_sa *sa, struct sa_input *in)
+{
+    struct fault f = {0};
+    auth_answered(sa, in);
+    enum err e = ERR_REFUSED;
+    if ((sa->config->remote_auth & SESSION_AUTH_EAP) == 0) {
+        (void)fault_set(&f, e, "the gateway asks by EAP without having proven itself");
+        fault_hint(&f, "have it show a certificate; or, where it is proven by EAP-TLS, -TTLS or "
+                       "-PEAP, set Authentication = eap in [Gateway]");
+    } else {
+        e = proof_check_claim(sa, in, &f);
+    }
+    if (e == ERR_OK)
+        return begin(sa, in);
+    auth_reject_peer(sa, in->now, SESSION_DOWN_PEER_UNTRUSTED, &f);
+    return ERR_OK;
 }
 
 enum err eap_response_in(struct ike_sa *sa, struct sa_input *in)
@@ -148,10 +174,14 @@ enum err eap_response_in(struct ike_sa *sa, struct sa_input *in)
 
 enum err eap_end_in(struct ike_sa *sa, struct sa_input *in)
 {
+    const struct blob *id = &sa->handshake->peer_id_body;
     struct fault f = {0};
     auth_answered(sa, in);
-    if (proof_check_eap_peer(sa, in, &f) == ERR_OK)
-        return auth_granted_in(sa, in);
+    if (proof_check_eap_peer(sa, in, &f) == ERR_OK) {
+        /* RFC 5998: only now is it who it said it was. */
+        enum err e = id_payload_parse(span_make(id->data, id->len), &sa->peer_id);
+        return e == ERR_OK ? auth_granted_in(sa, in) : e;
+    }
     auth_reject_peer(sa, in->now, SESSION_DOWN_PEER_UNTRUSTED, &f);
     return ERR_OK;
 }
@@ -167,11 +197,11 @@ void eap_refused(struct ike_sa *sa)
         if (ppk_sent_text(sa, ppk)[0] != '\0')
             fault_hint(&f, "sent our AUTH%s; compare with what the gateway has", ppk);
     } else {
-        if (eap_peer_tried(sa->handshake->eap))
-            session_refuse_password(sa->session);
         eap_peer_refused(sa->handshake->eap, &f);
+        if (f.code == ERR_REFUSED && eap_peer_tried(sa->handshake->eap))
+            session_refuse_password(sa->session);
     }
-    sa_die(sa, SESSION_DOWN_REFUSED, &f);
+    sa_die(sa, reason_of(f.code), &f);
 }
 
 /* --- responder --- */
@@ -199,6 +229,13 @@ enum err auth_remember(struct ike_sa *sa, const struct sa_input *in)
     return blob_set(&h->peer_id_body, payload_find(l, PAYLOAD_ID_I)->body);
 }
 
+/* RFC 5998 3. */
+static bool eap_alone(const struct ike_sa *sa, const struct sa_input *in)
+{
+    struct notify_payload n;
+    return sa->config->eap_only && notify_find(&in->payloads, NOTIFY_EAP_ONLY_AUTHENTICATION, &n);
+}
+
 /* begins: the gateway's own proof goes with it. */
 static enum err serve(struct ike_sa *sa, const struct sa_input *in, struct span response,
                       bool begins)
@@ -218,8 +255,9 @@ static enum err serve(struct ike_sa *sa, const struct sa_input *in, struct span 
         return auth_refuse(sa, in, &f);
     }
     sa_response_begin(sa, &m, in, &sk);
-    if (begins) {
+    if (begins)
         id_payload_write(&m, PAYLOAD_ID_R, &sa->config->local_id);
+    if (begins && !eap_alone(sa, in)) {
         proof_write_certificates(sa, &m);
         proof_write_evidence(sa, in, &m);
         e = proof_write_auth(sa, &m);

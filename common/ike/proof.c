@@ -404,3 +404,14 @@ enum err proof_check_peer(struct ike_sa *sa, const struct sa_input *in, uint8_t 
         sa->peer_id = claim.id;
     return e;
 }
+
+enum err proof_check_claim(const struct ike_sa *sa, const struct sa_input *in, struct fault *f)
+{
+    /* No certificate stands behind another name here, as with a pre-shared key. */
+    struct peer_claim claim = {.id_body = payload_find(&in->payloads, PAYLOAD_ID_R)->body,
+                               .auth.method = AUTH_METHOD_PSK};
+    enum err e = id_payload_parse(claim.id_body, &claim.id);
+    if (e != ERR_OK)
+        return fault_set(f, e, "the gateway's ID payload is broken: %s", err_text(e));
+    return check_identity(sa, &claim, f);
+}

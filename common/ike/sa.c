@@ -53,6 +53,8 @@ static const struct transition transitions[] = {
      "gateway judges our second proof"},
     {S(SA_EAP_ASKED), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_ID_R) | P(PAYLOAD_AUTH), eap_begin_in,
      "gateway proves itself and asks by EAP"},
+    {S(SA_EAP_ASKED), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_ID_R) | P(PAYLOAD_EAP),
+     eap_only_begin_in, "gateway asks by EAP, and has not proven itself"},
     {S(SA_EAP_GOING), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_EAP), eap_response_in,
      "gateway goes on with EAP"},
     {S(SA_EAP_DONE), EXCHANGE_IKE_AUTH, RESPONSE, P(PAYLOAD_AUTH), eap_end_in,

@@ -38,8 +38,16 @@ static bool eap_usable(const struct session_config *c)
                ((c->remote_auth & SESSION_AUTH_EAP) == 0 ||
                 (c->policy.eap != NULL && c->local_auth == SESSION_AUTH_CERTIFICATE));
     return (c->local_auth != SESSION_AUTH_EAP && c->second.auth != SESSION_AUTH_EAP) ||
-           (c->remote_auth == SESSION_AUTH_CERTIFICATE && c->eap.method_count > 0 &&
-            c->eap.name[0] != '\0' && c->eap.password.len > 0);
+           ((c->remote_auth & SESSION_AUTH_PSK) == 0 && eap_config_usable(&c->eap));
+}
+
+/* RFC 5998 4: EAP proves the gateway where each of its methods proves the server. */
+static bool eap_only_usable(const struct session_config *c)
+{
+    return c->role == SESSION_RESPONDER || (c->remote_auth & SESSION_AUTH_EAP) == 0 ||
+           (c->local_auth == SESSION_AUTH_EAP &&
+            c->remote_auth == (SESSION_AUTH_EAP | SESSION_AUTH_CERTIFICATE) &&
+            eap_config_proves_server(&c->eap));
 }
 
 static bool ppk_usable(const struct session_config *c)
@@ -63,8 +71,7 @@ static bool second_usable(const struct session_config *c)
 
 static bool config_usable(const struct session_config *c)
 {
-    const unsigned known = SESSION_AUTH_PSK | SESSION_AUTH_CERTIFICATE |
-                           (c->role == SESSION_RESPONDER ? SESSION_AUTH_EAP : 0U);
+    const unsigned known = SESSION_AUTH_PSK | SESSION_AUTH_CERTIFICATE | SESSION_AUTH_EAP;
     if (c->random.fill == NULL || c->ike.count == 0 || c->esp.count == 0 ||
         c->local_id.type == IDENTITY_NONE || c->remote_selectors.count == 0 ||
         c->remote_auth == 0 || (c->remote_auth & ~known) != 0 || c->retransmit.first_ms == 0 ||
@@ -77,7 +84,7 @@ static bool config_usable(const struct session_config *c)
     if ((c->remote_auth & SESSION_AUTH_CERTIFICATE) != 0 &&
         (c->trust == NULL || c->wall_time == NULL))
         return false;
-    if (!eap_usable(c) || !ppk_usable(c) || !second_usable(c))
+    if (!eap_usable(c) || !eap_only_usable(c) || !ppk_usable(c) || !second_usable(c))
         return false;
     if (c->role == SESSION_INITIATOR)
         return (c->local_auth != SESSION_AUTH_PSK || c->local_psk.len > 0) &&
@@ -139,7 +146,15 @@ void session_free(struct session *s)
 void session_set_trust(struct session *s, const struct trust_store *trust)
 {
     ASSERT(trust != NULL && s->config.trust != NULL);
+    bool of_eap = s->config.eap.trust == s->config.trust;
     s->config.trust = trust;
+    if (!of_eap)
+        return;
+    s->config.eap.trust = trust;
+    for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
+        if (s->sas[i] != NULL && s->sas[i]->handshake != NULL && s->sas[i]->handshake->eap != NULL)
+            eap_peer_set_trust(s->sas[i]->handshake->eap, trust);
+    }
 }
 
 /* --- for the exchanges --- */
@@ -471,6 +486,7 @@ void session_status(const struct session *s, struct session_status *ret)
     ret->handovers = s->roam.handovers;
     ret->moving = s->roam.moving;
     ret->outstanding = sa->window.request.active;
+    ret->eap = sa->handshake != NULL && sa->handshake->eap != NULL;
 }
 
 uint32_t session_child_rekeys(const struct session *s, uint32_t spi_in)

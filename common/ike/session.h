@@ -22,7 +22,8 @@ struct session;
 enum session_role { SESSION_INITIATOR, SESSION_RESPONDER };
 
 /* How a side proves itself, as a set where several are accepted. EAP is for initiators, and for
- * whoever has a responder that proves itself by a certificate (RFC 7296 2.16). */
+ * whoever has a responder that proves itself by a certificate (RFC 7296 2.16). An initiator that
+ * accepts EAP of its gateway beside that (RFC 5998) has methods alone that prove the server. */
 enum session_auth { SESSION_AUTH_PSK = 1, SESSION_AUTH_CERTIFICATE = 2, SESSION_AUTH_EAP = 4 };
 
 /* Retransmission of requests (RFC 7296 2.4): first after first_ms, then each interval grows by
@@ -165,6 +166,10 @@ struct session_config {
     /* Responder: every client that understands it is sent there in answer to IKE_SA_INIT (RFC 5685
      * 3); neither address nor name: none is. */
     struct redirect_target redirect;
+
+    /* Responder: EAP alone proves us too, without a signature, to a client that asks for that (RFC
+     * 5998). Every method of policy.eap must prove the server then. */
+    bool eap_only;
 
     struct session_policy policy; /* responder */
 };
@@ -402,6 +407,7 @@ struct session_status {
     uint32_t handovers;                  /* moves that the gateway confirmed */
     bool moving;                         /* a move that the gateway has not confirmed yet */
     bool outstanding;                    /* a request of ours has no answer yet */
+    bool eap;                            /* initiator: EAP has begun, and is not at its end */
 };
 void session_status(const struct session *s, struct session_status *ret);
 /* Rekeys that led to the child with that inbound SPI; 0 where there is none. */

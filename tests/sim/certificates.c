@@ -110,6 +110,9 @@ void certificates_use(struct session_config *c, enum certified who)
     if (!loaded.loaded)
         load();
     c->trust = loaded.trust;
+    c->eap.trust = loaded.trust; /* of use for EAP-TLS */
+    c->eap.chain = &loaded.chains[who];
+    c->eap.key = loaded.keys[who];
     if (c->local_auth != SESSION_AUTH_CERTIFICATE)
         return;
     c->chain = &loaded.chains[who];

@@ -69,6 +69,7 @@ void end_free(struct end *e)
         return;
     tunnel_free(e->tunnel);
     session_free(e->session);
+    eap_server_wipe(&e->eap);
     wipe(e, sizeof(*e));
     sim_free(e);
 }

@@ -42,10 +42,15 @@ enum err gateway_eap(void *ctx, const struct identity *claimed, struct span resp
 {
     struct end *e = ctx;
     /* Mostly what the client has stands last, and it says so (Nak). */
-    const struct eap_server_policy policy = {.methods = {EAP_MD5, EAP_GTC, EAP_MSCHAPV2},
-                                             .method_count = 3,
-                                             .random = {rng_fill, &e->world->gateway.random},
-                                             .find_password = find_password};
+    const struct session_config *config = &e->world->plan.gateway;
+    const struct eap_server_policy policy = {
+        .methods = {EAP_MD5, EAP_GTC, EAP_MSCHAPV2, EAP_TLS},
+        .method_count = 4,
+        .tls = {.server = true, .key = config->key, .chain = config->chain, .trust = config->trust},
+        .wall_time = config->wall_time,
+        .ctx = config->wall_time_ctx,
+        .random = {rng_fill, &e->world->gateway.random},
+        .find_password = find_password};
     (void)claimed;
     return eap_server_step(&e->eap, &policy, response, ret);
 }

@@ -222,9 +222,28 @@ bool plan_uses_ppk(const struct plan *p)
            p->gateway.ppk.use != SESSION_PPK_OFF;
 }
 
-static const char *auth_text(enum session_auth auth)
+/* Some of those who would be asked for a password show a certificate instead. TLS draws its own
+ * random numbers, but the lengths of what it says are always the same. */
+static void draw_eap_tls(struct plan *p, uint64_t seed)
 {
-    return auth == SESSION_AUTH_PSK ? "psk" : auth == SESSION_AUTH_EAP ? "eap" : "certificate";
+    struct session_config *c = &p->client;
+    struct rng r = rng_make(seed, 20);
+    if (!plan_uses_eap(p) || !rng_chance(&r, 300))
+        return;
+    c->eap.methods[0] = EAP_TLS;
+    identity("gw.example.com", &c->eap.server);
+}
+
+static const char *auth_text(const struct session_config *c, enum session_auth auth)
+{
+    switch (auth) {
+    case SESSION_AUTH_PSK:
+        return "psk";
+    case SESSION_AUTH_EAP:
+        return c->eap.methods[0] == EAP_TLS ? "eap-tls" : "eap";
+    default:
+        return "certificate";
+    }
 }
 
 static void configure(struct plan *p, struct rng *r, const struct secret *psk)
@@ -310,6 +329,7 @@ void plan_draw(struct plan *p, uint64_t seed, const struct secret *psk)
     configure(p, &r, psk);
     draw_ppk(p, seed);
     draw_second(p, seed);
+    draw_eap_tls(p, seed);
     draw_moving_times(p, &r);
     if (p->walk > 0 && rng_chance(&r, 20))
         p->walk = (unsigned)rng_between(&r, 200, 1000);
@@ -334,7 +354,8 @@ static mono_ms patience_ms(const struct session_retransmit *t)
 
 mono_ms plan_auth_trips(const struct plan *p)
 {
-    return (plan_uses_eap(p) ? 5 : 0) + (p->client.second.auth != 0 ? 1 : 0);
+    bool tls = p->client.eap.methods[0] == EAP_TLS;
+    return (!plan_uses_eap(p) ? 0 : tls ? 8 : 5) + (p->client.second.auth != 0 ? 1 : 0);
 }
 
 mono_ms plan_recovery_ms(const struct plan *p)
@@ -366,14 +387,15 @@ const char *plan_text(const struct plan *p, char *out, size_t cap)
         "; %u interfaces, gateway%s%s%s%s, client%s, moves every %" PRId64 " ms, walk of %u%s%s%s",
         p->clients, p->clients == 1 ? "" : "s", p->faulty_ms / 1000, len > 0 ? names : " nothing",
         p->loss, p->duplication, p->corruption, p->delay_min, p->delay_max, p->mtu,
-        p->nat ? ", NAT" : "", auth_text(p->client.local_auth), auth_text(p->gateway.local_auth),
-        proposal_list_format(&p->client.ike, suite), proposal_list_format(&p->client.esp, esp),
-        p->client.dpd_ms, p->client.retransmit.first_ms, p->client.retransmit.tries, p->traffic_ms,
-        p->epoch_client, p->epoch_gateway, p->interfaces, p->gateway_second ? " of two" : "",
-        p->gateway_v6 ? " with IPv6" : "", p->gateway.mobike ? "" : " without MOBIKE",
+        p->nat ? ", NAT" : "", auth_text(&p->client, p->client.local_auth),
+        auth_text(&p->gateway, p->gateway.local_auth), proposal_list_format(&p->client.ike, suite),
+        proposal_list_format(&p->client.esp, esp), p->client.dpd_ms, p->client.retransmit.first_ms,
+        p->client.retransmit.tries, p->traffic_ms, p->epoch_client, p->epoch_gateway, p->interfaces,
+        p->gateway_second ? " of two" : "", p->gateway_v6 ? " with IPv6" : "",
+        p->gateway.mobike ? "" : " without MOBIKE",
         p->gateway.return_routability ? " that checks" : "",
         p->client.mobike ? "" : " without MOBIKE", p->move_ms, p->walk,
         plan_uses_ppk(p) ? "; PPK" : "", p->client.second.auth != 0 ? "; then " : "",
-        p->client.second.auth != 0 ? auth_text(p->client.second.auth) : "");
+        p->client.second.auth != 0 ? auth_text(&p->client, p->client.second.auth) : "");
     return out;
 }

@@ -376,6 +376,8 @@ static void begin(struct world *w, uint64_t seed, FILE *transcript)
     w->faulty_until = w->plan.faulty_ms;
     w->plan.client.wall_time = w->plan.gateway.wall_time = wall_time;
     w->plan.client.wall_time_ctx = w->plan.gateway.wall_time_ctx = w;
+    w->plan.client.eap.wall_time = wall_time;
+    w->plan.client.eap.wall_time_ctx = w;
     memory_begin(w);
     memory_secret(&w->psk);
     places_begin(w);

@@ -152,12 +152,13 @@ def by_certificate(credential, authority, auth="pubkey"):
 
 
 class StrongSwan:
-    def __init__(self, machine, settings="", timing=QUICK):
+    def __init__(self, machine, settings="", timing=QUICK, plugins=""):
         self.machine = machine
         self.directory = machine.directory / "strongswan"
         self.log = self.directory / "charon.log"
         self.socket = self.directory / "vici"
         self.settings = settings
+        self.plugins = f"{PLUGINS} {plugins}"  # more than are always there
         self.timing = timing
         self.child = None
 
@@ -169,7 +170,7 @@ class StrongSwan:
         for name in ("x509", "x509ca", "private"):
             (self.directory / "swanctl" / name).mkdir(parents=True)
         self.conf = self.directory / "strongswan.conf"
-        self.conf.write_text(SETTINGS.format(plugins=PLUGINS, settings=self.settings,
+        self.conf.write_text(SETTINGS.format(plugins=self.plugins, settings=self.settings,
                                              timing=self.timing,
                                              socket=self.socket, log=self.log))
         self.env = {"STRONGSWAN_CONF": str(self.conf), "SWANCTL_DIR":

@@ -111,6 +111,23 @@ def test_methods_without_a_key(lab, tern, strongswan, pki, authority, machine, m
     assert_up(lab, strongswan, "laptop7@example.com", "alice")
 
 
+def test_user_by_eap_with_tls(lab, tern, strongswan, pki, authority, machine, user):
+    """The user's certificate is another one than the machine's, and so is the name."""
+    load(strongswan, pki, authority, second="auth = eap-tls\neap_id = %any")
+    keys = {k: v for k, v in client.with_certificate(user).items() if v is not None}
+    tern.up(profile_of(tern, authority, machine, {**keys, "Authentication": "eap",
+                                                  "EAPMethods": "tls"}))
+    assert_up(lab, strongswan, "laptop7@example.com", USER)
+
+
+def test_user_inside_eap_with_tls(lab, tern, strongswan, pki, authority, machine):
+    load(strongswan, pki, authority, second="auth = eap-ttls\neap_id = %any")
+    with lab.client.capture("up0"):
+        tern.up(profile_of(tern, authority, machine,
+                           by_password(EAPMethods="ttls", EAPInner="md5")))
+        assert_up(lab, strongswan, "laptop7@example.com", "alice")
+
+
 def test_machine_with_a_key(lab, tern, strongswan, pki, authority):
     load(strongswan, pki, authority, "auth = psk", secrets=f'\nike-machine {{ secret = "{KEY}" }}')
     tern.up(profile_of(tern, authority, None))

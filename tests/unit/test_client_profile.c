@@ -137,7 +137,8 @@ START_TEST(every_key)
     ck_assert_str_eq(p->private_key, "/etc/tern/alice.key");
     ck_assert_str_eq(p->user_name, "alice");
     ck_assert_str_eq(p->password_file, "alice.password");
-    static const uint8_t eap_methods[] = {EAP_MSCHAPV2, EAP_GTC, EAP_MD5};
+    static const uint8_t eap_methods[] = {EAP_MSCHAPV2, EAP_TLS, EAP_TTLS,
+                                          EAP_PEAP,     EAP_GTC, EAP_MD5};
     ck_span_eq(span_make(p->eap_methods, p->eap_method_count), SPAN_OF(eap_methods));
     ck_assert_str_eq(p->interface, "tern7");
     ck_assert_str_eq(selector_list_format(&p->routes, routes),
@@ -209,9 +210,6 @@ START_TEST(users_without_what_they_need)
 {
     expect_faults(EAP_HEAD "Authentication=eap\nIdentity=CN=alice\n",
                   "office.conf:4: Authentication = eap needs UserName\n");
-    expect_faults(EAP_HEAD "Authentication=eap\nUserName=a\nEAPMethods=gtc, tls\n",
-                  "office.conf:6: EAPMethods: tls is not supported yet; use mschapv2, gtc or "
-                  "md5\n");
     /* RFC 7296 2.16 */
     expect_faults("[Gateway]\nAddress=a\nPresharedKeyFile=k\n[Local]\nAuthentication=eap\n"
                   "UserName=a\n",
@@ -413,8 +411,10 @@ START_TEST(faults_of_single_keys)
         {"Gateway", "Address = b,,c", "an item of Address is empty"},
         {"Gateway", "Address = b,", "an item of Address is empty"},
         {"Gateway", "Address = b,c,d,e,f,g,h,i", "Address has more than 8 items"},
-        {"Gateway", "Authentication = PSK", "Authentication = PSK: expected certificate or psk"},
-        {"Gateway", "Authentication = eap", "Authentication = eap: expected certificate or psk"},
+        {"Gateway", "Authentication = PSK",
+         "Authentication = PSK: expected certificate, psk or eap"},
+        {"Gateway", "Authentication = eap",
+         "Authentication = eap in [Gateway] needs Authentication = eap in [Local]"},
         {"Gateway", "Identity = CN=", NULL},
         {"Gateway", "CA = a,,b", "an item of CA is empty"},
         {"Gateway", "CRL = a,,b", "an item of CRL is empty"},

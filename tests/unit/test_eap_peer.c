@@ -565,7 +565,10 @@ START_TEST(names_of_methods)
     ck_assert_uint_eq(eap_type_from_text("mschapv2"), EAP_MSCHAPV2);
     ck_assert_uint_eq(eap_type_from_text("gtc"), EAP_GTC);
     ck_assert_uint_eq(eap_type_from_text("md5"), EAP_MD5);
-    ck_assert_uint_eq(eap_type_from_text("tls"), 0);
+    ck_assert_uint_eq(eap_type_from_text("tls"), EAP_TLS);
+    ck_assert_uint_eq(eap_type_from_text("ttls"), EAP_TTLS);
+    ck_assert_uint_eq(eap_type_from_text("peap"), EAP_PEAP);
+    ck_assert_uint_eq(eap_type_from_text("aka"), 0);
     ck_assert_str_eq(eap_type_name(13), "EAP-TLS");
     ck_assert_ptr_null(eap_type_name(200));
 }

@@ -11,9 +11,9 @@ target_link_libraries(tern_fuzz PUBLIC tern_ike tern_esp)
 
 # NAME:ROOM, the room that the target reaches into
 foreach(target message:ike payload:ike proposal:ike fragment:ike decrypted:ike session:ike
-               datagram:ike text:ike eap:eap esp_open:esp packet:packet segment:packet coalesce:packet
-               certificate:crypto revocation:crypto private_key:crypto token:client profile:client
-               control:client gateway_config:gateway
+               datagram:ike text:ike eap:eap eap_tls:eap esp_open:esp packet:packet segment:packet
+               coalesce:packet certificate:crypto revocation:crypto private_key:crypto token:client
+               profile:client control:client gateway_config:gateway
                netlink:platform)
   string(REPLACE ":" ";" target ${target})
   list(GET target 0 name)
@@ -33,10 +33,12 @@ foreach(target message:ike payload:ike proposal:ike fragment:ike decrypted:ike s
   endif()
 endforeach()
 
+target_sources(fuzz_eap_tls PRIVATE tools/gateway/eap_tls_server.c)
+
 # Writes the seeds: fuzz_seeds DIRECTORY
 add_executable(fuzz_seeds tests/fuzz/seeds.c tests/fuzz/seeds_text.c tests/fuzz/seeds_packet.c
                           tests/fuzz/seeds_offload.c tests/fuzz/seeds_eap.c
-                          tools/gateway/eap_server.c)
+                          tools/gateway/eap_server.c tools/gateway/eap_tls_server.c)
 target_compile_definitions(fuzz_seeds PRIVATE _GNU_SOURCE
                            TERN_FUZZ_DIR="${PROJECT_SOURCE_DIR}/tests/fuzz")
 target_link_libraries(fuzz_seeds PRIVATE tern_fuzz)

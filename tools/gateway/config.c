@@ -203,6 +203,12 @@ static enum err check_whole(struct config_reader *r)
             return config_refuse(r, ERR_MALFORMED,
                                  "[User %s] has a Password, and EAP needs a Certificate", u->name);
     }
+    if (memchr(c->eap_methods, EAP_TLS, c->eap_method_count) != NULL &&
+        (!by_certificate || c->trust == NULL))
+        return config_refuse(r, ERR_MALFORMED,
+                             "EAPMethods has tls, which needs Certificate and CA");
+    if (c->eap_only && (c->eap_method_count != 1 || c->eap_methods[0] != EAP_TLS))
+        return config_refuse(r, ERR_MALFORMED, "EAPOnly = yes needs EAPMethods = tls");
     if (c->require_ppk && c->ppks == NULL)
         return config_refuse(r, ERR_MALFORMED, "RequirePPK = yes needs a [PPK] section");
     if (c->identity.type == IDENTITY_NONE) {

@@ -59,6 +59,7 @@ struct gateway_config {
     struct gateway_user *users;
     uint8_t eap_methods[EAP_METHODS_MAX]; /* enum eap_type, in the order in which they are tried */
     size_t eap_method_count;
+    bool eap_only; /* EAP alone proves us to those who ask for that (RFC 5998) */
     struct gateway_ppk *ppks;
     bool require_ppk; /* of every client */
     enum session_second_use second_proof;

@@ -460,9 +460,9 @@ static enum err take_eap_method(struct config_reader *r, const char *item)
     struct gateway_config *c = r->config;
     uint8_t type = eap_type_from_text(item);
 
-    if (type == 0)
-        return config_refuse(r, ERR_MALFORMED, "EAPMethods has mschapv2, md5 and gtc, not \"%s\"",
-                             item);
+    if (type == 0 || type == EAP_TTLS || type == EAP_PEAP)
+        return config_refuse(r, ERR_MALFORMED,
+                             "EAPMethods has mschapv2, md5, gtc and tls, not \"%s\"", item);
     if (memchr(c->eap_methods, type, c->eap_method_count) != NULL)
         return config_refuse(r, ERR_MALFORMED, "EAPMethods has %s twice", item);
     c->eap_methods[c->eap_method_count++] = type;
@@ -472,6 +472,11 @@ static enum err take_eap_method(struct config_reader *r, const char *item)
 static enum err set_eap_methods(struct config_reader *r, const char *value)
 {
     return each_item(r, value, take_eap_method);
+}
+
+static enum err set_eap_only(struct config_reader *r, const char *value)
+{
+    return read_yes_no(r, "EAPOnly", value, &r->config->eap_only);
 }
 
 static enum err set_require_ppk(struct config_reader *r, const char *value)
@@ -517,6 +522,7 @@ const struct config_key config_gateway_keys[] = {
     {"AuthLifetime", false, set_auth_lifetime},
     {"Redirect", false, set_redirect},
     {"EAPMethods", true, set_eap_methods},
+    {"EAPOnly", false, set_eap_only},
     {"RequirePPK", false, set_require_ppk},
     {"SecondProof", false, set_second_proof},
     {"SendCRL", true, set_send_crl},

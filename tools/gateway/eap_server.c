@@ -54,10 +54,39 @@ static enum err end(struct eap_server *s, struct session_eap_step *ret)
         if (e != ERR_OK)
             return e;
     }
+    if (s->proven && s->method == EAP_TLS) {
+        uint8_t msk[EAP_TLS_SERVER_KEY_LEN];
+        enum err e = eap_tls_server_key(&s->tls, "client EAP encryption", msk);
+        if (e == ERR_OK)
+            e = secret_set(&ret->msk, SPAN_OF(msk));
+        wipe(msk, sizeof(msk));
+        if (e != ERR_OK)
+            return e;
+    }
     wipe(&s->password, sizeof(s->password));
     wipe(&s->m, sizeof(s->m));
+    eap_tls_server_wipe(&s->tls);
     begin(s, ret, &w, s->proven ? EAP_SUCCESS : EAP_FAILURE);
     return finish(&w, ret);
+}
+
+static enum err say_tls(struct eap_server *s, struct session_eap_step *ret)
+{
+    struct wire_writer w;
+    begin(s, ret, &w, EAP_REQUEST);
+    wire_write_u8(&w, EAP_TLS);
+    eap_tls_server_write(&s->tls, &w);
+    s->stage = EAP_SERVER_TLS;
+    return finish(&w, ret);
+}
+
+static enum err begin_tls(struct eap_server *s, const struct eap_server_policy *policy,
+                          struct session_eap_step *ret)
+{
+    struct tls_config c = policy->tls;
+    c.wall_time = policy->wall_time(policy->ctx);
+    enum err e = eap_tls_server_begin(&s->tls, EAP_TLS, &c);
+    return e == ERR_OK ? say_tls(s, ret) : e;
 }
 
 /* The method's first request. */
@@ -66,6 +95,8 @@ static enum err challenge(struct eap_server *s, const struct eap_server_policy *
 {
     static const char name[] = "tern-gateway";
     struct wire_writer w;
+    if (s->method == EAP_TLS)
+        return begin_tls(s, policy, ret);
     random_fill(&policy->random, s->m.server_challenge, sizeof(s->m.server_challenge));
     begin(s, ret, &w, EAP_REQUEST);
     wire_write_u8(&w, s->method);
@@ -191,6 +222,29 @@ static enum err judge(struct eap_server *s, struct wire_reader *r, struct sessio
     return e == ERR_OK ? end(s, ret) : e;
 }
 
+/* RFC 5216 2.1.1, RFC 9190 2.1.1: the client has nothing more to say once it has our last word,
+ * which with TLS 1.3 is an octet of zero. */
+static enum err take_tls(struct eap_server *s, struct span data, struct session_eap_step *ret)
+{
+    static const uint8_t commitment = 0;
+    bool before = tls_established(s->tls.tls), whole = false;
+    if (s->tls.refused && eap_tls_server_idle(&s->tls))
+        return end(s, ret);
+    if (before && eap_tls_server_idle(&s->tls)) {
+        certificate_default_identity(tls_peer(s->tls.tls), &s->peer);
+        s->proven = true;
+        return end(s, ret);
+    }
+    enum err e = eap_tls_server_input(&s->tls, data, &whole);
+    if (e != ERR_OK)
+        return ERR_MALFORMED;
+    if (s->tls.refused && eap_tls_server_idle(&s->tls))
+        return end(s, ret);
+    if (!before && tls_established(s->tls.tls) && tls_is_1_3(s->tls.tls))
+        e = tls_write(s->tls.tls, span_make(&commitment, 1));
+    return e == ERR_OK ? say_tls(s, ret) : e;
+}
+
 static enum err take(struct eap_server *s, const struct eap_server_policy *policy,
                      struct wire_reader *r, uint8_t type, struct session_eap_step *ret)
 {
@@ -204,6 +258,12 @@ static enum err take(struct eap_server *s, const struct eap_server_policy *polic
         if (type == EAP_NAK)
             return other_method(s, policy, wire_read_rest(r), ret);
         return type == s->method ? judge(s, r, ret) : ERR_MALFORMED;
+    case EAP_SERVER_TLS:
+        if (type == EAP_NAK && !tls_established(s->tls.tls)) {
+            eap_tls_server_wipe(&s->tls);
+            return other_method(s, policy, wire_read_rest(r), ret);
+        }
+        return type == EAP_TLS ? take_tls(s, wire_read_rest(r), ret) : ERR_MALFORMED;
     case EAP_SERVER_JUDGED:
         if (type != EAP_MSCHAPV2 || wire_read_u8(r) != (s->proven ? SUCCESS : FAILURE))
             return ERR_MALFORMED;
@@ -233,5 +293,6 @@ enum err eap_server_step(struct eap_server *s, const struct eap_server_policy *p
 
 void eap_server_wipe(struct eap_server *s)
 {
+    eap_tls_server_wipe(&s->tls);
     wipe(s, sizeof(*s));
 }

@@ -66,6 +66,11 @@ static enum err serve_eap(void *ctx, const struct identity *claimed, struct span
     struct client *c = ctx;
     const struct gateway_config *config = c->gateway->config;
     struct eap_server_policy policy = {.method_count = config->eap_method_count,
+                                       .tls = {.server = true,
+                                               .key = config->key,
+                                               .chain = &config->chain,
+                                               .trust = config->trust},
+                                       .wall_time = wall_time,
                                        .random = c->gateway->session.random,
                                        .ctx = (void *)config,
                                        .find_password = find_password};
@@ -168,6 +173,9 @@ void policy_prepare(struct gateway *g)
         s->remote_auth |= u->psk.len > 0 ? SESSION_AUTH_PSK : 0U;
         s->remote_auth |= u->password.len > 0 ? SESSION_AUTH_EAP : 0U;
     }
+    if (memchr(config->eap_methods, EAP_TLS, config->eap_method_count) != NULL)
+        s->remote_auth |= SESSION_AUTH_EAP;
+    s->eap_only = config->eap_only;
     s->key = config->key;
     s->chain = config->chain.count > 0 ? &config->chain : NULL;
     s->trust = config->trust;

@@ -1,0 +1,16 @@
+/* A profile's keys about EAP, taken together (profile.c calls for it), and what of it is needed. */
+#ifndef TERN_CLIENT_PROFILE_EAP_H
+#define TERN_CLIENT_PROFILE_EAP_H
+
+#include "client/profile.h"
+
+/* Authentication = eap: defaults, and faults between keys; line: where it stands. */
+void profile_check_eap(struct profile *p, unsigned line, struct fault_list *faults);
+
+/* It is by EAP, and a method that is offered needs the user's password; our certificate; the EAP
+ * server's certificate to be judged. */
+bool profile_eap_password(const struct profile *p);
+bool profile_eap_certificate(const struct profile *p);
+bool profile_eap_tls(const struct profile *p);
+
+#endif

@@ -1,0 +1,185 @@
+#include "tests/support/eap_tls.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/support/fixture.h"
+
+struct eap_tls_side eap_tls_radius, eap_tls_alice, eap_tls_other_radius, eap_tls_other_alice;
+struct trust_store *eap_tls_root, *eap_tls_other;
+
+static void load(const char *name, struct eap_tls_side *ret)
+{
+    char file[32];
+    struct fault f;
+    snprintf(file, sizeof(file), "%s.pem", name);
+    struct span s = fixture_read(file);
+    ck_ok(certificate_parse_file(s, &ret->chain, &f));
+    free((void *)(uintptr_t)s.data);
+    snprintf(file, sizeof(file), "%s.key", name);
+    s = fixture_read(file);
+    ck_ok(private_key_parse(s, &ret->key, &f));
+    free((void *)(uintptr_t)s.data);
+}
+
+static void load_root(const char *file, struct trust_store **ret)
+{
+    struct fault f;
+    size_t added;
+    ck_ok(trust_store_new(ret));
+    struct span s = fixture_read(file);
+    ck_ok(trust_store_add_pem(*ret, s, false, &added, &f));
+    free((void *)(uintptr_t)s.data);
+}
+
+void eap_tls_certificates(void)
+{
+    fixture_enter();
+    fixture_shell("set -e\n"
+                  "printf 'subjectAltName=DNS:radius.example.com\\n' >radius.ext\n"
+                  "printf 'subjectAltName=email:alice@example.com\\n' >alice.ext\n"
+                  "for ca in root other; do\n"
+                  "openssl ecparam -genkey -name prime256v1 -noout -out $ca.key\n"
+                  "openssl req -new -x509 -key $ca.key -subj \"/CN=$ca\" -days 30 -out $ca.pem\n"
+                  "for who in radius alice; do\n"
+                  "openssl ecparam -genkey -name prime256v1 -noout -out $who-$ca.key\n"
+                  "openssl req -new -key $who-$ca.key -subj /CN=$who -out req\n"
+                  "openssl x509 -req -in req -days 20 -CA $ca.pem -CAkey $ca.key -set_serial 1 "
+                  "-extfile $who.ext -out $who-$ca.pem; done; done\n");
+    load("radius-root", &eap_tls_radius);
+    load("alice-root", &eap_tls_alice);
+    load("radius-other", &eap_tls_other_radius);
+    load("alice-other", &eap_tls_other_alice);
+    load_root("root.pem", &eap_tls_root);
+    load_root("other.pem", &eap_tls_other);
+}
+
+static void drop(struct eap_tls_side *s)
+{
+    certificate_list_wipe(&s->chain);
+    private_key_free(s->key);
+    s->key = NULL;
+}
+
+void eap_tls_certificates_drop(void)
+{
+    drop(&eap_tls_radius);
+    drop(&eap_tls_alice);
+    drop(&eap_tls_other_radius);
+    drop(&eap_tls_other_alice);
+    trust_store_free(eap_tls_root);
+    trust_store_free(eap_tls_other);
+    fixture_leave();
+}
+
+static int64_t wall_time(void *ctx)
+{
+    (void)ctx;
+    return (int64_t)time(NULL);
+}
+
+void eap_tls_prepare(struct eap_tls_ends *e, uint8_t type, bool old)
+{
+    *e = (struct eap_tls_ends){.identifier = 7};
+    e->config = (struct eap_config){.methods = {type},
+                                    .method_count = 1,
+                                    .name = "alice",
+                                    .inner = {EAP_MSCHAPV2},
+                                    .inner_count = 1,
+                                    .trust = eap_tls_root,
+                                    .key = eap_tls_alice.key,
+                                    .chain = &eap_tls_alice.chain,
+                                    .wall_time = wall_time};
+    ck_ok(secret_set(&e->config.password, span_text(EAP_TLS_PASSWORD)));
+    ck_ok(identity_parse("radius.example.com", &e->config.server));
+    e->server_config = (struct tls_config){.server = true,
+                                           .key = eap_tls_radius.key,
+                                           .chain = &eap_tls_radius.chain,
+                                           .trust = type == EAP_TLS ? eap_tls_root : NULL,
+                                           .wall_time = wall_time(NULL),
+                                           .no_1_3 = old};
+}
+
+void eap_tls_start(struct eap_tls_ends *e)
+{
+    struct random_source random = random_system();
+    ck_assert(eap_config_usable(&e->config));
+    ck_ok(eap_peer_new(&e->config, &random, &e->peer));
+    ck_ok(eap_tls_server_begin(&e->server, e->config.methods[0], &e->server_config));
+}
+
+void eap_tls_wipe(struct eap_tls_ends *e)
+{
+    eap_peer_free(e->peer);
+    eap_tls_server_wipe(&e->server);
+    wipe(e, sizeof(*e));
+}
+
+enum eap_outcome eap_tls_give(struct eap_tls_ends *e, uint8_t code, uint8_t identifier,
+                              struct span rest)
+{
+    struct wire_writer w;
+    wire_writer_init(&w, e->packet, sizeof(e->packet));
+    wire_write_u8(&w, code);
+    wire_write_u8(&w, identifier);
+    wire_write_u16(&w, (uint16_t)(EAP_HEADER_LEN + rest.len));
+    wire_write_span(&w, rest);
+    ck_ok(wire_write_finish(&w));
+    e->packet_len = w.len;
+    uint8_t *exact = support_exact_copy(wire_written(&w));
+    eap_peer_input(e->peer, span_make(exact, w.len), &e->result);
+    free(exact);
+    e->rounds++;
+    ck_assert((e->result.outcome == EAP_FAILED) == (e->result.fault.text[0] != '\0'));
+    ck_assert_ptr_null(strstr(e->result.fault.text, EAP_TLS_PASSWORD));
+    ck_assert_uint_le(e->result.response.len, EAP_RESPONSE_MAX);
+    return e->result.outcome;
+}
+
+bool eap_tls_ask(struct eap_tls_ends *e)
+{
+    uint8_t rest[EAP_TLS_PACKET_MAX / 2];
+    struct wire_writer w;
+    wire_writer_init(&w, rest, sizeof(rest));
+    wire_write_u8(&w, e->server.type);
+    eap_tls_server_write(&e->server, &w);
+    ck_ok(wire_write_finish(&w));
+    return eap_tls_give(e, EAP_REQUEST, ++e->identifier, wire_written(&w)) == EAP_GOING_ON;
+}
+
+bool eap_tls_hear(struct eap_tls_ends *e)
+{
+    struct span r = e->result.response;
+    bool whole;
+    if (r.len < EAP_HEADER_LEN + 2 || r.data[EAP_HEADER_LEN] != e->server.type)
+        return false;
+    return eap_tls_server_input(&e->server, span_make(r.data + 5, r.len - 5), &whole) == ERR_OK;
+}
+
+bool eap_tls_handshake(struct eap_tls_ends *e)
+{
+    while (!tls_established(e->server.tls) || !eap_tls_server_idle(&e->server)) {
+        if (!eap_tls_ask(e) || !eap_tls_hear(e) || e->server.refused)
+            return false;
+    }
+    return true;
+}
+
+bool eap_tls_say(struct eap_tls_ends *e, struct span data, uint8_t *out, size_t cap,
+                 size_t *ret_len)
+{
+    size_t len = 0, n;
+    struct fault f;
+    if (data.len > 0)
+        ck_ok(tls_write(e->server.tls, data));
+    do {
+        if (!eap_tls_ask(e) || !eap_tls_hear(e))
+            return false;
+    } while (!eap_tls_server_idle(&e->server));
+    while (tls_read(e->server.tls, out + len, cap - len, &n, &f) == ERR_OK)
+        len += n;
+    *ret_len = len;
+    return true;
+}
