@@ -8,6 +8,7 @@
 
 #include "client/ask.h"
 #include "client/pkcs11_uri.h"
+#include "client/profile_eap.h"
 #include "common/crypto/key_file.h"
 
 static const char *format_time(int64_t seconds, char out[32])
@@ -205,7 +206,7 @@ static void check_pair(struct loading *l, const struct own_place *o, unsigned li
 bool credentials_may_ask(const struct profile *p)
 {
     return p->authentication == AUTHENTICATION_CERTIFICATE ||
-           p->user_authentication == AUTHENTICATION_CERTIFICATE;
+           p->user_authentication == AUTHENTICATION_CERTIFICATE || profile_eap_certificate(p);
 }
 
 void loading_own_key(struct loading *l)

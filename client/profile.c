@@ -91,11 +91,12 @@ static void check_own_keys(const struct profile *p, unsigned line, struct fault_
 {
     bool key_on_token = pkcs11_uri_is_one(p->private_key);
     bool certificate_on_token = pkcs11_uri_is_one(p->certificate);
+    bool needed = p->authentication == AUTHENTICATION_CERTIFICATE;
     if (has(p, KEY_LOCAL_PKCS12))
         return;
-    if (!has(p, KEY_LOCAL_CERTIFICATE) && !key_on_token)
+    if (needed && !has(p, KEY_LOCAL_CERTIFICATE) && !key_on_token)
         fault_list_add(faults, line, "Authentication = certificate needs Certificate");
-    if (!has(p, KEY_LOCAL_PRIVATE_KEY) && !certificate_on_token)
+    if (needed && !has(p, KEY_LOCAL_PRIVATE_KEY) && !certificate_on_token)
         fault_list_add(faults, line, "Authentication = certificate needs PrivateKey");
     if (certificate_on_token && has(p, KEY_LOCAL_PRIVATE_KEY) && !key_on_token)
         fault_list_add(faults, p->lines[KEY_LOCAL_PRIVATE_KEY],
@@ -112,8 +113,7 @@ static void check_local_keys(const struct profile *p, unsigned line, struct faul
         !has(p, KEY_LOCAL_IDENTITY))
         fault_list_add(faults, p->local_line,
                        "[Local] needs an Identity with Authentication = psk");
-    if (p->authentication == AUTHENTICATION_CERTIFICATE)
-        check_own_keys(p, line, faults);
+    check_own_keys(p, line, faults);
 }
 
 static void default_local(struct profile *p, struct fault_list *faults)

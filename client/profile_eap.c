@@ -19,18 +19,19 @@ static bool second(const struct profile *p)
 /* Of [User], where it is the user who is asked after the machine was proven. A token has both. */
 static bool has_certificate(const struct profile *p)
 {
-    return second(p) ? has(p, KEY_USER_CERTIFICATE) || pkcs11_uri_is_one(p->user_private_key)
-                     : has(p, KEY_LOCAL_CERTIFICATE) || has(p, KEY_LOCAL_PKCS12) ||
-                           pkcs11_uri_is_one(p->private_key);
+    if (second(p))
+        return has(p, KEY_USER_CERTIFICATE);
+    return has(p, KEY_LOCAL_CERTIFICATE) || has(p, KEY_LOCAL_PKCS12) ||
+           pkcs11_uri_is_one(p->private_key);
 }
 
 static bool has_certificate_and_key(const struct profile *p)
 {
-    if (!has_certificate(p))
-        return false;
-    return second(p) ? has(p, KEY_USER_PRIVATE_KEY) || pkcs11_uri_is_one(p->user_certificate)
-                     : has(p, KEY_LOCAL_PRIVATE_KEY) || has(p, KEY_LOCAL_PKCS12) ||
-                           pkcs11_uri_is_one(p->certificate);
+    if (second(p))
+        return has(p, KEY_USER_CERTIFICATE) && has(p, KEY_USER_PRIVATE_KEY);
+    return has(p, KEY_LOCAL_PKCS12) || /* on a token both are found by either URI */
+           ((has(p, KEY_LOCAL_CERTIFICATE) || pkcs11_uri_is_one(p->private_key)) &&
+            (has(p, KEY_LOCAL_PRIVATE_KEY) || pkcs11_uri_is_one(p->certificate)));
 }
 
 static bool offers(const struct profile *p, uint8_t type)

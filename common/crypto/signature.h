@@ -60,7 +60,7 @@ CHECKED enum err signature_make(const struct private_key *k, hash_set peer_hashe
 
 /* A signature within TLS by a SignatureScheme of RFC 8446 4.2.3: RSA (PKCS#1 v1.5 and PSS) and
  * ECDSA (DER) with SHA-2, Ed25519. ERR_UNSUPPORTED for another scheme, or one that is not this
- * key's. */
+ * key's; else as signature_make. */
 CHECKED enum err signature_make_tls(const struct private_key *k, uint16_t scheme,
                                     struct span message, uint8_t *out, size_t cap, size_t *ret_len,
                                     struct fault *f);

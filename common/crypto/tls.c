@@ -133,10 +133,10 @@ static enum err explain(struct tls *t, struct fault *f)
             *f = t->verdict;
         return t->verdict.code;
     }
-    if (t->signing.code != ERR_OK) {
+    if (t->key_fault.code != ERR_OK) {
         if (f != NULL)
-            *f = t->signing;
-        return t->signing.code;
+            *f = t->key_fault;
+        return t->key_fault.code;
     }
     if (t->closed)
         return fault_set(f, ERR_EXHAUSTED, "the connection was closed");

@@ -15,6 +15,7 @@ struct tls {
     uint8_t alert; /* the last fatal one that came; 0: none */
     bool closed;   /* by close_notify */
     bool over;
+    struct fault key_fault;   /* why our key did not sign; code ERR_OK: it did */
     struct fault verdict;     /* on the other side's certificate; code ERR_OK: nothing against it */
     struct fault signing;     /* our key has failed, with its words; code ERR_OK: it has not */
     struct certificate *peer; /* verified */

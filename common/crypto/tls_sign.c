@@ -11,11 +11,9 @@ static enum ssl_private_key_result_t sign(SSL *ssl, uint8_t *out, size_t *out_le
 {
     struct tls *t = SSL_get_app_data(ssl);
     enum err e = signature_make_tls(t->config.key, algorithm, span_make(in, in_len), out, max_out,
-                                    out_len, &t->signing);
-    if (e != ERR_OK && t->signing.text[0] == '\0')
-        (void)fault_set(&t->signing, e, "our key cannot sign: %s", err_text(e));
-    if (e != ERR_OK)
-        t->signing.code = ERR_CRYPTO;
+                                    out_len, &t->key_fault);
+    if (e != ERR_OK && t->key_fault.code == ERR_OK)
+        (void)fault_set(&t->key_fault, e, "our key cannot sign: %s", err_text(e));
     return e == ERR_OK ? ssl_private_key_success : ssl_private_key_failure;
 }
 
