@@ -16,7 +16,7 @@ static bool second(const struct profile *p)
     return p->user_authentication == AUTHENTICATION_EAP;
 }
 
-/* Of [User], where it is the user who is asked after the machine was proven. A token has both. */
+/* Of [User], where it is the user who is asked after the machine was proven. */
 static bool has_certificate(const struct profile *p)
 {
     if (second(p))

@@ -17,7 +17,6 @@ struct tls {
     bool over;
     struct fault key_fault;   /* why our key did not sign; code ERR_OK: it did */
     struct fault verdict;     /* on the other side's certificate; code ERR_OK: nothing against it */
-    struct fault signing;     /* our key has failed, with its words; code ERR_OK: it has not */
     struct certificate *peer; /* verified */
 };
 

@@ -14,6 +14,8 @@ static enum ssl_private_key_result_t sign(SSL *ssl, uint8_t *out, size_t *out_le
                                     out_len, &t->key_fault);
     if (e != ERR_OK && t->key_fault.code == ERR_OK)
         (void)fault_set(&t->key_fault, e, "our key cannot sign: %s", err_text(e));
+    if (e != ERR_OK)
+        t->key_fault.code = ERR_CRYPTO; /* whatever it was: none of the other side's doing */
     return e == ERR_OK ? ssl_private_key_success : ssl_private_key_failure;
 }
 
