@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crypto/external_key.h"
 #include "tests/support/eap_tls.h"
+#include "tests/support/fixture.h"
 
 static struct eap_tls_ends ends;
 
@@ -445,6 +447,49 @@ START_TEST(a_certificate_that_we_do_not_show)
 }
 END_TEST
 
+/* --- a key that a card keeps --- */
+
+static enum key_mechanism asked_for;
+
+static enum err card_is_gone(void *ctx, const struct key_request *r, uint8_t *out, size_t cap,
+                             size_t *ret_len, struct fault *f)
+{
+    (void)ctx, (void)out, (void)cap, (void)ret_len;
+    asked_for = r->mechanism;
+    return fault_set(f, ERR_REFUSED, "the card is gone");
+}
+
+/* What it says is no refusal of the server's; and without RSA-PSS there is no TLS 1.3. */
+START_TEST(a_card_that_does_not_sign)
+{
+    const struct key_signer signer = {.sign = card_is_gone, .pss = _i == 1};
+    struct certificate_list chain = {.count = 0};
+    struct private_key *key = NULL;
+    struct fault f;
+    fixture_shell(
+        "openssl req -new -newkey rsa:2048 -nodes -keyout rsa.key -subj /CN=alice -out req\n"
+        "openssl x509 -req -in req -days 20 -CA root.pem -CAkey root.key -set_serial 9 "
+        "-extfile alice.ext -out rsa.pem\n");
+    struct span pem = fixture_read("rsa.pem");
+    ck_ok(certificate_parse_file(pem, &chain, &f));
+    free((void *)(uintptr_t)pem.data);
+    ck_ok(private_key_external(certificate_key(chain.items[0]), &signer, &key, &f));
+    begin(EAP_TLS, false);
+    ends.config.key = key;
+    ends.config.chain = &chain;
+    eap_tls_start(&ends);
+    while (eap_tls_ask(&ends) && eap_tls_hear(&ends) && asked_for == 0)
+        ck_assert(!tls_established(ends.server.tls));
+    ck_assert_int_eq(asked_for, _i == 1 ? KEY_MECHANISM_PSS : KEY_MECHANISM_PKCS1);
+    ck_assert(tls_is_1_3(ends.server.tls) == (_i == 1));
+    eap_tls_give(&ends, EAP_FAILURE, ends.identifier, SPAN_EMPTY);
+    ck_failed(ERR_CRYPTO, "the card is gone");
+    eap_tls_wipe(&ends);
+    private_key_free(key);
+    certificate_list_wipe(&chain);
+}
+END_TEST
+
 /* RFC 9190 2.1.1: anything but an octet of zero is no commitment. */
 START_TEST(another_word_than_zero)
 {
@@ -486,6 +531,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, refused_means_refused, 0, 2);
     tcase_add_loop_test(t, our_certificate_is_refused, 0, 2);
     tcase_add_loop_test(t, a_certificate_that_we_do_not_show, 0, 2);
+    tcase_add_loop_test(t, a_card_that_does_not_sign, 0, 2);
     tcase_add_test(t, another_word_than_zero);
     suite_add_tcase(s, t);
     return s;
