@@ -475,6 +475,7 @@ START_TEST(a_card_that_does_not_sign)
     free((void *)(uintptr_t)pem.data);
     ck_ok(private_key_external(certificate_key(chain.items[0]), &signer, &key, &f));
     begin(EAP_TLS, false);
+    asked_for = 0;
     ends.config.key = key;
     ends.config.chain = &chain;
     eap_tls_start(&ends);
