@@ -112,6 +112,14 @@ void roam_move(struct session *s, mono_ms now, const struct path *way, enum sess
         roam_ask_again(s, now);
 }
 
+/* An attempt for a better way may wait for a gateway that has forgotten it: that did not matter as
+ * long as the old way carried. */
+static bool attempt_hangs(const struct session *s)
+{
+    const struct ike_sa *face = attempt_face(s);
+    return face != NULL && face->window.request.active && face->window.request.sent > 1;
+}
+
 void roam_move_anew(struct session *s, mono_ms now)
 {
     struct fault f = {0};
@@ -123,6 +131,8 @@ void roam_move_anew(struct session *s, mono_ms now)
         lifecycle_search(s, SESSION_DOWN_UNREACHABLE, &f);
     }
     s->attempt_at = MONO_NEVER;
+    if (attempt_hangs(s))
+        attempt_abandon(s);
     lifecycle_rebuild(s, now, ATTEMPT_REBUILD);
 }
 

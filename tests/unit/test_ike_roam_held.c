@@ -298,6 +298,40 @@ START_TEST(without_mobike_an_answer_does_not_make_up_for_it)
 }
 END_TEST
 
+static uint64_t forgotten_spi_i; /* the first that would prove itself; 0: none yet */
+
+/* The gateway forgets that one before it has proven itself. */
+static bool forgetting(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
+{
+    struct ike_header h;
+    struct span message;
+    if (!from_client ||
+        datagram_classify(p->wire_path.remote.port != IKE_PORT, span_make(bytes, len), &message) !=
+            DATAGRAM_IKE ||
+        ike_header_parse(message, &h) != ERR_OK || h.exchange != EXCHANGE_IKE_AUTH)
+        return true;
+    if (forgotten_spi_i == 0)
+        forgotten_spi_i = h.spi_i;
+    return h.spi_i != forgotten_spi_i;
+}
+
+/* An attempt for a better way that is not answered is no reason to wait when the old way goes. */
+START_TEST(without_mobike_what_hangs_is_begun_anew)
+{
+    pair.gateway_config.mobike = false;
+    come_up(&cell, NULL);
+    forgotten_spi_i = 0;
+    pair.wire = forgetting;
+    networks(&wifi, &cell);
+    pair_run(&pair, pair.now + 2000);
+    ck_assert_uint_ne(forgotten_spi_i, 0);
+    ck_assert_int_eq(pair_client_state(&pair), SESSION_UP);
+    networks(&wifi, NULL);
+    pair_run(&pair, pair.now + 500);
+    ck_on(&wifi);
+}
+END_TEST
+
 START_TEST(without_mobike_a_better_path_is_taken_make_before_break)
 {
     pair.gateway_config.mobike = false;
@@ -550,6 +584,7 @@ int main(void)
     tcase_add_test(t, where_it_is_sent_to_it_goes_from_where_it_is);
     tcase_add_test(t, without_mobike_a_new_ike_sa_is_made);
     tcase_add_test(t, without_mobike_an_answer_does_not_make_up_for_it);
+    tcase_add_test(t, without_mobike_what_hangs_is_begun_anew);
     tcase_add_test(t, without_mobike_a_better_path_is_taken_make_before_break);
     tcase_add_test(t, without_mobike_a_better_path_that_is_dead_changes_nothing);
     tcase_add_test(t, without_mobike_a_better_path_that_goes_away_changes_nothing);
