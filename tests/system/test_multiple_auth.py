@@ -210,6 +210,8 @@ def test_what_is_built_anew_proves_both(lab, tern, strongswan, pki, authority, m
     tern.wait_up()
     strongswan.wait_for_sas(1)
     tern.run("rekey", "office")
+    wait_until(lambda: tern.status()["ike"]["rekeys"] == 1, 10, "the IKE SA to be rekeyed")
+    strongswan.wait_for_sas(1)  # the old one is deleted after that
     assert_up(lab, strongswan, "laptop7@example.com", "alice")
 
 
