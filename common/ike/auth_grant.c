@@ -245,6 +245,14 @@ static void read_auth_lifetime(struct ike_sa *sa, const struct sa_input *in)
         session_auth_lifetime(sa, in->now, lifetime_s);
 }
 
+static void finish(struct ike_sa *sa, const struct sa_input *in, const struct grant *g)
+{
+    set_scope(sa, g);
+    read_auth_lifetime(sa, in);
+    mobike_read_addresses(sa, in);
+    established(sa, in->now);
+}
+
 static enum err granted_child(struct ike_sa *sa, const struct sa_input *in)
 {
     enum session_down_reason reason;
@@ -259,13 +267,9 @@ static enum err granted_child(struct ike_sa *sa, const struct sa_input *in)
     enum err e = emit_configuration(sa, &g);
     if (e == ERR_OK)
         e = install_child(sa, in->now, &g);
-    if (e != ERR_OK)
-        return e;
-    set_scope(sa, &g);
-    read_auth_lifetime(sa, in);
-    mobike_read_addresses(sa, in);
-    established(sa, in->now);
-    return ERR_OK;
+    if (e == ERR_OK)
+        finish(sa, in, &g);
+    return e;
 }
 
 /* No child was asked for, and none is granted: addresses come all the same. */
@@ -278,13 +282,9 @@ static enum err childless_in(struct ike_sa *sa, const struct sa_input *in)
         return ERR_OK;
     }
     enum err e = emit_configuration(sa, &g);
-    if (e != ERR_OK)
-        return e;
-    set_scope(sa, &g);
-    read_auth_lifetime(sa, in);
-    mobike_read_addresses(sa, in);
-    established(sa, in->now);
-    return ERR_OK;
+    if (e == ERR_OK)
+        finish(sa, in, &g);
+    return e;
 }
 
 /* Asked for by a client, or granted to it. */

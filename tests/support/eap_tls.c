@@ -10,30 +10,6 @@
 struct eap_tls_side eap_tls_radius, eap_tls_alice, eap_tls_other_radius, eap_tls_other_alice;
 struct trust_store *eap_tls_root, *eap_tls_other;
 
-static void load(const char *name, struct eap_tls_side *ret)
-{
-    char file[32];
-    struct fault f;
-    snprintf(file, sizeof(file), "%s.pem", name);
-    struct span s = fixture_read(file);
-    ck_ok(certificate_parse_file(s, &ret->chain, &f));
-    free((void *)(uintptr_t)s.data);
-    snprintf(file, sizeof(file), "%s.key", name);
-    s = fixture_read(file);
-    ck_ok(private_key_parse(s, &ret->key, &f));
-    free((void *)(uintptr_t)s.data);
-}
-
-static void load_root(const char *file, struct trust_store **ret)
-{
-    struct fault f;
-    size_t added;
-    ck_ok(trust_store_new(ret));
-    struct span s = fixture_read(file);
-    ck_ok(trust_store_add_pem(*ret, s, false, &added, &f));
-    free((void *)(uintptr_t)s.data);
-}
-
 void eap_tls_certificates(void)
 {
     fixture_enter();
@@ -48,12 +24,12 @@ void eap_tls_certificates(void)
                   "openssl req -new -key $who-$ca.key -subj /CN=$who -out req\n"
                   "openssl x509 -req -in req -days 20 -CA $ca.pem -CAkey $ca.key -set_serial 1 "
                   "-extfile $who.ext -out $who-$ca.pem; done; done\n");
-    load("radius-root", &eap_tls_radius);
-    load("alice-root", &eap_tls_alice);
-    load("radius-other", &eap_tls_other_radius);
-    load("alice-other", &eap_tls_other_alice);
-    load_root("root.pem", &eap_tls_root);
-    load_root("other.pem", &eap_tls_other);
+    fixture_credential("radius-root", &eap_tls_radius.chain, &eap_tls_radius.key);
+    fixture_credential("alice-root", &eap_tls_alice.chain, &eap_tls_alice.key);
+    fixture_credential("radius-other", &eap_tls_other_radius.chain, &eap_tls_other_radius.key);
+    fixture_credential("alice-other", &eap_tls_other_alice.chain, &eap_tls_other_alice.key);
+    eap_tls_root = fixture_trust("root.pem");
+    eap_tls_other = fixture_trust("other.pem");
 }
 
 static void drop(struct eap_tls_side *s)

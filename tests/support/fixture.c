@@ -87,3 +87,31 @@ void fixture_write(const char *name, struct span bytes)
     ck_assert_uint_eq(fwrite(bytes.data, 1, bytes.len, f), bytes.len);
     ck_assert_int_eq(fclose(f), 0);
 }
+
+void fixture_credential(const char *name, struct certificate_list *ret_chain,
+                        struct private_key **ret_key)
+{
+    char file[32];
+    struct fault f = {0};
+    snprintf(file, sizeof(file), "%s.pem", name);
+    struct span s = fixture_read(file);
+    ck_assert_msg(certificate_parse_file(s, ret_chain, &f) == ERR_OK, "%s: %s", file, f.text);
+    free((void *)(uintptr_t)s.data);
+    snprintf(file, sizeof(file), "%s.key", name);
+    s = fixture_read(file);
+    ck_assert_msg(private_key_parse(s, ret_key, &f) == ERR_OK, "%s: %s", file, f.text);
+    free((void *)(uintptr_t)s.data);
+}
+
+struct trust_store *fixture_trust(const char *file)
+{
+    struct trust_store *store;
+    struct fault f = {0};
+    size_t added;
+    struct span pem = fixture_read(file);
+    ck_ok(trust_store_new(&store));
+    ck_assert_msg(trust_store_add_pem(store, pem, false, &added, &f) == ERR_OK, "%s: %s", file,
+                  f.text);
+    free((void *)(uintptr_t)pem.data);
+    return store;
+}

@@ -3,8 +3,7 @@
 #ifndef TERN_TESTS_FIXTURE_H
 #define TERN_TESTS_FIXTURE_H
 
-#include "common/base/err.h"
-#include "common/base/span.h"
+#include "common/crypto/certificate.h"
 
 /* Unchecked fixtures for Check: a fresh directory, which becomes the working directory, and its
  * removal. Names below are relative to it. */
@@ -19,5 +18,10 @@ bool fixture_try(const char *format, ...) PRINTF_LIKE(1, 2);
 /* A whole file, with nothing after it in memory; free() the data. */
 struct span fixture_read(const char *name);
 void fixture_write(const char *name, struct span bytes);
+
+/* NAME.pem and NAME.key; the certificates of a file as anchors. For the caller to free. */
+void fixture_credential(const char *name, struct certificate_list *ret_chain,
+                        struct private_key **ret_key);
+struct trust_store *fixture_trust(const char *file);
 
 #endif

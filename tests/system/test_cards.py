@@ -12,6 +12,7 @@ import pytest
 import client
 import strongswan as swan
 from asking import askpass, on_terminal
+from canary import assert_untold
 from client import assert_failure
 from lab import wait_until
 from strongswan import connection
@@ -49,17 +50,7 @@ def nothing_is_left(lab, tern):
         tern.wait_gone()
     wait_until(lambda: not token_pids(), 10, "tern-token to be gone")
     assert lab.client.state() == before
-    assert_secrets_untold(lab)
-
-
-def assert_secrets_untold(lab):
-    needles = [text.encode(encoding) for text in (PIN, PASSPHRASE)
-               for encoding in ("utf-8", "utf-16-le", "utf-16-be")]
-    needles += [needle.hex().encode() for needle in needles]
-    for path in pathlib.Path(lab.client.directory).parent.rglob("*"):
-        if path.is_file() and path.suffix in (".log", ".pcap", ".pcapng", ".err", ".json"):
-            content = path.read_bytes()
-            assert not any(needle in content for needle in needles), path
+    assert_untold(lab, PIN, PASSPHRASE)
 
 
 def assert_secrets_unseen():

@@ -1,12 +1,11 @@
 """EAP whose server is a FreeRADIUS behind strongSwan: EAP-PEAP, EAP-TTLS, EAP-TLS and EAP-MSCHAPv2,
 and what a person reads where it says no."""
 
-import pathlib
-
 import pytest
 
 import client
 import strongswan as swan
+from canary import as_found
 from client import assert_failure
 from radius import STRONGSWAN_PLUGINS, STRONGSWAN_SETTINGS, FreeRadius, user
 from strongswan import StrongSwan, connection
@@ -47,16 +46,7 @@ def server(pki, radius_authority):
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(lab, tern):
-    before = lab.client.state()
-    yield
-    if tern.pids():
-        tern.down()
-        tern.wait_gone()
-    assert lab.client.state() == before
-    for path in pathlib.Path(lab.client.directory).parent.rglob("*"):
-        if path.is_file() and path.suffix in (".log", ".pcap", ".pcapng", ".err", ".json"):
-            assert not any(needle in path.read_bytes() for needle in (
-                CANARY.encode(), CANARY.encode("utf-16-le"), CANARY.encode().hex().encode())), path
+    yield from as_found(lab, tern, CANARY)
 
 
 def load(gateway, pki, authority):

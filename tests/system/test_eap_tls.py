@@ -1,12 +1,11 @@
 """EAP with TLS (EAP-TLS, EAP-TTLS) against strongSwan: with the gateway proven by its own signature,
 and with EAP alone to prove it (RFC 5998)."""
 
-import pathlib
-
 import pytest
 
 import client
 import strongswan as swan
+from canary import as_found
 from client import assert_failure
 from gateway import certificate_config
 from strongswan import StrongSwan, connection
@@ -26,22 +25,7 @@ def authority(pki):
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(lab, tern):
-    before = lab.client.state()
-    yield
-    if tern.pids():
-        tern.down()
-        tern.wait_gone()
-    assert lab.client.state() == before
-    assert_password_untold(lab)
-
-
-def assert_password_untold(lab):
-    """In no log of anybody's, at the level of debugging, nor on the wire in any of its forms."""
-    needles = [CANARY.encode(), CANARY.encode("utf-16-le"), CANARY.encode().hex().encode()]
-    for path in pathlib.Path(lab.client.directory).parent.rglob("*"):
-        if path.is_file() and path.suffix in (".log", ".pcap", ".pcapng", ".err", ".json"):
-            content = path.read_bytes()
-            assert not any(needle in content for needle in needles), path
+    yield from as_found(lab, tern, CANARY)
 
 
 @pytest.fixture

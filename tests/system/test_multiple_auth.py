@@ -1,12 +1,11 @@
 """Two proofs in one IKE_AUTH (RFC 4739) against strongSwan and tern-gateway: the machine's, by a
 certificate or a key, and then its user's."""
 
-import pathlib
-
 import pytest
 
 import client
 import strongswan as swan
+from canary import as_found
 from client import assert_failure
 from gateway import certificate_config, psk_config
 from lab import Lab, wait_until
@@ -39,21 +38,7 @@ def user(pki, authority):
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(lab, tern):
-    before = lab.client.state()
-    yield
-    if tern.pids():
-        tern.down()
-        tern.wait_gone()
-    assert lab.client.state() == before
-    assert_password_untold(lab)
-
-
-def assert_password_untold(lab):
-    needles = [CANARY.encode(), CANARY.encode("utf-16-le"), CANARY.encode().hex().encode()]
-    for path in pathlib.Path(lab.client.directory).parent.rglob("*"):
-        if path.is_file() and path.suffix in (".log", ".pcap", ".pcapng", ".err", ".json"):
-            content = path.read_bytes()
-            assert not any(needle in content for needle in needles), path
+    yield from as_found(lab, tern, CANARY)
 
 
 def by_password(password=CANARY, **keys):

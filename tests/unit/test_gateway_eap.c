@@ -60,24 +60,8 @@ static enum err serve_eap(void *ctx, const struct identity *claimed, struct span
     return e;
 }
 
-static void load(const char *name, struct certificate_list *ret_chain, struct private_key **ret_key)
-{
-    char file[32];
-    struct fault f;
-    snprintf(file, sizeof(file), "%s.pem", name);
-    struct span s = fixture_read(file);
-    ck_ok(certificate_parse_file(s, ret_chain, &f));
-    free((void *)(uintptr_t)s.data);
-    snprintf(file, sizeof(file), "%s.key", name);
-    s = fixture_read(file);
-    ck_ok(private_key_parse(s, ret_key, &f));
-    free((void *)(uintptr_t)s.data);
-}
-
 static void make_certificates(void)
 {
-    struct fault f;
-    size_t added;
     fixture_enter();
     fixture_shell("set -e\n"
                   "printf 'subjectAltName=DNS:gw.example.com\\n' >ext\n"
@@ -88,12 +72,9 @@ static void make_certificates(void)
                   "openssl req -new -key gw-$ca.key -subj /CN=gw -out req\n"
                   "openssl x509 -req -in req -days 20 -CA $ca.pem -CAkey $ca.key -set_serial 1 "
                   "-extfile ext -out gw-$ca.pem; done\n");
-    load("gw-root", &chain, &key);
-    load("gw-other", &stranger_chain, &stranger_key);
-    ck_ok(trust_store_new(&trust));
-    struct span s = fixture_read("root.pem");
-    ck_ok(trust_store_add_pem(trust, s, false, &added, &f));
-    free((void *)(uintptr_t)s.data);
+    fixture_credential("gw-root", &chain, &key);
+    fixture_credential("gw-other", &stranger_chain, &stranger_key);
+    trust = fixture_trust("root.pem");
 }
 
 static void drop_certificates(void)

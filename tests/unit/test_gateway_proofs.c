@@ -65,24 +65,8 @@ static enum err find_ppk(void *ctx, const struct identity *peer, struct span id,
 
 /* --- certificates --- */
 
-static void load(const char *name, struct credential *ret)
-{
-    char file[32];
-    struct fault f;
-    snprintf(file, sizeof(file), "%s.pem", name);
-    struct span s = fixture_read(file);
-    ck_ok(certificate_parse_file(s, &ret->chain, &f));
-    free((void *)(uintptr_t)s.data);
-    snprintf(file, sizeof(file), "%s.key", name);
-    s = fixture_read(file);
-    ck_ok(private_key_parse(s, &ret->key, &f));
-    free((void *)(uintptr_t)s.data);
-}
-
 static void make_certificates(void)
 {
-    struct fault f;
-    size_t added;
     fixture_enter();
     fixture_shell("set -e\n"
                   "openssl ecparam -genkey -name prime256v1 -noout -out ca.key\n"
@@ -93,13 +77,10 @@ static void make_certificates(void)
                   "openssl req -new -key $name.key -subj /CN=$name -out req\n"
                   "openssl x509 -req -in req -days 20 -CA ca.pem -CAkey ca.key -set_serial 1 "
                   "-extfile ext -out $name.pem; done\n");
-    load("gw", &gateway);
-    load("laptop7", &machine);
-    load("alice", &user);
-    ck_ok(trust_store_new(&trust));
-    struct span s = fixture_read("ca.pem");
-    ck_ok(trust_store_add_pem(trust, s, false, &added, &f));
-    free((void *)(uintptr_t)s.data);
+    fixture_credential("gw", &gateway.chain, &gateway.key);
+    fixture_credential("laptop7", &machine.chain, &machine.key);
+    fixture_credential("alice", &user.chain, &user.key);
+    trust = fixture_trust("ca.pem");
 }
 
 static void drop_certificates(void)

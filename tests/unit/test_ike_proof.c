@@ -51,32 +51,11 @@ static int64_t wall_time(void *ctx)
 
 static void read_key(struct side *x, const char *name)
 {
-    struct fault f;
-    char file[32];
     private_key_free(x->key);
     certificate_list_wipe(&x->chain);
-    snprintf(file, sizeof file, "%s.key", name);
-    struct span s = fixture_read(file);
-    ck_ok(private_key_parse(s, &x->key, &f));
-    free((void *)(uintptr_t)s.data);
-    snprintf(file, sizeof file, "%s.pem", name);
-    s = fixture_read(file);
-    ck_ok(certificate_parse_file(s, &x->chain, &f));
-    free((void *)(uintptr_t)s.data);
+    fixture_credential(name, &x->chain, &x->key);
     x->config.key = x->key;
     x->config.chain = &x->chain;
-}
-
-static struct trust_store *read_trust(const char *name)
-{
-    struct trust_store *t;
-    struct fault f;
-    size_t added;
-    struct span pem = fixture_read(name);
-    ck_ok(trust_store_new(&t));
-    ck_ok(trust_store_add_pem(t, pem, false, &added, &f));
-    free((void *)(uintptr_t)pem.data);
-    return t;
 }
 
 static void side_init(struct side *x, bool initiator)
@@ -111,8 +90,8 @@ static void setup(void)
     side_init(&gateway, false);
     ck_ok(identity_parse("gw.example.com", &client.config.remote_id));
     client.config.send_remote_id = true;
-    root = read_trust("root.pem");
-    other = read_trust("other.pem");
+    root = fixture_trust("root.pem");
+    other = fixture_trust("other.pem");
 }
 
 static void teardown(void)
@@ -697,7 +676,7 @@ START_TEST(certificate_request_of_many)
     fixture_shell("for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do "
                   "openssl req -new -x509 -key root.key -subj \"/CN=$n\" -days 30; done >many.pem\n"
                   "cat many.pem root.pem >more.pem");
-    struct trust_store *many = read_trust("many.pem"), *more = read_trust("more.pem");
+    struct trust_store *many = fixture_trust("many.pem"), *more = fixture_trust("more.pem");
     client.config.remote_auth = SESSION_AUTH_CERTIFICATE;
     client.config.trust = many;
     ck_assert_uint_eq(write_certreq(&client, &m), 1 + 16 * SHA1_LEN);

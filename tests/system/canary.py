@@ -1,0 +1,26 @@
+"""Secrets that must be nowhere, and a machine that must be as it was."""
+
+import pathlib
+
+ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")
+
+
+def assert_untold(lab, *secrets):
+    """In no log of anybody's, at the level of debugging, nor on the wire in any of its forms."""
+    needles = [text.encode(encoding) for text in secrets for encoding in ENCODINGS]
+    needles += [needle.hex().encode() for needle in needles]
+    for path in pathlib.Path(lab.client.directory).parent.rglob("*"):
+        if path.is_file() and path.suffix in (".log", ".pcap", ".pcapng", ".err", ".json"):
+            content = path.read_bytes()
+            assert not any(needle in content for needle in needles), path
+
+
+def as_found(lab, tern, *secrets):
+    """Of a fixture that goes around a test."""
+    before = lab.client.state()
+    yield
+    if tern.pids():
+        tern.down()
+        tern.wait_gone()
+    assert lab.client.state() == before
+    assert_untold(lab, *secrets)
