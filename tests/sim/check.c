@@ -150,7 +150,7 @@ void check_handover(struct end *e, const struct session_handover *h)
     const struct end *g = gateway_end_of(e->world, e->client);
     struct session_status theirs;
     struct endpoint seen;
-    bool lied_to = (e->world->plan.faults & FAULT_FORGERY) != 0; /* diverted on the way */
+    bool lied_to = (e->world->plan.faults & FAULT_FORGERY) != 0 || e->world->step.misled;
     if (g != NULL && !lied_to && network_seen(e->world, e->client, &s.path, &seen)) {
         session_status(g->session, &theirs);
         if (theirs.spi_r == s.spi_r && (!ip_equal(&theirs.path.remote.ip, &seen.ip) ||

@@ -244,7 +244,7 @@ static enum err impostor_eap(void *ctx, const struct identity *claimed, struct s
     if (response.len > 0 && !e->certified)
         violate(e->world, "credential-early", "client%zu says something of EAP to the impostor",
                 e->client + 1);
-    if (rng_chance(r, 850)) {
+    if (e->patient || rng_chance(r, 850)) {
         enum err err = gateway_eap(ctx, claimed, response, ret);
         if (err == ERR_OK && e->eap.stage == EAP_SERVER_JUDGED)
             ret->packet[20] ^= 1; /* within its proof: whoever takes it is let in */
@@ -279,8 +279,10 @@ static void impostor_new(struct world *w)
                                             .eap = impostor_eap,
                                             .find_ppk = gateway_ppk};
     w->hostile.impostor = end_new(w, END_IMPOSTOR, &config);
-    if (w->hostile.impostor != NULL)
+    if (w->hostile.impostor != NULL) {
         w->hostile.impostor->certified = certified;
+        w->hostile.impostor->patient = certified && rng_chance(&w->hostile.random, 500);
+    }
     if (w->hostile.impostor != NULL && w->plan.client.local_auth == SESSION_AUTH_CERTIFICATE)
         w->hostile.impostor->leased = true; /* the first question is about its own key */
 }
@@ -305,6 +307,17 @@ static void end_done(struct end **e)
     *e = NULL;
 }
 
+/* Once it has taken a client it says where else it is, whatever that thinks of its proof. */
+static void impostor_announces(struct end *e)
+{
+    const struct ip own = ip_v4(192, 0, 2, 66);
+    if (!e->up || e->additional > 0 ||
+        session_set_additional(e->session, end_clock(e), &own, 1) != ERR_OK)
+        return;
+    e->additional = 1;
+    end_settle(e);
+}
+
 static bool to_impostor(struct world *w, const struct datagram *d)
 {
     struct hostile *o = &w->hostile;
@@ -325,6 +338,7 @@ static bool to_impostor(struct world *w, const struct datagram *d)
     o->impostor->client = d->client;
     const struct path path = {.local = d->to, .remote = d->from, .interface = 1};
     end_input(o->impostor, &path, message);
+    impostor_announces(o->impostor);
     end_done(&o->impostor);
     return true;
 }

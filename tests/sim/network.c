@@ -217,7 +217,9 @@ static bool leave(struct world *w, struct datagram *d, const struct path *path)
 static void divert(struct world *w, struct datagram *d)
 {
     struct rng *r = &w->network.random;
-    if (!d->to_gateway || !d->genuine || !has_fault(w, FAULT_FORGERY) || !rng_chance(r, 20))
+    if (!d->to_gateway || !d->genuine)
+        return;
+    if (!w->network.diverting && (!has_fault(w, FAULT_FORGERY) || !rng_chance(r, 20)))
         return;
     d->from = (struct endpoint){ip_v4(192, 0, 2, 66), (uint16_t)rng_between(r, 1, 65535)};
 }

@@ -136,6 +136,7 @@ struct end {
     bool leased;
     struct eap_server eap; /* gateway */
     bool certified;        /* impostor: it has the gateway's certificate */
+    bool patient;          /* such an impostor plays along to the end of EAP */
     mono_ms handled_at;    /* of the last timeouts, to see that they move on */
     unsigned handled_times;
 };
@@ -222,6 +223,7 @@ struct datagram {
 };
 
 struct network {
+    bool diverting; /* what goes to the gateway takes a turn through somebody else's hands */
     struct rng random;
     uint16_t next_port;   /* of translators */
     mono_ms cut_until[2]; /* from clients, to clients */
@@ -296,6 +298,7 @@ struct step {
     const char *text;
     bool hard, soft; /* the address went; a better way came, and is to be trusted */
     bool blocked;    /* and the way that comes next carries nothing */
+    bool misled;     /* what it told the gateway was passed on from elsewhere */
     uint64_t serial; /* of the client's end */
     uint32_t reconnects;
     uint64_t ike_datagrams;

@@ -121,8 +121,33 @@ static mono_ms lose_interface(struct world *w, size_t i, size_t k)
     return hard(w, "its interface went down");
 }
 
+/* Its address changes, and somebody passes on from an address of his own what it says of that. The
+ * answer goes to him; when it is asked again the answer is the same, and the gateway stays misled
+ * until nothing comes of what is sent. A new IKE SA then knows nothing of how it was seen before.
+ */
+static mono_ms mislead(struct world *w, size_t i, size_t k)
+{
+    const struct client *c = &w->clients[i];
+    if (c->told_count != 1 || !mobike(w) || !lasting(w) || w->plan.esp_followed || w->step.asked ||
+        w->plan.gateway.return_routability || !rng_chance(&w->moves_random, 300))
+        return 0;
+    w->step.misled = w->network.diverting = true;
+    places_renumber(w, i, k, false);
+    w->network.diverting = false;
+    if (session_rekey(c->end->session, client_clock(w), SESSION_REKEY_IKE) == ERR_OK)
+        transcript_note(w, "walk", "client%zu: rekeys its IKE SA", i + 1);
+    end_settle(c->end);
+    client_settled(w, i);
+    w->step.text = "its address changed, and the gateway was misled";
+    return DEAD_MS + w->plan.client.retransmit.first_ms +
+           8 * (w->plan.delay_max - w->plan.delay_min);
+}
+
 static mono_ms change_address(struct world *w, size_t i, size_t k)
 {
+    mono_ms misled = mislead(w, i, k);
+    if (misled > 0)
+        return misled;
     places_renumber(w, i, k, rng_chance(&w->places_random, 500));
     return hard(w, "its address changed");
 }
@@ -444,7 +469,9 @@ void walk_judge(struct world *w)
         violate(w, "move-cost", "%s: %s, and that cost the IKE SA", name, t->text);
     if (!t->hard || !t->keeps || t->young || t->moving)
         return;
-    if (t->blocked && c->handover.gap_ms > HASTE_MS + 4 * t->rtt)
+    /* Two round trips, as long as they were when the network was ill. */
+    mono_ms haste = HASTE_MS + 4 * (w->plan.delay_max - w->plan.delay_min);
+    if (t->blocked && c->handover.gap_ms > haste + 4 * t->rtt)
         violate(w, "move-late", "%s: %s, and the next best is dead: that cost %" PRId64 " ms", name,
                 t->text, c->handover.gap_ms);
     if (!placid(w))
