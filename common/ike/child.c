@@ -210,10 +210,11 @@ static void emit_rekeyed(const struct child_sa *old, const struct child_sa *made
 }
 
 /* One of the two is over: its maker deletes it at once, or we wait until the peer does. */
-static void give_up(struct child_sa *c, bool ours_to_delete, mono_ms now)
+static void give_up(struct child_sa *c, uint32_t successor, bool ours_to_delete, mono_ms now)
 {
     c->state = CHILD_REPLACED;
     c->rival = 0;
+    c->successor = successor;
     c->delete_wanted = ours_to_delete;
     c->expires_at = mono_earlier(c->expires_at, now + REPLACED_MS); /* its keys' own end stands */
 }
@@ -225,14 +226,15 @@ void child_replaced(struct child_sa *old, struct child_sa *made, bool we_initiat
     struct child_sa *rival = child_by_spi_in(old->sa->session, old->rival);
     if (rival == NULL || rival == made) {
         emit_rekeyed(old, made);
-        give_up(old, we_initiated, now);
+        give_up(old, made->spi_in, we_initiated, now);
         return;
     }
     bool ours_goes = nonce_lower(&made->lowest, &rival->lowest);
     log_debug("both sides rekeyed at once: %s successor stays", ours_goes ? "the peer's" : "our");
-    emit_rekeyed(old, ours_goes ? rival : made);
-    give_up(old, !ours_goes, now);
-    give_up(ours_goes ? made : rival, ours_goes, now);
+    struct child_sa *stays = ours_goes ? rival : made, *goes = ours_goes ? made : rival;
+    emit_rekeyed(old, stays);
+    give_up(old, stays->spi_in, !ours_goes, now);
+    give_up(goes, stays->spi_in, ours_goes, now);
     if (ours_goes)
         child_drain(made);
 }
@@ -287,6 +289,21 @@ void child_gone(struct child_sa *c, mono_ms now)
     c->expires_at = now + LINGER_MS;
 }
 
+void child_deleted(struct child_sa *c, mono_ms now)
+{
+    struct child_sa **children = session_children(c->sa->session);
+    for (size_t i = 0; i < CHILDREN_MAX; i++) {
+        struct child_sa *old = children[i];
+        if (old == NULL || old->successor != c->spi_in || old->state != CHILD_REPLACED ||
+            old->delete_wanted || old->drained)
+            continue;
+        log_info("the peer goes on with the Child SA with our SPI %08" PRIx32, old->spi_in);
+        old->state = CHILD_INSTALLED;
+        old->rekey_wanted = true; /* it has until expires_at for that */
+    }
+    child_gone(c, now);
+}
+
 void children_remove(struct ike_sa *sa)
 {
     struct child_sa **children = session_children(sa->session);
@@ -329,7 +346,7 @@ static void child_expired(struct child_sa *c, mono_ms now)
         return; /* the answer, or the end of the IKE SA, will be its end */
     log_info("the Child SA with our SPI %08" PRIx32 " has reached its end", c->spi_in);
     child_drain(c); /* a key that has served its time serves no longer */
-    give_up(c, true, now);
+    give_up(c, 0, true, now);
     c->expires_at = MONO_NEVER;
 }
 

@@ -117,7 +117,7 @@ static void act(struct ike_sa *sa, const struct sa_input *in, const struct reque
 {
     struct fault f = {0};
     for (size_t i = 0; i < c->deleted_count; i++)
-        child_gone(c->deleted[i], in->now);
+        child_deleted(c->deleted[i], in->now);
     mobike_request_act(sa, in, &c->mobike);
     if (c->spi_invalid)
         session_suspect(sa->session, in->now);

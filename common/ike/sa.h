@@ -140,6 +140,7 @@ struct child_sa {
     bool delete_wanted;  /* we have to send a Delete for it */
     struct nonce lowest; /* the lower one of the exchange that made it (RFC 7296 2.8.1) */
     uint32_t rival;      /* the successor that the peer's rekeying made while ours is out; 0 */
+    uint32_t successor;  /* in CHILD_REPLACED: whatever came in its place; 0 */
     uint32_t generation; /* rekeys that led here */
     mono_ms rekey_at;    /* soft end; MONO_NEVER */
     mono_ms expires_at;  /* hard end; in CHILD_REPLACED: when we delete it ourselves; in
@@ -414,6 +415,9 @@ struct child_sa *child_first(const struct ike_sa *sa); /* in use or about to be;
  * carries on. */
 void child_drain(struct child_sa *c);
 void child_gone(struct child_sa *c, mono_ms now);
+/* By the peer. Where it made that one, and could not use it, and does not delete what it stood in
+ * for (RFC 7296 2.8), that goes on. */
+void child_deleted(struct child_sa *c, mono_ms now);
 void child_remove(struct child_sa *c); /* at once */
 void children_remove(struct ike_sa *sa);
 void children_gone(struct ike_sa *sa, mono_ms now);

@@ -396,6 +396,32 @@ START_TEST(a_delete_closes_both_halves)
 }
 END_TEST
 
+/* 2.8: who rekeyed a child deletes the old one. One that deletes the new one again could not make
+ * it, and goes on with the old: that may be rekeyed, and is, by us as well. */
+START_TEST(a_successor_that_is_deleted_again)
+{
+    struct notify_payload n;
+    come_up(_i);
+    const uint32_t made = hostile.next_spi;
+    hostile_child_request(&hostile, &chain, hostile.spi);
+    ck_assert_uint_eq(hostile.next_spi, made + 1);
+    ask_create();
+    ck_assert_uint_eq(hostile.events[SESSION_EVENT_REKEYED], 1);
+    chain.count = 0;
+    hostile_add_delete(&chain, &made, 1);
+    hostile_ask(&hostile, EXCHANGE_INFORMATIONAL, &chain);
+    hostile_expect(&hostile, &got, EXCHANGE_INFORMATIONAL, true);
+    hostile_expect(&hostile, &got, EXCHANGE_CREATE_CHILD_SA, false);
+    ck_assert(notify_find(&got.payloads, NOTIFY_REKEY_SA, &n));
+    const uint8_t spi[] = {(uint8_t)(hostile.peer_spi >> 24), (uint8_t)(hostile.peer_spi >> 16),
+                           (uint8_t)(hostile.peer_spi >> 8), (uint8_t)hostile.peer_spi};
+    ck_span_eq(n.spi, SPAN_OF(spi));
+    hostile_child_request(&hostile, &chain, hostile.spi);
+    ask_create();
+    ck_assert(!notify_find_error(&got.payloads, &n));
+}
+END_TEST
+
 /* The session's Delete of a rekeyed child is out: got, hostile.request. */
 static void let_delete(int i)
 {
@@ -591,6 +617,7 @@ int main(void)
     tcase_add_loop_test(t, keys_are_there_with_the_answer, 0, 2);
     tcase_add_loop_test(t, each_thing_under_its_own_ike_sa, 0, 2);
     tcase_add_loop_test(t, a_delete_closes_both_halves, 0, 2);
+    tcase_add_loop_test(t, a_successor_that_is_deleted_again, 0, 2);
     tcase_add_loop_test(t, deletes_that_cross, 0, 4);
     tcase_add_loop_test(t, half_closed_is_not_closed, 0, 2);
     tcase_add_loop_test(t, an_ike_sa_that_cannot_be_rekeyed_ends_at_its_end, 0, 2);
