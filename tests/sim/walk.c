@@ -139,8 +139,7 @@ static mono_ms mislead(struct world *w, size_t i, size_t k)
     end_settle(c->end);
     client_settled(w, i);
     w->step.text = "its address changed, and the gateway was misled";
-    return DEAD_MS + w->plan.client.retransmit.first_ms +
-           8 * (w->plan.delay_max - w->plan.delay_min);
+    return plan_recovery_ms(&w->plan); /* it is asked first whether it lives, then told */
 }
 
 static mono_ms change_address(struct world *w, size_t i, size_t k)
