@@ -82,8 +82,8 @@ CHECKED enum err eap_request_abandoned_in(struct ike_sa *sa, struct sa_input *in
 /* Write our CERT payloads (certificate authentication), then elsewhere our AUTH. */
 void proof_write_certificates(struct ike_sa *sa, struct message_writer *m);
 void proof_write_certreq(struct ike_sa *sa, struct message_writer *m);
-/* Responder: what session_config.evidence has, behind our CERT payloads (proof_revocation.c); `in`
- * is the request that asks for our proof. */
+/* Responder: what session_config.evidence has (proof_revocation.c); `in` is the request that asks
+ * for our proof. */
 void proof_write_evidence(const struct ike_sa *sa, const struct sa_input *in,
                           struct message_writer *m);
 /* Where revocation matters: ask for OCSP responses (RFC 4806 3.1). */
@@ -91,6 +91,9 @@ void proof_write_ocsp_request(const struct ike_sa *sa, struct message_writer *m)
 /* The CRLs and OCSP responses among the CERT payloads; borrows the message. */
 void proof_collect_evidence(const struct sa_input *in, struct trust_evidence *ret);
 CHECKED enum err proof_write_auth(struct ike_sa *sa, struct message_writer *m);
+/* Responder: who we are and all that proves it, in answer to `in`: IDr, CERT, evidence, AUTH. */
+CHECKED enum err proof_write_gateway(struct ike_sa *sa, const struct sa_input *in,
+                                     struct message_writer *m);
 /* Check the peer's ID (`id_type`: its payload), CERT and AUTH payloads. On success sa->peer_id is
  * set; otherwise the fault has the words and *ret_reason the reason. */
 CHECKED enum err proof_check_peer(struct ike_sa *sa, const struct sa_input *in, uint8_t id_type,

@@ -376,10 +376,7 @@ static enum err auth_response_send(struct ike_sa *sa, const struct sa_input *in,
     sa_response_begin(sa, &m, in, &sk);
     enum err e = ERR_OK;
     if (sa->state == SA_INIT_ANSWERED) { /* else it has been said */
-        id_payload_write(&m, PAYLOAD_ID_R, &sa->config->local_id);
-        proof_write_certificates(sa, &m);
-        proof_write_evidence(sa, in, &m);
-        e = proof_write_auth(sa, &m);
+        e = proof_write_gateway(sa, in, &m);
     } else if (sa->state == SA_EAP_DONE) {
         e = proof_write_eap_auth(sa, &m);
     }

@@ -255,13 +255,10 @@ static enum err serve(struct ike_sa *sa, const struct sa_input *in, struct span 
         return auth_refuse(sa, in, &f);
     }
     sa_response_begin(sa, &m, in, &sk);
-    if (begins)
+    if (begins && eap_alone(sa, in))
         id_payload_write(&m, PAYLOAD_ID_R, &sa->config->local_id);
-    if (begins && !eap_alone(sa, in)) {
-        proof_write_certificates(sa, &m);
-        proof_write_evidence(sa, in, &m);
-        e = proof_write_auth(sa, &m);
-    }
+    else if (begins)
+        e = proof_write_gateway(sa, in, &m);
     payload_write(&m, PAYLOAD_EAP, span_make(step.packet, step.packet_len));
     if (e == ERR_OK)
         e = sa_response_send(sa, &m, in, sk);

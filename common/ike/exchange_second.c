@@ -113,10 +113,7 @@ static enum err first_answer(struct ike_sa *sa, const struct sa_input *in)
     if (e != ERR_OK)
         return e;
     sa_response_begin(sa, &m, in, &sk);
-    id_payload_write(&m, PAYLOAD_ID_R, &sa->config->local_id);
-    proof_write_certificates(sa, &m);
-    proof_write_evidence(sa, in, &m);
-    e = proof_write_auth(sa, &m);
+    e = proof_write_gateway(sa, in, &m);
     if (e != ERR_OK)
         return e;
     char id[IDENTITY_TEXT_MAX];

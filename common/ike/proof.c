@@ -16,6 +16,11 @@ enum {
     CERTREQ_ANCHORS_MAX = 16 /* hashes; more would only make the message large */
 };
 
+static const char *peer_name(const struct ike_sa *sa)
+{
+    return sa->initiator ? "gateway" : "client";
+}
+
 /* --- what is signed --- */
 
 static struct span own_id_body(const struct identity *id, uint8_t out[ID_BODY_MAX])
@@ -171,6 +176,14 @@ enum err proof_write_auth(struct ike_sa *sa, struct message_writer *m)
     return write_auth(sa, m, false);
 }
 
+enum err proof_write_gateway(struct ike_sa *sa, const struct sa_input *in, struct message_writer *m)
+{
+    id_payload_write(m, PAYLOAD_ID_R, &sa->config->local_id);
+    proof_write_certificates(sa, m);
+    proof_write_evidence(sa, in, m);
+    return proof_write_auth(sa, m);
+}
+
 /* --- after EAP --- */
 
 enum err proof_write_eap_auth(struct ike_sa *sa, struct message_writer *m)
@@ -194,7 +207,6 @@ static enum err eap_auth_of_peer(const struct ike_sa *sa, struct span id_body,
 enum err proof_check_eap_peer(struct ike_sa *sa, const struct sa_input *in, struct fault *f)
 {
     const struct blob *id = &sa->handshake->peer_id_body;
-    const char *peer = sa->initiator ? "gateway" : "client";
     struct auth_payload auth;
     uint8_t expected[PRF_OUT_MAX];
     enum err e = auth_payload_parse(payload_find(&in->payloads, PAYLOAD_AUTH)->body, &auth);
@@ -203,11 +215,12 @@ enum err proof_check_eap_peer(struct ike_sa *sa, const struct sa_input *in, stru
     if (e == ERR_OK)
         e = eap_auth_of_peer(sa, span_make(id->data, id->len), expected);
     if (e != ERR_OK)
-        return fault_set(f, e, "cannot check the %s's AUTH: %s", peer, err_text(e));
+        return fault_set(f, e, "cannot check the %s's AUTH: %s", peer_name(sa), err_text(e));
     if (auth.method != AUTH_METHOD_PSK ||
         !secret_equal(span_make(expected, prf_len(sa->suite.prf)), auth.data))
         e = fault_set(f, ERR_INTEGRITY,
-                      "the %s's last AUTH is wrong: EAP was with somebody else than it", peer);
+                      "the %s's last AUTH is wrong: EAP was with somebody else than it",
+                      peer_name(sa));
     wipe(expected, sizeof(expected));
     return e;
 }
@@ -240,11 +253,6 @@ struct peer_claim {
     struct span octets; /* what it must have signed */
     struct certificate_list chain;
 };
-
-static const char *peer_name(const struct ike_sa *sa)
-{
-    return sa->initiator ? "gateway" : "client";
-}
 
 static enum err collect_chain(const struct ike_sa *sa, const struct sa_input *in,
                               struct certificate_list *chain, struct fault *f)
