@@ -31,6 +31,23 @@ enum err eap_mschapv2_begin(struct eap_peer *p, struct fault *f)
                                     : "the password is not UTF-8, as EAP-MSCHAPv2 needs it");
 }
 
+void eap_mschapv2_respond(struct eap_peer *p, struct wire_writer *w)
+{
+    struct mschapv2 *m = &p->mschapv2.m;
+    random_fill(&p->random, m->peer_challenge, sizeof(m->peer_challenge));
+    mschapv2_respond(m, eap_name(p), m->response);
+    wire_write_span(w, SPAN_OF(m->peer_challenge));
+    wire_write_zeros(w, 8);
+    wire_write_span(w, SPAN_OF(m->response));
+    p->mschapv2.stage = MSCHAPV2_ANSWERED;
+}
+
+void eap_mschapv2_end(struct eap_peer *p)
+{
+    wipe(&p->mschapv2.m, sizeof(p->mschapv2.m));
+    p->mschapv2.stage = MSCHAPV2_OVER;
+}
+
 static enum err challenge(struct eap_peer *p, uint8_t identifier, struct span data,
                           struct wire_writer *w, struct fault *f)
 {
@@ -47,18 +64,13 @@ static enum err challenge(struct eap_peer *p, uint8_t identifier, struct span da
     if (e != ERR_OK)
         return e;
     memcpy(m->server_challenge, value.data, len);
-    random_fill(&p->random, m->peer_challenge, sizeof(m->peer_challenge));
-    mschapv2_respond(m, eap_name(p), m->response);
     wire_write_u8(w, RESPONSE);
     wire_write_u8(w, identifier);
     wire_write_u16(w, (uint16_t)(HEADER_LEN + 1 + VALUE_LEN + eap_name(p).len));
     wire_write_u8(w, VALUE_LEN);
-    wire_write_span(w, SPAN_OF(m->peer_challenge));
-    wire_write_zeros(w, 8);
-    wire_write_span(w, SPAN_OF(m->response));
+    eap_mschapv2_respond(p, w);
     wire_write_u8(w, 0);
     wire_write_span(w, eap_name(p));
-    p->mschapv2.stage = MSCHAPV2_ANSWERED;
     return ERR_OK;
 }
 
@@ -120,8 +132,7 @@ static enum err succeeded(struct eap_peer *p, struct span data, struct wire_writ
     mschapv2_msk(&p->mschapv2.m, msk);
     e = secret_set(&p->msk, SPAN_OF(msk));
     wipe(msk, sizeof(msk));
-    wipe(&p->mschapv2.m, sizeof(p->mschapv2.m));
-    p->mschapv2.stage = MSCHAPV2_OVER;
+    eap_mschapv2_end(p);
     p->done = true;
     wire_write_u8(w, SUCCESS);
     return e;
@@ -192,8 +203,7 @@ enum err eap_mschapv2_refused(struct eap_peer *p, struct span data, struct fault
     if (code == 0)
         return broken(f, "failure message");
     set_refusal(p, code, again, words);
-    wipe(&p->mschapv2.m, sizeof(p->mschapv2.m));
-    p->mschapv2.stage = MSCHAPV2_OVER;
+    eap_mschapv2_end(p);
     return ERR_OK;
 }
 

@@ -119,20 +119,15 @@ static enum err say_mschapv2(struct eap_peer *p, struct fault *f)
         e = derive_challenge(p, &identifier, f);
     if (e != ERR_OK)
         return e;
-    random_fill(&p->random, m->peer_challenge, sizeof(m->peer_challenge));
-    mschapv2_respond(m, eap_name(p), m->response);
     wire_writer_init(&value, response, sizeof(response));
     wire_write_u8(&value, identifier);
     wire_write_u8(&value, 0);
-    wire_write_span(&value, SPAN_OF(m->peer_challenge));
-    wire_write_zeros(&value, 8);
-    wire_write_span(&value, SPAN_OF(m->response));
+    eap_mschapv2_respond(p, &value);
     wire_writer_init(&w, avps, sizeof(avps));
     write_avp(&w, 0, AVP_USER_NAME, eap_name(p), 0);
     write_avp(&w, VENDOR_MICROSOFT, AVP_MS_CHAP_CHALLENGE, SPAN_OF(m->server_challenge), 0);
     write_avp(&w, VENDOR_MICROSOFT, AVP_MS_CHAP2_RESPONSE, wire_written(&value), 0);
     p->tried = true;
-    p->mschapv2.stage = MSCHAPV2_ANSWERED;
     return say(p, &w, f);
 }
 
@@ -223,8 +218,7 @@ static enum err take_mschapv2(struct eap_peer *p, const struct answer *a, struct
     if (a->success.len == 0)
         return fault_set(f, ERR_MALFORMED, "the gateway's EAP-TTLS says nothing of MS-CHAP-V2");
     enum err e = eap_mschapv2_check(p, a->success, f);
-    wipe(&p->mschapv2.m, sizeof(p->mschapv2.m));
-    p->mschapv2.stage = MSCHAPV2_OVER;
+    eap_mschapv2_end(p);
     p->tunnel = TUNNEL_OVER;
     return e == ERR_OK ? tls_layer_finish(p, "ttls keying material", f) : e;
 }

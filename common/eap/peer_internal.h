@@ -64,11 +64,15 @@ struct eap_peer {
 /* The user's name as bytes. */
 struct span eap_name(const struct eap_peer *p);
 /* What EAP-MSCHAPv2 shares with the MS-CHAP-V2 that EAP-TTLS has natively; both work on
- * p->mschapv2: the password into it; the server's "S=..." (ERR_INTEGRITY where it has not the
- * password), and its "E=...", which becomes p->refusal. */
+ * p->mschapv2: the password into it; our challenge and response to the server's challenge, which is
+ * there, with what is reserved between them; the server's "S=..." (ERR_INTEGRITY where it has not
+ * the password), and its "E=...", which becomes p->refusal; the end, after which nothing of it is
+ * left. */
 CHECKED enum err eap_mschapv2_begin(struct eap_peer *p, struct fault *f);
+void eap_mschapv2_respond(struct eap_peer *p, struct wire_writer *w);
 CHECKED enum err eap_mschapv2_check(const struct eap_peer *p, struct span data, struct fault *f);
 CHECKED enum err eap_mschapv2_refused(struct eap_peer *p, struct span data, struct fault *f);
+void eap_mschapv2_end(struct eap_peer *p);
 /* A server's words for people, at information level, where there are any. */
 void eap_tell(const char *what, struct span text);
 
