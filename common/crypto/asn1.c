@@ -73,3 +73,10 @@ bool asn1_integer_read(CBS *in, struct span *ret)
     *ret = span_of_cbs(&octets);
     return true;
 }
+
+bool asn1_enumerated_read(CBS *in, uint8_t *ret)
+{
+    CBS octets;
+    return CBS_get_asn1(in, &octets, CBS_ASN1_ENUMERATED) && CBS_get_u8(&octets, ret) &&
+           CBS_len(&octets) == 0;
+}

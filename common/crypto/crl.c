@@ -14,9 +14,6 @@ enum { /* id-ce N */
        CE_NUMBER = 20,
 };
 
-#define CONTEXT(n)     (CBS_ASN1_CONTEXT_SPECIFIC | (n))
-#define CONSTRUCTED(n) (CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | (n))
-
 struct entry {
     struct span serial;
     struct revocation revocation;
@@ -24,10 +21,8 @@ struct entry {
 
 static enum err read_reason(CBS value, enum revocation_reason *ret)
 {
-    CBS octets;
     uint8_t reason;
-    if (!CBS_get_asn1(&value, &octets, CBS_ASN1_ENUMERATED) || CBS_len(&value) != 0 ||
-        !CBS_get_u8(&octets, &reason) || CBS_len(&octets) != 0)
+    if (!asn1_enumerated_read(&value, &reason) || CBS_len(&value) != 0)
         return ERR_MALFORMED;
     *ret = revocation_reason_from(reason);
     return ERR_OK;
@@ -74,7 +69,7 @@ static bool read_flag(CBS *in, unsigned n, bool *ret)
     CBS octets;
     int present = 0;
     uint8_t octet = 0;
-    if (!CBS_get_optional_asn1(in, &octets, &present, CONTEXT(n)))
+    if (!CBS_get_optional_asn1(in, &octets, &present, ASN1_CONTEXT(n)))
         return false;
     if (present && (!CBS_get_u8(&octets, &octet) || CBS_len(&octets) != 0))
         return false;
@@ -88,9 +83,9 @@ static bool read_point_name(CBS in, CBS *ret_names)
 {
     CBS relative;
     CBS_init(ret_names, NULL, 0);
-    if (CBS_peek_asn1_tag(&in, CONSTRUCTED(0)))
-        return CBS_get_asn1(&in, ret_names, CONSTRUCTED(0)) && CBS_len(&in) == 0;
-    return CBS_get_asn1(&in, &relative, CONSTRUCTED(1)) && CBS_len(&in) == 0;
+    if (CBS_peek_asn1_tag(&in, ASN1_CONTEXT_CONSTRUCTED(0)))
+        return CBS_get_asn1(&in, ret_names, ASN1_CONTEXT_CONSTRUCTED(0)) && CBS_len(&in) == 0;
+    return CBS_get_asn1(&in, &relative, ASN1_CONTEXT_CONSTRUCTED(1)) && CBS_len(&in) == 0;
 }
 
 /* RFC 5280 5.2.5. */
@@ -100,7 +95,7 @@ static enum err read_distribution_point(CBS value, struct crl *c)
     int present = 0, some_reasons = 0;
     bool indirect = false;
     if (!CBS_get_asn1(&value, &in, CBS_ASN1_SEQUENCE) || CBS_len(&value) != 0 ||
-        !CBS_get_optional_asn1(&in, &point, &present, CONSTRUCTED(0)))
+        !CBS_get_optional_asn1(&in, &point, &present, ASN1_CONTEXT_CONSTRUCTED(0)))
         return ERR_MALFORMED;
     if (present) {
         if (!read_point_name(point, &names))
@@ -109,7 +104,7 @@ static enum err read_distribution_point(CBS value, struct crl *c)
         c->distribution_names = span_of_cbs(&names);
     }
     if (!read_flag(&in, 1, &c->only_end_entities) || !read_flag(&in, 2, &c->only_authorities) ||
-        !CBS_get_optional_asn1(&in, &reasons, &some_reasons, CONTEXT(3)) ||
+        !CBS_get_optional_asn1(&in, &reasons, &some_reasons, ASN1_CONTEXT(3)) ||
         !read_flag(&in, 4, &indirect) || !read_flag(&in, 5, &c->only_attributes) ||
         CBS_len(&in) != 0)
         return ERR_MALFORMED;
@@ -191,7 +186,8 @@ static enum err read_tbs(CBS element, const CBS *outer_algorithm, struct crl *c)
         e = read_entries(&in, c);
     if (e != ERR_OK)
         return e;
-    if (!CBS_get_optional_asn1(&in, &extensions, &present, CONSTRUCTED(0)) || CBS_len(&in) != 0)
+    if (!CBS_get_optional_asn1(&in, &extensions, &present, ASN1_CONTEXT_CONSTRUCTED(0)) ||
+        CBS_len(&in) != 0)
         return ERR_MALFORMED;
     return present ? read_extensions(extensions, c) : ERR_OK;
 }
@@ -248,7 +244,7 @@ static bool has_name(struct span names, struct span wanted)
 static bool point_matches(const struct crl *c, CBS point)
 {
     CBS in, names, name;
-    if (!CBS_get_asn1(&point, &in, CONSTRUCTED(0)) || CBS_len(&point) != 0 ||
+    if (!CBS_get_asn1(&point, &in, ASN1_CONTEXT_CONSTRUCTED(0)) || CBS_len(&point) != 0 ||
         !read_point_name(in, &names))
         return false;
     while (CBS_get_any_asn1_element(&names, &name, NULL, NULL)) {

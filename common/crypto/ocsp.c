@@ -5,30 +5,27 @@
 
 #include "common/crypto/x509_internal.h"
 
-#define CONTEXT(n)     (CBS_ASN1_CONTEXT_SPECIFIC | (n))
-#define CONSTRUCTED(n) (CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | (n))
-
 /* [n] EXPLICIT Extensions OPTIONAL */
 static bool read_extensions(CBS *in, unsigned n, bool *ret_critical)
 {
     CBS list;
     int present = 0;
     *ret_critical = false;
-    return CBS_get_optional_asn1(in, &list, &present, CONSTRUCTED(n)) &&
+    return CBS_get_optional_asn1(in, &list, &present, ASN1_CONTEXT_CONSTRUCTED(n)) &&
            (!present || asn1_extensions_skip(list, ret_critical));
 }
 
 /* RevokedInfo, without its tag */
 static bool read_revocation(CBS in, struct revocation *ret)
 {
-    CBS field, octets;
+    CBS field;
     int present = 0;
     uint8_t reason = REASON_UNSPECIFIED;
     if (!wall_time_read_generalized(&in, &ret->at) ||
-        !CBS_get_optional_asn1(&in, &field, &present, CONSTRUCTED(0)) || CBS_len(&in) != 0)
+        !CBS_get_optional_asn1(&in, &field, &present, ASN1_CONTEXT_CONSTRUCTED(0)) ||
+        CBS_len(&in) != 0)
         return false;
-    if (present && (!CBS_get_asn1(&field, &octets, CBS_ASN1_ENUMERATED) || CBS_len(&field) != 0 ||
-                    !CBS_get_u8(&octets, &reason) || CBS_len(&octets) != 0))
+    if (present && (!asn1_enumerated_read(&field, &reason) || CBS_len(&field) != 0))
         return false;
     ret->reason = revocation_reason_from(reason);
     return true;
@@ -41,13 +38,13 @@ static bool read_status(CBS *in, struct ocsp_answer *a)
     if (!CBS_get_any_asn1(in, &content, &tag))
         return false;
     switch (tag) {
-    case CONTEXT(0):
+    case ASN1_CONTEXT(0):
         a->status = OCSP_GOOD;
         return CBS_len(&content) == 0;
-    case CONSTRUCTED(1):
+    case ASN1_CONTEXT_CONSTRUCTED(1):
         a->status = OCSP_REVOKED;
         return read_revocation(content, &a->revocation);
-    case CONTEXT(2):
+    case ASN1_CONTEXT(2):
         a->status = OCSP_UNKNOWN;
         return CBS_len(&content) == 0;
     default:
@@ -82,7 +79,7 @@ static bool read_answer(CBS *answers, struct ocsp_answer *ret)
     int present = 0;
     if (!CBS_get_asn1(answers, &in, CBS_ASN1_SEQUENCE) || !read_certificate_id(&in, &a) ||
         !read_status(&in, &a) || !wall_time_read_generalized(&in, &a.this_update) ||
-        !CBS_get_optional_asn1(&in, &next, &present, CONSTRUCTED(0)))
+        !CBS_get_optional_asn1(&in, &next, &present, ASN1_CONTEXT_CONSTRUCTED(0)))
         return false;
     if (present && (!wall_time_read_generalized(&next, &a.next_update) || CBS_len(&next) != 0))
         return false;
@@ -96,14 +93,14 @@ static bool read_answer(CBS *answers, struct ocsp_answer *ret)
 static bool read_responder(CBS *in, struct ocsp_response *r)
 {
     CBS choice, name, key;
-    if (CBS_peek_asn1_tag(in, CONSTRUCTED(1))) {
-        if (!CBS_get_asn1(in, &choice, CONSTRUCTED(1)) ||
+    if (CBS_peek_asn1_tag(in, ASN1_CONTEXT_CONSTRUCTED(1))) {
+        if (!CBS_get_asn1(in, &choice, ASN1_CONTEXT_CONSTRUCTED(1)) ||
             !CBS_get_asn1_element(&choice, &name, CBS_ASN1_SEQUENCE) || CBS_len(&choice) != 0)
             return false;
         r->responder_name = span_of_cbs(&name);
         return true;
     }
-    if (!CBS_get_asn1(in, &choice, CONSTRUCTED(2)) ||
+    if (!CBS_get_asn1(in, &choice, ASN1_CONTEXT_CONSTRUCTED(2)) ||
         !CBS_get_asn1(&choice, &key, CBS_ASN1_OCTETSTRING) || CBS_len(&choice) != 0)
         return false;
     r->responder_key = span_of_cbs(&key);
@@ -118,8 +115,8 @@ static enum err read_data(CBS element, struct ocsp_response *r)
     int64_t produced_at;
     bool critical;
     if (!CBS_get_asn1(&element, &in, CBS_ASN1_SEQUENCE) ||
-        !CBS_get_optional_asn1_uint64(&in, &version, CONSTRUCTED(0), 0) || version != 0 ||
-        !read_responder(&in, r) || !wall_time_read_generalized(&in, &produced_at) ||
+        !CBS_get_optional_asn1_uint64(&in, &version, ASN1_CONTEXT_CONSTRUCTED(0), 0) ||
+        version != 0 || !read_responder(&in, r) || !wall_time_read_generalized(&in, &produced_at) ||
         !CBS_get_asn1(&in, &answers, CBS_ASN1_SEQUENCE))
         return ERR_MALFORMED;
     r->answers = span_of_cbs(&answers);
@@ -141,7 +138,8 @@ static enum err read_basic(CBS octets, struct ocsp_response *r)
     int present = 0;
     if (!CBS_get_asn1(&octets, &in, CBS_ASN1_SEQUENCE) || CBS_len(&octets) != 0 ||
         !asn1_signed_read(&in, &s) ||
-        !CBS_get_optional_asn1(&in, &field, &present, CONSTRUCTED(0)) || CBS_len(&in) != 0)
+        !CBS_get_optional_asn1(&in, &field, &present, ASN1_CONTEXT_CONSTRUCTED(0)) ||
+        CBS_len(&in) != 0)
         return ERR_MALFORMED;
     if (present) {
         if (!CBS_get_asn1(&field, &certificates, CBS_ASN1_SEQUENCE) || CBS_len(&field) != 0)
@@ -158,15 +156,14 @@ static enum err read_basic(CBS octets, struct ocsp_response *r)
 static enum err read_outer(struct span der, CBS *ret_octets, uint8_t *ret_status)
 {
     static const uint8_t basic[] = {0x2b, 6, 1, 5, 5, 7, 48, 1, 1};
-    CBS in, body, status, field, bytes, type;
+    CBS in, body, field, bytes, type;
     CBS_init(&in, der.data, der.len);
     if (!CBS_get_asn1(&in, &body, CBS_ASN1_SEQUENCE) || CBS_len(&in) != 0 ||
-        !CBS_get_asn1(&body, &status, CBS_ASN1_ENUMERATED) || !CBS_get_u8(&status, ret_status) ||
-        CBS_len(&status) != 0)
+        !asn1_enumerated_read(&body, ret_status))
         return ERR_MALFORMED;
     if (*ret_status != 0)
         return CBS_len(&body) == 0 ? ERR_REFUSED : ERR_MALFORMED;
-    if (!CBS_get_asn1(&body, &field, CONSTRUCTED(0)) || CBS_len(&body) != 0 ||
+    if (!CBS_get_asn1(&body, &field, ASN1_CONTEXT_CONSTRUCTED(0)) || CBS_len(&body) != 0 ||
         !CBS_get_asn1(&field, &bytes, CBS_ASN1_SEQUENCE) || CBS_len(&field) != 0 ||
         !CBS_get_asn1(&bytes, &type, CBS_ASN1_OBJECT) ||
         !CBS_get_asn1(&bytes, ret_octets, CBS_ASN1_OCTETSTRING) || CBS_len(&bytes) != 0)

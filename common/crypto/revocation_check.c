@@ -106,12 +106,12 @@ static const char *bad_signature(const struct public_key *k, struct span algorit
 
 /* --- CRLs --- */
 
-static bool issued_by(const struct inquiry *q, struct span name_der)
+static bool is_subject(struct span name_der, const X509 *x)
 {
     X509_NAME *name = NULL;
     if (name_from_der(name_der, &name) != ERR_OK)
         return false;
-    bool equal = X509_NAME_cmp(name, X509_get_subject_name(q->issuer)) == 0;
+    bool equal = X509_NAME_cmp(name, X509_get_subject_name(x)) == 0;
     X509_NAME_free(name);
     return equal;
 }
@@ -124,7 +124,7 @@ static const char *issuer_text(const struct inquiry *q, char out[NAME_TEXT_MAX])
 static bool crl_is_genuine(struct inquiry *q, const struct crl *c)
 {
     char name[NAME_TEXT_MAX];
-    if (!issued_by(q, c->issuer))
+    if (!is_subject(c->issuer, q->issuer))
         return false;
     /* RFC 5280 6.3.3 (f); all bits are set where the extension is absent */
     if ((X509_get_key_usage(q->issuer) & KU_CRL_SIGN) == 0) {
@@ -211,14 +211,8 @@ static bool is_about(const struct inquiry *q, const struct ocsp_answer *a)
 
 static bool is_responder(const struct ocsp_response *r, X509 *x)
 {
-    X509_NAME *name = NULL;
-    if (r->responder_key.len > 0)
-        return hash_equals(HASH_SHA1, key_octets(x), r->responder_key);
-    if (name_from_der(r->responder_name, &name) != ERR_OK)
-        return false;
-    bool equal = X509_NAME_cmp(name, X509_get_subject_name(x)) == 0;
-    X509_NAME_free(name);
-    return equal;
+    return r->responder_key.len > 0 ? hash_equals(HASH_SHA1, key_octets(x), r->responder_key)
+                                    : is_subject(r->responder_name, x);
 }
 
 static bool may_answer(X509 *x)

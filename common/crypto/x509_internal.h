@@ -157,6 +157,10 @@ CHECKED enum err revocation_check(const struct trust_store *t, STACK_OF(X509) * 
 
 /* What certificates, CRLs and OCSP responses have in common (asn1.c). All borrow what they read. */
 struct span span_of_cbs(const CBS *c);
+/* Tags of [n], primitive and constructed. */
+#define ASN1_CONTEXT(n)             (CBS_ASN1_CONTEXT_SPECIFIC | (n))
+#define ASN1_CONTEXT_CONSTRUCTED(n) (CBS_ASN1_CONTEXT_SPECIFIC | CBS_ASN1_CONSTRUCTED | (n))
+
 /* SIGNED{...}: what is signed and the AlgorithmIdentifier, both whole elements; the signature's
  * octets. What may follow stays in `in`. */
 struct asn1_signed {
@@ -171,10 +175,12 @@ struct asn1_extension {
 CHECKED bool asn1_extension_read(CBS *list, struct asn1_extension *ret);
 /* Is it id-ce N (2.5.29.N)? */
 bool asn1_extension_is(const struct asn1_extension *x, uint8_t n);
-/* A non-empty list (SEQUENCE OF Extension, whole) of which none is critical. */
+/* A non-empty list (SEQUENCE OF Extension, whole); *ret_critical: one of them is. */
 CHECKED bool asn1_extensions_skip(CBS list, bool *ret_critical);
 /* An INTEGER's octets, in their shortest form. */
 CHECKED bool asn1_integer_read(CBS *in, struct span *ret);
+/* An ENUMERATED of one octet. */
+CHECKED bool asn1_enumerated_read(CBS *in, uint8_t *ret);
 /* An AlgorithmIdentifier of a hash; ERR_MALFORMED, ERR_UNSUPPORTED (signature_scheme.c). */
 CHECKED enum err asn1_hash_read(CBS *in, enum hash_id *ret);
 
