@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "client/ask.h"
 #include "client/profile_eap.h"
@@ -32,8 +31,7 @@ bool loading_read(struct loading *l, unsigned line, const char *name, size_t max
 void loading_fault(struct loading *l, unsigned line, const char *name, const struct fault *from)
 {
     struct fault f = {0};
-    (void)fault_set(&f, from->code, "%s: %s", name, from->text);
-    fault_hint(&f, "%s", from->hint);
+    (void)fault_about(&f, name, from);
     fault_list_add_fault(l->faults, line, &f);
 }
 
@@ -60,12 +58,15 @@ void loading_secret_file(struct loading *l, unsigned line, const char *name,
     file_bytes_wipe(&bytes);
 }
 
-static bool copy_secret(const struct secret *from, struct secret *to)
+/* A secret that the profile has, or names a file with. */
+static void load_secret(struct loading *l, enum profile_key file_key, const char *file,
+                        enum err (*set)(struct secret *s, struct span text),
+                        const struct secret *given, struct secret *out)
 {
-    if (from->len == 0)
-        return false;
-    *to = *from;
-    return true;
+    if (file[0] != '\0')
+        loading_secret_file(l, l->p->lines[file_key], file, set, out);
+    else
+        *out = *given;
 }
 
 /* One key may serve both directions: whichever side of the profile has it. */
@@ -73,44 +74,25 @@ static void load_psk(struct loading *l)
 {
     const struct profile *p = l->p;
     struct credentials *c = l->c;
-    if (p->psk_file[0] != '\0')
-        loading_secret_file(l, p->lines[KEY_LOCAL_PSK_FILE], p->psk_file, secret_set_shared_key,
-                            &c->psk);
-    else
-        (void)copy_secret(&p->psk, &c->psk);
-    if (p->gateway_psk_file[0] != '\0')
-        loading_secret_file(l, p->lines[KEY_GATEWAY_PSK_FILE], p->gateway_psk_file,
-                            secret_set_shared_key, &c->gateway_psk);
-    else
-        (void)copy_secret(&p->gateway_psk, &c->gateway_psk);
+    load_secret(l, KEY_LOCAL_PSK_FILE, p->psk_file, secret_set_shared_key, &p->psk, &c->psk);
+    load_secret(l, KEY_GATEWAY_PSK_FILE, p->gateway_psk_file, secret_set_shared_key,
+                &p->gateway_psk, &c->gateway_psk);
     if (c->psk.len == 0)
-        (void)copy_secret(&c->gateway_psk, &c->psk);
+        c->psk = c->gateway_psk;
     if (c->gateway_psk.len == 0)
-        (void)copy_secret(&c->psk, &c->gateway_psk);
-}
-
-bool loading_system_credential(const struct profile *p, const char *what,
-                               char out[PROFILE_PATH_MAX])
-{
-    const char *directory = getenv("CREDENTIALS_DIRECTORY");
-    if (directory == NULL || directory[0] != '/')
-        return false;
-    int n = snprintf(out, PROFILE_PATH_MAX, "%s/%s.%s", directory, p->name, what);
-    return n < PROFILE_PATH_MAX && access(out, F_OK) == 0;
+        c->gateway_psk = c->psk;
 }
 
 static void load_password(struct loading *l)
 {
     const struct profile *p = l->p;
-    char path[PROFILE_PATH_MAX];
-    if (loading_system_credential(p, "password", path))
-        loading_secret_file(l, p->lines[KEY_LOCAL_AUTHENTICATION], path, secret_set,
-                            &l->c->password);
-    else if (p->password_file[0] != '\0')
-        loading_secret_file(l, p->lines[KEY_LOCAL_PASSWORD_FILE], p->password_file, secret_set,
-                            &l->c->password);
-    else
-        (void)copy_secret(&p->password, &l->c->password);
+    const struct kept_secret kept = {.credential = "password",
+                                     .credential_line = p->lines[KEY_LOCAL_AUTHENTICATION],
+                                     .file = p->password_file,
+                                     .file_line = p->lines[KEY_LOCAL_PASSWORD_FILE],
+                                     .given = &p->password};
+    unsigned line;
+    (void)loading_kept_secret(l, &kept, &l->c->password, &line);
 }
 
 static void load_ppk(struct loading *l)
@@ -118,10 +100,7 @@ static void load_ppk(struct loading *l)
     const struct profile *p = l->p;
     struct secret *ppk = &l->c->ppk;
     enum profile_key key = p->ppk_file[0] != '\0' ? KEY_LOCAL_PPK_FILE : KEY_LOCAL_PPK;
-    if (key == KEY_LOCAL_PPK_FILE)
-        loading_secret_file(l, p->lines[key], p->ppk_file, secret_set_shared_key, ppk);
-    else
-        (void)copy_secret(&p->ppk, ppk);
+    load_secret(l, key, p->ppk_file, secret_set_shared_key, &p->ppk, ppk);
     if (ppk->len > 0 && ppk->len < CREDENTIALS_PPK_MIN)
         fault_list_add(l->faults, p->lines[key],
                        "the PPK has %zu octets; it needs %d, and %d random ones are good", ppk->len,
@@ -151,11 +130,9 @@ static void load_user(struct loading *l)
 {
     const struct profile *p = l->p;
     struct credentials *c = l->c;
-    if (p->user_authentication == AUTHENTICATION_PSK && p->user_psk_file[0] != '\0')
-        loading_secret_file(l, p->lines[KEY_USER_PSK_FILE], p->user_psk_file, secret_set_shared_key,
-                            &c->user_psk);
-    else
-        (void)copy_secret(&p->user_psk, &c->user_psk);
+    if (p->user_authentication == AUTHENTICATION_PSK)
+        load_secret(l, KEY_USER_PSK_FILE, p->user_psk_file, secret_set_shared_key, &p->user_psk,
+                    &c->user_psk);
     if (p->user_authentication == AUTHENTICATION_CERTIFICATE)
         loading_user_key(l);
     c->user_identity = p->user_identity;

@@ -10,13 +10,6 @@
 
 enum { CRL_FILE_MAX = 4 * 1024 * 1024 };
 
-static enum err fault_of(const char *name, const struct fault *from, struct fault *ret)
-{
-    enum err e = fault_set(ret, from->code, "%s: %s", name, from->text);
-    fault_hint(ret, "%s", from->hint);
-    return e;
-}
-
 /* Zeros where there is none: that is another one, too. */
 static struct crl_stamp stamp_of(const char *path)
 {
@@ -49,7 +42,7 @@ static enum err load(struct crl_file *file, const char *name, struct trust_store
         return e;
     e = trust_store_add_crls(t, span_make(bytes.data, bytes.len), &file->count, &inner);
     file_bytes_wipe(&bytes);
-    return e == ERR_OK ? e : fault_of(name, &inner, f);
+    return e == ERR_OK ? e : fault_about(f, name, &inner);
 }
 
 void credentials_load_crls(const struct profile *p, struct credentials *c,
@@ -116,7 +109,7 @@ void credentials_check_crls(const struct profile *p, const struct credentials *c
                 e != ERR_NOT_FOUND && (e != ERR_EXHAUSTED || p->revocation == REVOCATION_STRICT);
             if (e == ERR_OK)
                 continue;
-            (void)fault_of(name, &f, &named);
+            (void)fault_about(&named, name, &f);
             fault_list_add_fault(wrong ? faults : warnings, line, &named);
         }
     }

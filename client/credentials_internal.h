@@ -24,9 +24,6 @@ void loading_fault(struct loading *l, unsigned line, const char *name, const str
 /* A key file's line end is the editor's, not the key's. *out stays empty with a fault. */
 void loading_secret_file(struct loading *l, unsigned line, const char *name,
                          enum err (*set)(struct secret *s, struct span text), struct secret *out);
-/* systemd's LoadCredential= and its relations: NAME.what in a directory that only we can read. */
-bool loading_system_credential(const struct profile *p, const char *what,
-                               char out[PROFILE_PATH_MAX]);
 
 /* A secret that is kept somewhere: the credential of systemd, a file, the profile, in this order.
  * False where there is none; empty, with a fault, where it cannot be had. */
@@ -34,7 +31,7 @@ struct kept_secret {
     const char *credential; /* "passphrase" */
     const char *file;       /* named by the profile; "": none */
     const struct secret *given;
-    unsigned file_line, given_line;
+    unsigned credential_line, file_line, given_line; /* for faults */
 };
 bool loading_kept_secret(struct loading *l, const struct kept_secret *k, struct secret *out,
                          unsigned *ret_line);

@@ -3,8 +3,10 @@
  * key is open. */
 #include "client/credentials_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "client/ask.h"
 #include "client/pkcs11_uri.h"
@@ -35,13 +37,23 @@ static void check_validity(struct loading *l, const struct certificate *ours, un
 
 /* --- secrets that are kept, and those that are asked for --- */
 
+/* systemd's LoadCredential= and its relations: NAME.what in a directory that only we can read. */
+static bool system_credential(const struct profile *p, const char *what, char out[PROFILE_PATH_MAX])
+{
+    const char *directory = getenv("CREDENTIALS_DIRECTORY");
+    if (directory == NULL || directory[0] != '/')
+        return false;
+    int n = snprintf(out, PROFILE_PATH_MAX, "%s/%s.%s", directory, p->name, what);
+    return n < PROFILE_PATH_MAX && access(out, F_OK) == 0;
+}
+
 bool loading_kept_secret(struct loading *l, const struct kept_secret *k, struct secret *out,
                          unsigned *ret_line)
 {
     char path[PROFILE_PATH_MAX];
     out->len = 0;
-    if (loading_system_credential(l->p, k->credential, path)) {
-        *ret_line = l->p->local_line;
+    if (system_credential(l->p, k->credential, path)) {
+        *ret_line = k->credential_line;
         loading_secret_file(l, *ret_line, path, secret_set, out);
         return true;
     }
@@ -216,6 +228,7 @@ void loading_own_key(struct loading *l)
         .key = &l->c->key,
         .chain = &l->c->chain,
         .passphrase = {.credential = "passphrase",
+                       .credential_line = p->local_line,
                        .file = p->passphrase_file,
                        .file_line = p->lines[KEY_LOCAL_PASSPHRASE_FILE],
                        .given = &p->passphrase,
@@ -245,7 +258,10 @@ void loading_user_key(struct loading *l)
     const struct own_place own = {
         .key = &l->c->user_key,
         .chain = &l->c->user_chain,
-        .passphrase = {.credential = "user-passphrase", .file = "", .given = &none},
+        .passphrase = {.credential = "user-passphrase",
+                       .credential_line = p->local_line,
+                       .file = "",
+                       .given = &none},
         .advice = "hand it over as the systemd credential NAME.user-passphrase",
     };
     unsigned line = p->lines[KEY_USER_CERTIFICATE];

@@ -99,6 +99,7 @@ static void login(struct token_loading *t)
 {
     const struct profile *p = t->l->p;
     const struct kept_secret kept = {.credential = "pin",
+                                     .credential_line = p->local_line,
                                      .file = p->pin_file,
                                      .file_line = t->line,
                                      .given = &p->pin,

@@ -35,15 +35,10 @@ static void take_sections(struct profile *p, const struct ini *ini, struct fault
 
 /* --- between keys --- */
 
-static bool has(const struct profile *p, enum profile_key key)
-{
-    return p->lines[key] != 0;
-}
-
 static void check_not_both(const struct profile *p, enum profile_key a, enum profile_key b,
                            struct fault_list *faults)
 {
-    if (has(p, a) && has(p, b))
+    if (profile_has(p, a) && profile_has(p, b))
         fault_list_add(faults, p->lines[p->lines[a] > p->lines[b] ? a : b],
                        "%s and %s are both given; keep one", profile_key_name(a),
                        profile_key_name(b));
@@ -65,22 +60,23 @@ static void check_secret_in_profile(const struct profile *p, struct fault_list *
 
 static void default_gateway(struct profile *p, struct fault_list *faults)
 {
-    bool psk = has(p, KEY_GATEWAY_PSK) || has(p, KEY_GATEWAY_PSK_FILE);
-    bool local_psk_given = has(p, KEY_LOCAL_PSK) || has(p, KEY_LOCAL_PSK_FILE);
-    if (!has(p, KEY_GATEWAY_ADDRESS))
+    bool psk = profile_has(p, KEY_GATEWAY_PSK) || profile_has(p, KEY_GATEWAY_PSK_FILE);
+    bool local_psk_given = profile_has(p, KEY_LOCAL_PSK) || profile_has(p, KEY_LOCAL_PSK_FILE);
+    if (!profile_has(p, KEY_GATEWAY_ADDRESS))
         fault_list_add(faults, p->gateway_line, "[Gateway] has no Address");
-    if (!has(p, KEY_GATEWAY_AUTHENTICATION))
+    if (!profile_has(p, KEY_GATEWAY_AUTHENTICATION))
         p->gateway_authentication = psk ? AUTHENTICATION_PSK : AUTHENTICATION_CERTIFICATE;
     if (p->gateway_authentication == AUTHENTICATION_PSK && !psk && !local_psk_given)
         fault_list_add(faults,
-                       has(p, KEY_GATEWAY_AUTHENTICATION) ? p->lines[KEY_GATEWAY_AUTHENTICATION]
-                                                          : p->gateway_line,
+                       profile_has(p, KEY_GATEWAY_AUTHENTICATION)
+                           ? p->lines[KEY_GATEWAY_AUTHENTICATION]
+                           : p->gateway_line,
                        "Authentication = psk needs PresharedKey or PresharedKeyFile");
-    if (!has(p, KEY_GATEWAY_CA)) {
+    if (!profile_has(p, KEY_GATEWAY_CA)) {
         memcpy(p->cas.items[0], "system", sizeof("system"));
         p->cas.count = 1;
     }
-    if (!has(p, KEY_GATEWAY_IDENTITY) && p->addresses.count > 0 &&
+    if (!profile_has(p, KEY_GATEWAY_IDENTITY) && p->addresses.count > 0 &&
         identity_parse(p->addresses.items[0], &p->gateway_identity) != ERR_OK)
         fault_list_add(faults, p->lines[KEY_GATEWAY_ADDRESS],
                        "Address cannot serve as the gateway's identity; set Identity");
@@ -92,25 +88,25 @@ static void check_own_keys(const struct profile *p, unsigned line, struct fault_
     bool key_on_token = pkcs11_uri_is_one(p->private_key);
     bool certificate_on_token = pkcs11_uri_is_one(p->certificate);
     bool needed = p->authentication == AUTHENTICATION_CERTIFICATE;
-    if (has(p, KEY_LOCAL_PKCS12))
+    if (profile_has(p, KEY_LOCAL_PKCS12))
         return;
-    if (needed && !has(p, KEY_LOCAL_CERTIFICATE) && !key_on_token)
+    if (needed && !profile_has(p, KEY_LOCAL_CERTIFICATE) && !key_on_token)
         fault_list_add(faults, line, "Authentication = certificate needs Certificate");
-    if (needed && !has(p, KEY_LOCAL_PRIVATE_KEY) && !certificate_on_token)
+    if (needed && !profile_has(p, KEY_LOCAL_PRIVATE_KEY) && !certificate_on_token)
         fault_list_add(faults, line, "Authentication = certificate needs PrivateKey");
-    if (certificate_on_token && has(p, KEY_LOCAL_PRIVATE_KEY) && !key_on_token)
+    if (certificate_on_token && profile_has(p, KEY_LOCAL_PRIVATE_KEY) && !key_on_token)
         fault_list_add(faults, p->lines[KEY_LOCAL_PRIVATE_KEY],
                        "Certificate is on a token, and PrivateKey is not");
 }
 
 static void check_local_keys(const struct profile *p, unsigned line, struct fault_list *faults)
 {
-    bool psk = has(p, KEY_LOCAL_PSK) || has(p, KEY_LOCAL_PSK_FILE) || has(p, KEY_GATEWAY_PSK) ||
-               has(p, KEY_GATEWAY_PSK_FILE);
+    bool psk = profile_has(p, KEY_LOCAL_PSK) || profile_has(p, KEY_LOCAL_PSK_FILE) ||
+               profile_has(p, KEY_GATEWAY_PSK) || profile_has(p, KEY_GATEWAY_PSK_FILE);
     if (p->authentication == AUTHENTICATION_PSK && !psk)
         fault_list_add(faults, line, "Authentication = psk needs PresharedKey or PresharedKeyFile");
     if (p->authentication == AUTHENTICATION_PSK && p->identity.type == IDENTITY_NONE &&
-        !has(p, KEY_LOCAL_IDENTITY))
+        !profile_has(p, KEY_LOCAL_IDENTITY))
         fault_list_add(faults, p->local_line,
                        "[Local] needs an Identity with Authentication = psk");
     check_own_keys(p, line, faults);
@@ -119,15 +115,15 @@ static void check_local_keys(const struct profile *p, unsigned line, struct faul
 static void default_local(struct profile *p, struct fault_list *faults)
 {
     unsigned line = p->local_line;
-    if (has(p, KEY_LOCAL_AUTHENTICATION)) {
+    if (profile_has(p, KEY_LOCAL_AUTHENTICATION)) {
         line = p->lines[KEY_LOCAL_AUTHENTICATION];
-    } else if (has(p, KEY_LOCAL_CERTIFICATE) || has(p, KEY_LOCAL_PKCS12) ||
+    } else if (profile_has(p, KEY_LOCAL_CERTIFICATE) || profile_has(p, KEY_LOCAL_PKCS12) ||
                pkcs11_uri_is_one(p->private_key)) {
         p->authentication = AUTHENTICATION_CERTIFICATE;
-    } else if (has(p, KEY_LOCAL_PSK) || has(p, KEY_LOCAL_PSK_FILE) ||
+    } else if (profile_has(p, KEY_LOCAL_PSK) || profile_has(p, KEY_LOCAL_PSK_FILE) ||
                p->gateway_authentication == AUTHENTICATION_PSK) {
         p->authentication = AUTHENTICATION_PSK;
-    } else if (has(p, KEY_LOCAL_USER_NAME)) {
+    } else if (profile_has(p, KEY_LOCAL_USER_NAME)) {
         p->authentication = AUTHENTICATION_EAP;
     } else {
         fault_list_add(faults, line,
@@ -135,7 +131,7 @@ static void default_local(struct profile *p, struct fault_list *faults)
                        "PresharedKeyFile, Certificate and PrivateKey, or UserName");
         return;
     }
-    if (!has(p, KEY_LOCAL_IDENTITY) && has(p, KEY_LOCAL_USER_NAME) &&
+    if (!profile_has(p, KEY_LOCAL_IDENTITY) && profile_has(p, KEY_LOCAL_USER_NAME) &&
         identity_parse(p->user_name, &p->identity) != ERR_OK)
         fault_list_add(faults, p->lines[KEY_LOCAL_USER_NAME],
                        "UserName cannot serve as our identity; set Identity");
@@ -150,14 +146,15 @@ static void default_local(struct profile *p, struct fault_list *faults)
 /* RFC 8784 5.1: the gateway finds it by its name. */
 static void check_ppk(const struct profile *p, struct fault_list *faults)
 {
-    bool key = has(p, KEY_LOCAL_PPK) || has(p, KEY_LOCAL_PPK_FILE);
-    if (has(p, KEY_LOCAL_PPK_IDENTITY) && !key)
+    bool key = profile_has(p, KEY_LOCAL_PPK) || profile_has(p, KEY_LOCAL_PPK_FILE);
+    if (profile_has(p, KEY_LOCAL_PPK_IDENTITY) && !key)
         fault_list_add(faults, p->lines[KEY_LOCAL_PPK_IDENTITY],
                        "PPKIdentity needs PPK or PPKFile");
-    if (key && !has(p, KEY_LOCAL_PPK_IDENTITY))
-        fault_list_add(faults, p->lines[has(p, KEY_LOCAL_PPK) ? KEY_LOCAL_PPK : KEY_LOCAL_PPK_FILE],
+    if (key && !profile_has(p, KEY_LOCAL_PPK_IDENTITY))
+        fault_list_add(faults,
+                       p->lines[profile_has(p, KEY_LOCAL_PPK) ? KEY_LOCAL_PPK : KEY_LOCAL_PPK_FILE],
                        "a PPK needs PPKIdentity, which is what the gateway calls it");
-    if (has(p, KEY_GATEWAY_REQUIRE_PPK) && p->require_ppk && !key)
+    if (profile_has(p, KEY_GATEWAY_REQUIRE_PPK) && p->require_ppk && !key)
         fault_list_add(faults, p->lines[KEY_GATEWAY_REQUIRE_PPK],
                        "RequirePPK = yes needs PPKIdentity and PPK or PPKFile in [Local]");
 }
@@ -165,15 +162,15 @@ static void check_ppk(const struct profile *p, struct fault_list *faults)
 static void default_tunnel(struct profile *p)
 {
     static const struct prefix all[] = {{{IP_V4, {0}}, 0}, {{IP_V6, {0}}, 0}};
-    if (!has(p, KEY_TUNNEL_ROUTES)) {
+    if (!profile_has(p, KEY_TUNNEL_ROUTES)) {
         for (size_t i = 0; i < 2; i++) {
             struct selector s = selector_from_prefix(&all[i]);
             ASSERT(selector_list_add(&p->routes, &s) == ERR_OK);
         }
     }
-    if (!has(p, KEY_CRYPTO_IKE))
+    if (!profile_has(p, KEY_CRYPTO_IKE))
         proposal_list_default(PROTOCOL_IKE, &p->ike);
-    if (!has(p, KEY_CRYPTO_ESP))
+    if (!profile_has(p, KEY_CRYPTO_ESP))
         proposal_list_default(PROTOCOL_ESP, &p->esp);
 }
 
@@ -199,7 +196,8 @@ static void set_defaults(struct profile *p)
 
 static unsigned user_line(const struct profile *p)
 {
-    return has(p, KEY_USER_AUTHENTICATION) ? p->lines[KEY_USER_AUTHENTICATION] : p->user_line;
+    return profile_has(p, KEY_USER_AUTHENTICATION) ? p->lines[KEY_USER_AUTHENTICATION]
+                                                   : p->user_line;
 }
 
 static void read_items(struct profile *p, const struct ini *ini, struct fault_list *faults)

@@ -196,6 +196,12 @@ struct profile {
 
 enum { MTU_DEFAULT = 1400, MTU_MIN = 1280, MTU_MAX = 9000 };
 
+/* Does the key stand in it? */
+static inline bool profile_has(const struct profile *p, enum profile_key key)
+{
+    return p->lines[key] != 0;
+}
+
 /* ERR_NOT_FOUND where there is no such file (no fault is added); ERR_MALFORMED where anything is
  * wrong with it, all of it in *faults; ERR_MEMORY. */
 CHECKED enum err profile_load(const char *path, struct profile **ret, struct fault_list *faults);

@@ -6,11 +6,6 @@
 #include "client/pkcs11_uri.h"
 #include "client/profile_user.h"
 
-static bool has(const struct profile *p, enum profile_key key)
-{
-    return p->lines[key] != 0;
-}
-
 static bool second(const struct profile *p)
 {
     return p->user_authentication == AUTHENTICATION_EAP;
@@ -20,18 +15,18 @@ static bool second(const struct profile *p)
 static bool has_certificate(const struct profile *p)
 {
     if (second(p))
-        return has(p, KEY_USER_CERTIFICATE);
-    return has(p, KEY_LOCAL_CERTIFICATE) || has(p, KEY_LOCAL_PKCS12) ||
+        return profile_has(p, KEY_USER_CERTIFICATE);
+    return profile_has(p, KEY_LOCAL_CERTIFICATE) || profile_has(p, KEY_LOCAL_PKCS12) ||
            pkcs11_uri_is_one(p->private_key);
 }
 
 static bool has_certificate_and_key(const struct profile *p)
 {
     if (second(p))
-        return has(p, KEY_USER_CERTIFICATE) && has(p, KEY_USER_PRIVATE_KEY);
-    return has(p, KEY_LOCAL_PKCS12) || /* on a token both are found by either URI */
-           ((has(p, KEY_LOCAL_CERTIFICATE) || pkcs11_uri_is_one(p->private_key)) &&
-            (has(p, KEY_LOCAL_PRIVATE_KEY) || pkcs11_uri_is_one(p->certificate)));
+        return profile_has(p, KEY_USER_CERTIFICATE) && profile_has(p, KEY_USER_PRIVATE_KEY);
+    return profile_has(p, KEY_LOCAL_PKCS12) || /* on a token both are found by either URI */
+           ((profile_has(p, KEY_LOCAL_CERTIFICATE) || pkcs11_uri_is_one(p->private_key)) &&
+            (profile_has(p, KEY_LOCAL_PRIVATE_KEY) || pkcs11_uri_is_one(p->certificate)));
 }
 
 static bool offers(const struct profile *p, uint8_t type)
@@ -67,7 +62,7 @@ bool profile_eap_tls(const struct profile *p)
  * certificate. */
 static void default_methods(struct profile *p)
 {
-    bool password = has(p, KEY_LOCAL_PASSWORD) || has(p, KEY_LOCAL_PASSWORD_FILE);
+    bool password = profile_has(p, KEY_LOCAL_PASSWORD) || profile_has(p, KEY_LOCAL_PASSWORD_FILE);
     if (password || !has_certificate(p))
         p->eap_methods[p->eap_method_count++] = EAP_MSCHAPV2;
     if (has_certificate(p))
@@ -86,7 +81,7 @@ static void default_user_name(struct profile *p)
 
 static void check_inner(struct profile *p, struct fault_list *faults)
 {
-    bool given = has(p, KEY_LOCAL_EAP_INNER);
+    bool given = profile_has(p, KEY_LOCAL_EAP_INNER);
     if (given && !offers(p, EAP_TTLS) && !offers(p, EAP_PEAP))
         fault_list_add(faults, p->lines[KEY_LOCAL_EAP_INNER],
                        "EAPInner is of use with ttls or peap in EAPMethods alone");
@@ -125,16 +120,16 @@ static void check_gateway(const struct profile *p, unsigned line, struct fault_l
 
 void profile_check_eap(struct profile *p, unsigned line, struct fault_list *faults)
 {
-    if (!has(p, KEY_LOCAL_EAP_METHODS))
+    if (!profile_has(p, KEY_LOCAL_EAP_METHODS))
         default_methods(p);
     default_user_name(p);
-    if (p->user_name[0] == '\0' && !has(p, KEY_LOCAL_USER_NAME) &&
+    if (p->user_name[0] == '\0' && !profile_has(p, KEY_LOCAL_USER_NAME) &&
         (profile_eap_password(p) || !has_certificate(p)))
         fault_list_add(faults, line, "Authentication = eap needs UserName");
     if (offers(p, EAP_TLS) && !has_certificate_and_key(p))
-        fault_list_add(faults,
-                       has(p, KEY_LOCAL_EAP_METHODS) ? p->lines[KEY_LOCAL_EAP_METHODS] : line,
-                       "EAPMethods: tls needs Certificate and PrivateKey");
+        fault_list_add(
+            faults, profile_has(p, KEY_LOCAL_EAP_METHODS) ? p->lines[KEY_LOCAL_EAP_METHODS] : line,
+            "EAPMethods: tls needs Certificate and PrivateKey");
     check_inner(p, faults);
     check_gateway(p, line, faults);
 }

@@ -30,6 +30,9 @@ void value_take_bool(struct reading *r, const char *value, bool *out);
 void value_take_duration(struct reading *r, const char *value, uint32_t min_s, uint32_t max_s,
                          const char *range, uint32_t *out);
 void value_take_identity(struct reading *r, const char *value, struct identity *out);
+/* expected: "psk, certificate or eap", what most people want there first. */
+void value_take_authentication(struct reading *r, const char *value, const char *expected,
+                               enum profile_authentication *out);
 
 /* One function a key: the value into r->p, or a fault. */
 void key_gateway_address(struct reading *r, const char *value);

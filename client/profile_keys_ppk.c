@@ -1,8 +1,5 @@
 /* Post-quantum pre-shared keys (RFC 8784): what [Gateway] and [Local] have of them. */
-#include <string.h>
-
 #include "client/profile_keys_internal.h"
-#include "client/profile_value.h"
 
 void key_gateway_require_ppk(struct reading *r, const char *value)
 {

@@ -43,14 +43,7 @@ void key_gateway_identity(struct reading *r, const char *value)
 
 void key_gateway_authentication(struct reading *r, const char *value)
 {
-    if (strcmp(value, "certificate") == 0)
-        r->p->gateway_authentication = AUTHENTICATION_CERTIFICATE;
-    else if (strcmp(value, "psk") == 0)
-        r->p->gateway_authentication = AUTHENTICATION_PSK;
-    else if (strcmp(value, "eap") == 0)
-        r->p->gateway_authentication = AUTHENTICATION_EAP;
-    else
-        FAULT(r, "Authentication = %s: expected certificate, psk or eap", value);
+    value_take_authentication(r, value, "certificate, psk or eap", &r->p->gateway_authentication);
 }
 
 static void take_ca(struct reading *r, const char *item)
@@ -105,15 +98,7 @@ void key_local_identity(struct reading *r, const char *value)
 
 void key_local_authentication(struct reading *r, const char *value)
 {
-    if (strcmp(value, "certificate") == 0) {
-        r->p->authentication = AUTHENTICATION_CERTIFICATE;
-    } else if (strcmp(value, "psk") == 0) {
-        r->p->authentication = AUTHENTICATION_PSK;
-    } else if (strcmp(value, "eap") == 0) {
-        r->p->authentication = AUTHENTICATION_EAP;
-    } else {
-        FAULT(r, "Authentication = %s: expected psk, certificate or eap", value);
-    }
+    value_take_authentication(r, value, "psk, certificate or eap", &r->p->authentication);
 }
 
 void key_local_psk(struct reading *r, const char *value)

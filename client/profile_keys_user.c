@@ -1,10 +1,7 @@
 /* [User]: who uses the machine that [Local] proves (RFC 4739). What it has for EAP goes where
  * [Local] has it: there is one user. */
-#include <string.h>
-
 #include "client/pkcs11_uri.h"
 #include "client/profile_keys_internal.h"
-#include "client/profile_value.h"
 
 void key_user_identity(struct reading *r, const char *value)
 {
@@ -13,15 +10,7 @@ void key_user_identity(struct reading *r, const char *value)
 
 void key_user_authentication(struct reading *r, const char *value)
 {
-    if (strcmp(value, "eap") == 0) {
-        r->p->user_authentication = AUTHENTICATION_EAP;
-    } else if (strcmp(value, "certificate") == 0) {
-        r->p->user_authentication = AUTHENTICATION_CERTIFICATE;
-    } else if (strcmp(value, "psk") == 0) {
-        r->p->user_authentication = AUTHENTICATION_PSK;
-    } else {
-        FAULT(r, "Authentication = %s: expected eap, certificate or psk", value);
-    }
+    value_take_authentication(r, value, "eap, certificate or psk", &r->p->user_authentication);
 }
 
 void key_user_psk(struct reading *r, const char *value)

@@ -76,3 +76,16 @@ void value_take_identity(struct reading *r, const char *value, struct identity *
     else if (e != ERR_OK)
         FAULT(r, "%s = %s: expected an email, a host name, an address or a DN", r->key, value);
 }
+
+void value_take_authentication(struct reading *r, const char *value, const char *expected,
+                               enum profile_authentication *out)
+{
+    if (strcmp(value, "certificate") == 0)
+        *out = AUTHENTICATION_CERTIFICATE;
+    else if (strcmp(value, "psk") == 0)
+        *out = AUTHENTICATION_PSK;
+    else if (strcmp(value, "eap") == 0)
+        *out = AUTHENTICATION_EAP;
+    else
+        FAULT(r, "Authentication = %s: expected %s", value, expected);
+}

@@ -5,11 +5,6 @@
 
 #include "client/profile_keys.h"
 
-static bool has(const struct profile *p, enum profile_key key)
-{
-    return p->lines[key] != 0;
-}
-
 bool profile_uses_eap(const struct profile *p)
 {
     return p->authentication == AUTHENTICATION_EAP || p->user_authentication == AUTHENTICATION_EAP;
@@ -33,7 +28,7 @@ static void merge_lines(struct profile *p, struct fault_list *faults)
         unsigned line = p->lines[keys[i].user];
         if (line == 0)
             continue;
-        if (has(p, keys[i].local))
+        if (profile_has(p, keys[i].local))
             fault_list_add(faults, line, "%s stands in [Local] and in [User]; keep this one",
                            profile_key_name(keys[i].user));
         p->lines[keys[i].local] = line;
@@ -42,11 +37,11 @@ static void merge_lines(struct profile *p, struct fault_list *faults)
 
 static void default_authentication(struct profile *p)
 {
-    if (has(p, KEY_USER_AUTHENTICATION))
+    if (profile_has(p, KEY_USER_AUTHENTICATION))
         return;
-    if (has(p, KEY_USER_CERTIFICATE) || has(p, KEY_USER_PRIVATE_KEY))
+    if (profile_has(p, KEY_USER_CERTIFICATE) || profile_has(p, KEY_USER_PRIVATE_KEY))
         p->user_authentication = AUTHENTICATION_CERTIFICATE;
-    else if (has(p, KEY_USER_PSK) || has(p, KEY_USER_PSK_FILE))
+    else if (profile_has(p, KEY_USER_PSK) || profile_has(p, KEY_USER_PSK_FILE))
         p->user_authentication = AUTHENTICATION_PSK;
     else
         p->user_authentication = AUTHENTICATION_EAP;
@@ -54,16 +49,16 @@ static void default_authentication(struct profile *p)
 
 static void check_keys(const struct profile *p, unsigned line, struct fault_list *faults)
 {
-    bool psk = has(p, KEY_USER_PSK) || has(p, KEY_USER_PSK_FILE);
+    bool psk = profile_has(p, KEY_USER_PSK) || profile_has(p, KEY_USER_PSK_FILE);
     if (p->user_authentication == AUTHENTICATION_PSK && !psk)
         fault_list_add(faults, line, "Authentication = psk needs PresharedKey or PresharedKeyFile");
-    if (p->user_authentication == AUTHENTICATION_PSK && !has(p, KEY_USER_IDENTITY))
+    if (p->user_authentication == AUTHENTICATION_PSK && !profile_has(p, KEY_USER_IDENTITY))
         fault_list_add(faults, p->user_line, "[User] needs an Identity with Authentication = psk");
     if (p->user_authentication != AUTHENTICATION_CERTIFICATE)
         return;
-    if (!has(p, KEY_USER_CERTIFICATE))
+    if (!profile_has(p, KEY_USER_CERTIFICATE))
         fault_list_add(faults, line, "Authentication = certificate needs Certificate");
-    if (!has(p, KEY_USER_PRIVATE_KEY))
+    if (!profile_has(p, KEY_USER_PRIVATE_KEY))
         fault_list_add(faults, line, "Authentication = certificate needs PrivateKey");
 }
 
@@ -72,14 +67,14 @@ void profile_default_user(struct profile *p, struct fault_list *faults)
     if (p->user_line == 0)
         return;
     unsigned line =
-        has(p, KEY_USER_AUTHENTICATION) ? p->lines[KEY_USER_AUTHENTICATION] : p->user_line;
+        profile_has(p, KEY_USER_AUTHENTICATION) ? p->lines[KEY_USER_AUTHENTICATION] : p->user_line;
     default_authentication(p);
     merge_lines(p, faults);
     if (p->authentication == AUTHENTICATION_EAP)
         fault_list_add(faults, p->user_line,
                        "[User] is proven after the machine: set Authentication = certificate or "
                        "psk in [Local], or leave [User] out");
-    if (!has(p, KEY_USER_IDENTITY) && p->user_name[0] != '\0' &&
+    if (!profile_has(p, KEY_USER_IDENTITY) && p->user_name[0] != '\0' &&
         identity_parse(p->user_name, &p->user_identity) != ERR_OK)
         fault_list_add(faults, p->lines[KEY_USER_USER_NAME],
                        "UserName cannot serve as the user's identity; set Identity");

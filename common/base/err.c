@@ -77,3 +77,10 @@ void assert_failed(const char *condition, const char *file, int line)
     fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, condition);
     abort();
 }
+
+enum err fault_about(struct fault *f, const char *what, const struct fault *from)
+{
+    (void)fault_set(f, from->code, "%s: %s", what, from->text);
+    fault_hint(f, "%s", from->hint);
+    return from->code;
+}

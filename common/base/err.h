@@ -45,6 +45,8 @@ struct fault {
  * Bytes that are not printable ASCII or UTF-8 text are escaped: a peer's bytes may be passed. */
 enum err fault_set(struct fault *f, enum err code, const char *format, ...) PRINTF_LIKE(3, 4);
 void fault_hint(struct fault *f, const char *format, ...) PRINTF_LIKE(2, 3);
+/* "WHAT: ..." as a lower layer has it, with its code and its hint. */
+enum err fault_about(struct fault *f, const char *what, const struct fault *from);
 
 /* Our own mistakes only, never the peer's input; stays on in release builds. */
 #define ASSERT(condition)                                                                          \
