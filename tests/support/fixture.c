@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/support/support.h"
@@ -114,4 +115,20 @@ struct trust_store *fixture_trust(const char *file)
                   f.text);
     free((void *)(uintptr_t)pem.data);
     return store;
+}
+
+int64_t fixture_wall_time(void *ctx)
+{
+    (void)ctx;
+    return (int64_t)time(NULL);
+}
+
+enum err fixture_find_password(void *ctx, struct span name, struct secret *ret_password,
+                               struct identity *ret_peer)
+{
+    (void)ctx;
+    if (!span_equal(name, span_text("alice")))
+        return ERR_NOT_FOUND;
+    ck_ok(identity_parse("alice", ret_peer));
+    return secret_set(ret_password, span_text(FIXTURE_PASSWORD));
 }

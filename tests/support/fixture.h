@@ -4,6 +4,7 @@
 #define TERN_TESTS_FIXTURE_H
 
 #include "common/crypto/certificate.h"
+#include "common/crypto/secret.h"
 
 /* Unchecked fixtures for Check: a fresh directory, which becomes the working directory, and its
  * removal. Names below are relative to it. */
@@ -23,5 +24,12 @@ void fixture_write(const char *name, struct span bytes);
 void fixture_credential(const char *name, struct certificate_list *ret_chain,
                         struct private_key **ret_key);
 struct trust_store *fixture_trust(const char *file);
+/* What is made here is made now: session_config.wall_time. */
+int64_t fixture_wall_time(void *ctx);
+
+/* The one user that servers of tests know, by whichever name of the callback. */
+#define FIXTURE_PASSWORD "canary of the tests"
+enum err fixture_find_password(void *ctx, struct span name, struct secret *ret_password,
+                               struct identity *ret_peer); /* of "alice" */
 
 #endif

@@ -66,3 +66,21 @@ void support_shell(const char *commands)
     ck_assert(snprintf(text, sizeof(text), "set -e; %s", commands) < (int)sizeof(text));
     ck_assert_msg(system(text) == 0, "%s", commands);
 }
+
+void support_network(const char *name, unsigned number, unsigned metric)
+{
+    char text[1024];
+    int len = snprintf(text, sizeof(text),
+                       "ip -batch - <<END\n"
+                       "link add %1$s type veth peer name far%2$u\n"
+                       "link set far%2$u up\n"
+                       "link set %1$s up\n"
+                       "addr add 10.0.%2$u.2/24 dev %1$s\n"
+                       "addr add 2001:db8:%2$u::2/64 dev %1$s nodad\n"
+                       "route add default via 10.0.%2$u.1 metric %3$u\n"
+                       "route add default via 2001:db8:%2$u::1 metric %3$u\n"
+                       "END\n",
+                       name, number, metric);
+    ck_assert(len < (int)sizeof(text));
+    support_shell(text);
+}

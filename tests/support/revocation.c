@@ -41,3 +41,20 @@ char **revocation_list(const char *prefix, size_t *ret_count)
     *ret_count = count;
     return names;
 }
+
+void revocation_ck_parts(const char *prefix, enum err (*parse)(struct span der))
+{
+    size_t count;
+    char **names = revocation_list(prefix, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct span der = revocation_read(names[i]);
+        for (size_t len = 0; len < der.len; len++) {
+            uint8_t *part = support_exact_copy(span_make(der.data, len));
+            ck_err(parse(span_make(part, len)), ERR_MALFORMED);
+            free(part);
+        }
+        free((void *)der.data);
+        free(names[i]);
+    }
+    free(names);
+}

@@ -156,30 +156,10 @@ static void await_question(unsigned count)
 static void make_networks(void)
 {
     support_enter_namespace();
+    support_network("wlan0", 2, 600);
+    support_network("eth0", 1, 100);
+    support_network("cell0", 3, 700);
     support_shell(
-        "ip -batch - <<END\n"
-        "link add wlan0 type veth peer name far2\n"
-        "link set far2 up\n"
-        "link set wlan0 up\n"
-        "addr add 10.0.2.2/24 dev wlan0\n"
-        "addr add 2001:db8:2::2/64 dev wlan0 nodad\n"
-        "link add eth0 type veth peer name far1\n"
-        "link set far1 up\n"
-        "link set eth0 up\n"
-        "addr add 10.0.1.2/24 dev eth0\n"
-        "addr add 2001:db8:1::2/64 dev eth0 nodad\n"
-        "link add cell0 type veth peer name far3\n"
-        "link set far3 up\n"
-        "link set cell0 up\n"
-        "addr add 10.0.3.2/24 dev cell0\n"
-        "addr add 2001:db8:3::2/64 dev cell0 nodad\n"
-        "route add default via 10.0.2.1 metric 600\n"
-        "route add default via 2001:db8:2::1 metric 600\n"
-        "route add default via 10.0.1.1 metric 100\n"
-        "route add default via 2001:db8:1::1 metric 100\n"
-        "route add default via 10.0.3.1 metric 700\n"
-        "route add default via 2001:db8:3::1 metric 700\n"
-        "END\n"
         "for d in eth0 wlan0 cell0; do i=0; until ip link show $d | grep -q 'state UP'; do "
         "[ $((i += 1)) -lt 300 ]; sleep 0.1; done; done");
 }

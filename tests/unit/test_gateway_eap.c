@@ -5,13 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/ike/session_state.h"
 #include "tests/support/fixture.h"
 #include "tests/support/pair.h"
-
-#define PASSWORD "canary of the tests"
 
 static struct pair pair;
 static struct eap_server server;
@@ -26,22 +23,6 @@ static serve *unfair;
 static unsigned asked; /* by a client, after the first packet */
 static unsigned begun; /* conversations */
 static bool other_msk;
-
-static int64_t wall_time(void *ctx)
-{
-    (void)ctx;
-    return (int64_t)time(NULL);
-}
-
-static enum err find_password(void *ctx, struct span name, struct secret *ret_password,
-                              struct identity *ret_peer)
-{
-    (void)ctx;
-    if (!span_equal(name, span_text("alice")))
-        return ERR_NOT_FOUND;
-    ck_ok(identity_parse("alice", ret_peer));
-    return secret_set(ret_password, span_text(PASSWORD));
-}
 
 static enum err serve_eap(void *ctx, const struct identity *claimed, struct span response,
                           struct session_eap_step *ret)
@@ -95,9 +76,9 @@ static void setup(void)
     c->remote_auth = SESSION_AUTH_CERTIFICATE;
     c->local_psk.len = c->remote_psk.len = 0;
     c->trust = trust;
-    c->wall_time = g->wall_time = wall_time;
+    c->wall_time = g->wall_time = fixture_wall_time;
     c->eap = (struct eap_config){.methods = {EAP_MSCHAPV2}, .method_count = 1, .name = "alice"};
-    ck_ok(secret_set(&c->eap.password, span_text(PASSWORD)));
+    ck_ok(secret_set(&c->eap.password, span_text(FIXTURE_PASSWORD)));
     g->local_auth = SESSION_AUTH_CERTIFICATE;
     g->remote_auth = SESSION_AUTH_EAP;
     g->chain = &chain;
@@ -106,7 +87,7 @@ static void setup(void)
     policy = (struct eap_server_policy){.methods = {EAP_MSCHAPV2},
                                         .method_count = 1,
                                         .random = g->random,
-                                        .find_password = find_password};
+                                        .find_password = fixture_find_password};
     server = (struct eap_server){.stage = EAP_SERVER_IDLE};
     unfair = NULL;
     asked = begun = 0;
@@ -117,7 +98,7 @@ static void setup(void)
 /* The password is in no line of any log. */
 static void teardown(void)
 {
-    ck_assert_ptr_null(strstr(support_logged, PASSWORD));
+    ck_assert_ptr_null(strstr(support_logged, FIXTURE_PASSWORD));
     support_log_end();
     pair_wipe(&pair);
     eap_server_wipe(&server);
@@ -152,8 +133,8 @@ static const struct fault *ck_down(enum session_down_reason reason, const char *
     ck_assert_msg(e->down.reason == reason, "down for reason %d (%s), expected %d", e->down.reason,
                   e->down.fault.text, reason);
     ck_assert_msg(strstr(e->down.fault.text, words) != NULL, "%s", e->down.fault.text);
-    ck_assert_ptr_null(strstr(e->down.fault.text, PASSWORD));
-    ck_assert_ptr_null(strstr(e->down.fault.hint, PASSWORD));
+    ck_assert_ptr_null(strstr(e->down.fault.text, FIXTURE_PASSWORD));
+    ck_assert_ptr_null(strstr(e->down.fault.hint, FIXTURE_PASSWORD));
     ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_CHILD_UP));
     ck_assert_ptr_null(pair_gateway_event(&pair, SESSION_EVENT_CHILD_UP));
     return &e->down.fault;
@@ -203,7 +184,7 @@ START_TEST(comes_up_with_what_both_have)
     policy = (struct eap_server_policy){.methods = {EAP_MD5, EAP_GTC, EAP_MSCHAPV2},
                                         .method_count = 3,
                                         .random = policy.random,
-                                        .find_password = find_password};
+                                        .find_password = fixture_find_password};
     run();
     ck_up();
     ck_assert_uint_eq(server.method, EAP_MSCHAPV2);

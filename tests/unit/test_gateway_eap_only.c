@@ -2,10 +2,10 @@
  * in one process. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/ike/session_state.h"
 #include "tests/support/eap_tls.h"
+#include "tests/support/fixture.h"
 #include "tests/support/pair.h"
 #include "tools/gateway/eap_server.h"
 
@@ -14,12 +14,6 @@ static struct eap_server server;
 static struct eap_server_policy policy;
 static unsigned asked; /* by a client, after the first packet */
 static bool other_msk;
-
-static int64_t wall_time(void *ctx)
-{
-    (void)ctx;
-    return (int64_t)time(NULL);
-}
 
 static enum err serve_eap(void *ctx, const struct identity *claimed, struct span response,
                           struct session_eap_step *ret)
@@ -52,7 +46,7 @@ static void setup(void)
     c->remote_auth = SESSION_AUTH_CERTIFICATE;
     c->local_psk.len = c->remote_psk.len = 0;
     c->trust = eap_tls_root;
-    c->wall_time = g->wall_time = wall_time;
+    c->wall_time = g->wall_time = fixture_wall_time;
     c->eap = (struct eap_config){.methods = {EAP_TLS},
                                  .method_count = 1,
                                  .name = "alice@example.com",
@@ -60,7 +54,7 @@ static void setup(void)
                                  .trust = eap_tls_root,
                                  .key = eap_tls_alice.key,
                                  .chain = &eap_tls_alice.chain,
-                                 .wall_time = wall_time};
+                                 .wall_time = fixture_wall_time};
     g->local_auth = SESSION_AUTH_CERTIFICATE;
     g->remote_auth = SESSION_AUTH_EAP;
     g->chain = &eap_tls_radius.chain;
@@ -72,7 +66,7 @@ static void setup(void)
                                                 .key = eap_tls_radius.key,
                                                 .chain = &eap_tls_radius.chain,
                                                 .trust = eap_tls_root},
-                                        .wall_time = wall_time,
+                                        .wall_time = fixture_wall_time,
                                         .random = g->random,
                                         .find_password = nobody};
     asked = 0;

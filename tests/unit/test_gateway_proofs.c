@@ -6,13 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "tests/support/fixture.h"
 #include "tests/support/pair.h"
 
-#define PASSWORD "canary of the tests"
-#define PPK_KEY  "canary of the tests, the one against quantum computers"
+#define PPK_KEY "canary of the tests, the one against quantum computers"
 
 struct credential {
     struct certificate_list chain;
@@ -26,22 +24,6 @@ static struct credential gateway, machine, user;
 static struct trust_store *trust;
 static bool ppk_known;
 static unsigned asked; /* by EAP, after the first packet */
-
-static int64_t wall_time(void *ctx)
-{
-    (void)ctx;
-    return (int64_t)time(NULL);
-}
-
-static enum err find_password(void *ctx, struct span name, struct secret *ret_password,
-                              struct identity *ret_peer)
-{
-    (void)ctx;
-    if (!span_equal(name, span_text("alice")))
-        return ERR_NOT_FOUND;
-    ck_ok(identity_parse("alice", ret_peer));
-    return secret_set(ret_password, span_text(PASSWORD));
-}
 
 static enum err serve_eap(void *ctx, const struct identity *claimed, struct span response,
                           struct session_eap_step *ret)
@@ -107,7 +89,7 @@ static void setup(void)
     c->key = machine.key;
     c->chain = &machine.chain;
     c->trust = g->trust = trust;
-    c->wall_time = g->wall_time = wall_time;
+    c->wall_time = g->wall_time = fixture_wall_time;
     g->local_auth = SESSION_AUTH_CERTIFICATE;
     g->remote_auth = SESSION_AUTH_CERTIFICATE | SESSION_AUTH_EAP;
     g->chain = &gateway.chain;
@@ -117,7 +99,7 @@ static void setup(void)
     policy = (struct eap_server_policy){.methods = {EAP_MSCHAPV2},
                                         .method_count = 1,
                                         .random = g->random,
-                                        .find_password = find_password};
+                                        .find_password = fixture_find_password};
     server = (struct eap_server){.stage = EAP_SERVER_IDLE};
     ppk_known = true;
     asked = 0;
@@ -136,7 +118,7 @@ static void teardown(void)
 static void use_eap(struct eap_config *eap, uint8_t method)
 {
     *eap = (struct eap_config){.methods = {method}, .method_count = 1, .name = "alice"};
-    ck_ok(secret_set(&eap->password, span_text(PASSWORD)));
+    ck_ok(secret_set(&eap->password, span_text(FIXTURE_PASSWORD)));
     policy.methods[0] = method;
 }
 
