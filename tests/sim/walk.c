@@ -88,10 +88,7 @@ static mono_ms hard(struct world *w, const char *text)
     if (t->keeps && !t->young && now.path.interface != best && trusted(w, t->client, best))
         violate(w, "move-worse", "%s: %s, and it goes to interface %" PRIu32 ", not %" PRIu32,
                 end_name(c->end, name), text, now.path.interface, best);
-    if (mobike(w))
-        return HARD_MS;
-    /* An attempt for a better way may be going on, with a gateway that has forgotten it. */
-    return (w->plan.faults & FAULT_CRASH) == 0 ? ANEW_MS : plan_recovery_ms(&w->plan);
+    return mobike(w) ? HARD_MS : ANEW_MS;
 }
 
 /* The next best one carries nothing, and nobody knows it yet; there is a third. */
@@ -103,12 +100,11 @@ static void block_next(struct world *w, size_t i, size_t k)
         n++;
     if (!rng_chance(&w->moves_random, 500) || !mobike(w))
         return;
-    mono_ms until = w->now + LATE_MS;
     for (size_t third = n + 1; third < w->plan.interfaces && !w->step.blocked; third++)
         w->step.blocked = third != k && leads(w, i, third);
     if (!w->step.blocked)
         return;
-    f[n].dead_until[0] = f[n].dead_until[1] = until;
+    f[n].dead_until[0] = f[n].dead_until[1] = w->now + LATE_MS;
     f[n].troubles += 3;
 }
 
@@ -119,6 +115,15 @@ static mono_ms lose_interface(struct world *w, size_t i, size_t k)
     block_next(w, i, k);
     places_down(w, i, k);
     return hard(w, "its interface went down");
+}
+
+static void rekey(struct world *w, size_t i, enum session_rekey what)
+{
+    struct end *e = w->clients[i].end;
+    if (session_rekey(e->session, client_clock(w), what) == ERR_OK)
+        transcript_note(w, "walk", "client%zu: rekeys (%d)", i + 1, (int)what);
+    end_settle(e);
+    client_settled(w, i);
 }
 
 /* Its address changes, and somebody passes on from an address of his own what it says of that. The
@@ -134,10 +139,7 @@ static mono_ms mislead(struct world *w, size_t i, size_t k)
     w->step.misled = w->network.diverting = true;
     places_renumber(w, i, k, false);
     w->network.diverting = false;
-    if (session_rekey(c->end->session, client_clock(w), SESSION_REKEY_IKE) == ERR_OK)
-        transcript_note(w, "walk", "client%zu: rekeys its IKE SA", i + 1);
-    end_settle(c->end);
-    client_settled(w, i);
+    rekey(w, i, SESSION_REKEY_IKE);
     w->step.text = "its address changed, and the gateway was misled";
     return plan_recovery_ms(&w->plan); /* it is asked first whether it lives, then told */
 }
@@ -296,14 +298,9 @@ static mono_ms stay(struct world *w, size_t i, size_t k)
 /* It is asking something when the step comes. */
 static void ask(struct world *w, size_t i)
 {
-    struct client *c = &w->clients[i];
     enum session_rekey what = (enum session_rekey)rng_below(&w->moves_random, 3);
-    if (!mobike(w) || !lasting(w) || !rng_chance(&w->moves_random, 100))
-        return;
-    if (session_rekey(c->end->session, client_clock(w), what) == ERR_OK)
-        transcript_note(w, "walk", "client%zu: rekeys (%d)", i + 1, (int)what);
-    end_settle(c->end);
-    client_settled(w, i);
+    if (mobike(w) && lasting(w) && rng_chance(&w->moves_random, 100))
+        rekey(w, i, what);
 }
 
 const char *walk_ready(struct world *w, char *text, size_t cap)
