@@ -31,7 +31,7 @@ bool auth_has_child(const struct payload_list *l);
 CHECKED enum err auth_granted_in(struct ike_sa *sa, const struct sa_input *in);
 /* Refuse the client altogether: nothing stays. The reason is ours alone to know (2.21.2). */
 CHECKED enum err auth_refuse(struct ike_sa *sa, const struct sa_input *in, const struct fault *f);
-/* The client is proven: grant what it asks for. */
+/* The client is proven: grant what it asks for, or (auth_remember) has asked for. */
 CHECKED enum err auth_grant(struct ike_sa *sa, const struct sa_input *in);
 
 /* --- exchange_second.c: two proofs of the client's (RFC 4739) --- */
@@ -57,7 +57,6 @@ CHECKED enum err second_end_in(struct ike_sa *sa, struct sa_input *in);
 /* Responder: a proof is good. *ret_answered: another one follows, or should, and the request has
  * its answer. */
 CHECKED enum err second_awaited(struct ike_sa *sa, const struct sa_input *in, bool *ret_answered);
-CHECKED enum err second_request_in(struct ike_sa *sa, struct sa_input *in);
 
 /* --- exchange_eap.c: EAP within IKE_AUTH --- */
 

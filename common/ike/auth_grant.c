@@ -410,7 +410,7 @@ static enum err refuse_translator(struct ike_sa *sa, const struct sa_input *in)
     return e;
 }
 
-enum err auth_grant(struct ike_sa *sa, const struct sa_input *in)
+static enum err grant(struct ike_sa *sa, const struct sa_input *in)
 {
     bool with_child = auth_has_child(&in->payloads);
     mobike_read_support(sa, in);
@@ -434,4 +434,12 @@ enum err auth_grant(struct ike_sa *sa, const struct sa_input *in)
     sa->path = *in->path; /* the port that the client moved to */
     established(sa, in->now);
     return ERR_OK;
+}
+
+enum err auth_grant(struct ike_sa *sa, const struct sa_input *in)
+{
+    struct sa_input asking = *in;
+    if (sa->handshake->asked.count > 0) /* at first, before the proof was whole */
+        asking.payloads = sa->handshake->asked;
+    return grant(sa, &asking);
 }

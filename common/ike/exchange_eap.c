@@ -316,9 +316,7 @@ enum err eap_request_end_in(struct ike_sa *sa, struct sa_input *in)
     struct fault f = {0};
     if (proof_check_eap_peer(sa, in, &f) != ERR_OK)
         return auth_refuse(sa, in, &f);
-    struct sa_input whole = *in;
-    whole.payloads = sa->handshake->asked;
-    return auth_grant(sa, &whole);
+    return auth_grant(sa, in);
 }
 
 enum err eap_request_abandoned_in(struct ike_sa *sa, struct sa_input *in)

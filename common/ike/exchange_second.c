@@ -145,18 +145,3 @@ enum err second_awaited(struct ike_sa *sa, const struct sa_input *in, bool *ret_
     *ret_answered = false;
     return ERR_OK;
 }
-
-enum err second_request_in(struct ike_sa *sa, struct sa_input *in)
-{
-    enum session_down_reason reason;
-    struct fault f = {0};
-    bool answered;
-    if (proof_check_peer(sa, in, PAYLOAD_ID_I, &reason, &f) != ERR_OK)
-        return auth_refuse(sa, in, &f);
-    enum err e = second_awaited(sa, in, &answered);
-    if (e != ERR_OK || answered)
-        return e;
-    struct sa_input whole = *in;
-    whole.payloads = sa->handshake->asked;
-    return auth_grant(sa, &whole);
-}

@@ -75,7 +75,7 @@ static const struct transition transitions[] = {
     {S(SA_INIT_ANSWERED), EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_ID_I), eap_request_begin_in,
      "client wants EAP"},
     {S(SA_FIRST_PROVEN), EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_ID_I) | P(PAYLOAD_AUTH),
-     second_request_in, "client proves itself a second time"},
+     auth_request_in, "client proves itself a second time"},
     {S(SA_FIRST_PROVEN), EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_ID_I), eap_request_second_in,
      "client is proven once, and wants EAP"},
     {S(SA_EAP_GOING), EXCHANGE_IKE_AUTH, REQUEST, P(PAYLOAD_EAP), eap_request_in,
