@@ -370,3 +370,37 @@ bool pair_lose_marked(struct pair *p, bool from_client, uint8_t *bytes, size_t l
     (void)from_client, (void)bytes, (void)len;
     return p->datagrams != p->marked;
 }
+
+void pair_ck_up(const struct pair *p)
+{
+    ck_assert_int_eq(pair_client_state(p), SESSION_UP);
+    ck_assert_ptr_nonnull(pair_client_event(p, SESSION_EVENT_UP));
+    ck_assert_ptr_nonnull(pair_gateway_event(p, SESSION_EVENT_UP));
+    const struct session_event *c = pair_client_event(p, SESSION_EVENT_CHILD_UP);
+    const struct session_event *g = pair_gateway_event(p, SESSION_EVENT_CHILD_UP);
+    ck_assert_ptr_nonnull(c);
+    ck_assert_ptr_nonnull(g);
+    /* RFC 7296 2.17: what one side sends with, the other receives with. */
+    ck_assert_uint_eq(c->child.spi_in, g->child.spi_out);
+    ck_assert_uint_eq(c->child.spi_out, g->child.spi_in);
+    ck_span_eq(secret_span(&c->child.enc_out), secret_span(&g->child.enc_in));
+    ck_span_eq(secret_span(&c->child.enc_in), secret_span(&g->child.enc_out));
+    ck_span_eq(secret_span(&c->child.integ_out), secret_span(&g->child.integ_in));
+    ck_span_eq(secret_span(&c->child.integ_in), secret_span(&g->child.integ_out));
+    ck_assert(!span_equal(secret_span(&c->child.enc_in), secret_span(&c->child.enc_out)));
+}
+
+const struct fault *pair_ck_down(const struct pair *p, enum session_down_reason reason,
+                                 const char *words)
+{
+    const struct session_event *e = pair_client_event(p, SESSION_EVENT_DOWN);
+    ck_assert_ptr_nonnull(e);
+    ck_assert_msg(e->down.reason == reason, "down for reason %d (%s), expected %d", e->down.reason,
+                  e->down.fault.text, reason);
+    ck_assert_msg(strstr(e->down.fault.text, words) != NULL, "%s", e->down.fault.text);
+    ck_assert_ptr_null(strstr(e->down.fault.text, "canary"));
+    ck_assert_ptr_null(strstr(e->down.fault.hint, "canary"));
+    ck_assert_ptr_null(pair_client_event(p, SESSION_EVENT_CHILD_UP));
+    ck_assert_ptr_null(pair_gateway_event(p, SESSION_EVENT_CHILD_UP));
+    return &e->down.fault;
+}

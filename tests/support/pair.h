@@ -87,4 +87,11 @@ enum session_state pair_client_state(const struct pair *p);
 /* Hand a datagram to the client as if it came from the gateway. */
 void pair_forge_to_client(struct pair *p, struct span message);
 
+/* The client is up, and the first Child SA has at either side what it has at the other. */
+void pair_ck_up(const struct pair *p);
+/* It ended for that reason, in these words, before there was any; secrets of tests are canaries,
+ * and none is told. */
+const struct fault *pair_ck_down(const struct pair *p, enum session_down_reason reason,
+                                 const char *words);
+
 #endif

@@ -115,31 +115,6 @@ static void run(void)
     pair_run(&pair, pair.now + 60000);
 }
 
-static void ck_up(void)
-{
-    ck_assert_int_eq(pair_client_state(&pair), SESSION_UP);
-    const struct session_event *c = pair_client_event(&pair, SESSION_EVENT_CHILD_UP);
-    const struct session_event *g = pair_gateway_event(&pair, SESSION_EVENT_CHILD_UP);
-    ck_assert_ptr_nonnull(c);
-    ck_assert_ptr_nonnull(g);
-    ck_assert_uint_eq(c->child.spi_in, g->child.spi_out);
-    ck_span_eq(secret_span(&c->child.enc_out), secret_span(&g->child.enc_in));
-}
-
-static const struct fault *ck_down(enum session_down_reason reason, const char *words)
-{
-    const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_DOWN);
-    ck_assert_ptr_nonnull(e);
-    ck_assert_msg(e->down.reason == reason, "down for reason %d (%s), expected %d", e->down.reason,
-                  e->down.fault.text, reason);
-    ck_assert_msg(strstr(e->down.fault.text, words) != NULL, "%s", e->down.fault.text);
-    ck_assert_ptr_null(strstr(e->down.fault.text, FIXTURE_PASSWORD));
-    ck_assert_ptr_null(strstr(e->down.fault.hint, FIXTURE_PASSWORD));
-    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_CHILD_UP));
-    ck_assert_ptr_null(pair_gateway_event(&pair, SESSION_EVENT_CHILD_UP));
-    return &e->down.fault;
-}
-
 /* The gateway has nothing left of it. */
 static void ck_gateway_down(void)
 {
@@ -155,7 +130,7 @@ START_TEST(comes_up)
     use_method(methods[_i]);
     pair_start(&pair);
     pair_pump(&pair);
-    ck_up();
+    pair_ck_up(&pair);
     /* IKE_SA_INIT; the gateway's proof and identity; method; (its end); Success; AUTH */
     ck_assert_uint_eq(pair.datagrams, methods[_i] == EAP_MSCHAPV2 ? 12 : 10);
     struct session_status status;
@@ -175,7 +150,7 @@ START_TEST(comes_up_without_a_child_at_first)
 {
     pair.client_config.childless = pair.gateway_config.childless = true;
     run();
-    ck_up();
+    pair_ck_up(&pair);
 }
 END_TEST
 
@@ -186,7 +161,7 @@ START_TEST(comes_up_with_what_both_have)
                                         .random = policy.random,
                                         .find_password = fixture_find_password};
     run();
-    ck_up();
+    pair_ck_up(&pair);
     ck_assert_uint_eq(server.method, EAP_MSCHAPV2);
 }
 END_TEST
@@ -196,7 +171,7 @@ START_TEST(any_one_datagram_may_be_lost)
     pair.marked = (unsigned)_i + 1;
     pair.wire = pair_lose_marked;
     run();
-    ck_up();
+    pair_ck_up(&pair);
     ck_assert_uint_eq(begun, 1);
 }
 END_TEST
@@ -204,7 +179,7 @@ END_TEST
 START_TEST(rekeys_as_any_other)
 {
     run();
-    ck_up();
+    pair_ck_up(&pair);
     pair_forget_events(&pair);
     ck_ok(session_rekey(pair.client, pair.now, SESSION_REKEY_BOTH));
     pair_run(&pair, pair.now + 10000);
@@ -219,7 +194,8 @@ START_TEST(wrong_password)
 {
     ck_ok(secret_set(&pair.client_config.eap.password, span_text("another")));
     run();
-    ck_down(SESSION_DOWN_REFUSED, "wrong user name or password (EAP-MSCHAPv2 error 691)");
+    pair_ck_down(&pair, SESSION_DOWN_REFUSED,
+                 "wrong user name or password (EAP-MSCHAPv2 error 691)");
     ck_gateway_down();
     ck_assert_uint_eq(begun, 1);
 }
@@ -230,7 +206,8 @@ START_TEST(wrong_password_by_other_methods)
     use_method(methods[_i]);
     ck_ok(secret_set(&pair.client_config.eap.password, span_text("another")));
     run();
-    const struct fault *f = ck_down(SESSION_DOWN_REFUSED, "refused our credentials (EAP Failure)");
+    const struct fault *f =
+        pair_ck_down(&pair, SESSION_DOWN_REFUSED, "refused our credentials (EAP Failure)");
     ck_assert_ptr_nonnull(strstr(f->hint, "user name \"alice\" and proof by EAP-"));
     ck_assert_uint_eq(begun, 1);
 }
@@ -240,7 +217,7 @@ START_TEST(unknown_user)
 {
     memcpy(pair.client_config.eap.name, "mallory", 8);
     run();
-    ck_down(SESSION_DOWN_REFUSED, "\"mallory\"");
+    pair_ck_down(&pair, SESSION_DOWN_REFUSED, "\"mallory\"");
     ck_gateway_down();
 }
 END_TEST
@@ -249,7 +226,7 @@ START_TEST(no_method_in_common)
 {
     policy.methods[0] = EAP_MD5;
     run();
-    ck_down(SESSION_DOWN_REFUSED, "wants EAP-MD5; we offer EAP-MSCHAPv2");
+    pair_ck_down(&pair, SESSION_DOWN_REFUSED, "wants EAP-MD5; we offer EAP-MSCHAPv2");
 }
 END_TEST
 
@@ -257,7 +234,7 @@ START_TEST(gateway_that_does_not_serve_it)
 {
     pair.gateway_config.remote_auth = SESSION_AUTH_PSK;
     run();
-    const struct fault *f = ck_down(SESSION_DOWN_REFUSED, "AUTHENTICATION_FAILED");
+    const struct fault *f = pair_ck_down(&pair, SESSION_DOWN_REFUSED, "AUTHENTICATION_FAILED");
     ck_assert_ptr_nonnull(strstr(f->hint, "wanting EAP"));
 }
 END_TEST
@@ -270,7 +247,7 @@ START_TEST(no_word_before_the_gateway_is_proven)
     pair.gateway_config.chain = &stranger_chain;
     pair.gateway_config.key = stranger_key;
     run();
-    ck_down(SESSION_DOWN_PEER_UNTRUSTED, "other");
+    pair_ck_down(&pair, SESSION_DOWN_PEER_UNTRUSTED, "other");
     ck_assert_uint_eq(begun, 1);
     ck_assert_uint_eq(asked, 0);
     ck_gateway_down();
@@ -281,7 +258,7 @@ START_TEST(no_word_for_a_gateway_of_another_name)
 {
     ck_ok(identity_parse("vpn.example.net", &pair.client_config.remote_id));
     run();
-    ck_down(SESSION_DOWN_PEER_UNTRUSTED, "vpn.example.net");
+    pair_ck_down(&pair, SESSION_DOWN_PEER_UNTRUSTED, "vpn.example.net");
     ck_assert_uint_eq(asked, 0);
 }
 END_TEST
@@ -291,7 +268,7 @@ START_TEST(last_auth_with_another_key)
 {
     other_msk = true;
     run();
-    ck_down(SESSION_DOWN_REFUSED, "refused our AUTH");
+    pair_ck_down(&pair, SESSION_DOWN_REFUSED, "refused our AUTH");
     ck_gateway_down();
 }
 END_TEST
@@ -408,7 +385,7 @@ START_TEST(does_not_play_fair)
 {
     unfair = unfair_ones[_i].serve;
     run();
-    ck_down(unfair_ones[_i].reason, unfair_ones[_i].words);
+    pair_ck_down(&pair, unfair_ones[_i].reason, unfair_ones[_i].words);
     ck_gateway_down(); /* it has been told */
 }
 END_TEST
@@ -430,7 +407,7 @@ START_TEST(words_of_the_gateway)
     ck_ok(secret_set(&pair.client_config.eap.password, span_text("another")));
     unfair = odd_failure;
     run();
-    const struct fault *f = ck_down(SESSION_DOWN_REFUSED, "would take another try");
+    const struct fault *f = pair_ck_down(&pair, SESSION_DOWN_REFUSED, "would take another try");
     ck_assert_ptr_nonnull(strstr(f->text, "\\x1b]0;owned\\x07\\x0aerror: x"));
     ck_assert_ptr_null(strpbrk(f->text, "\033\007\n"));
 }
@@ -492,7 +469,7 @@ START_TEST(nothing_is_created_before_the_end)
     ck_assert(!session_output(pair.gateway, pair.now, &d));
     ck_assert_ptr_null(pair_gateway_event(&pair, SESSION_EVENT_CHILD_UP));
     pair_run(&pair, 60000);
-    ck_up();
+    pair_ck_up(&pair);
 }
 END_TEST
 
@@ -529,7 +506,7 @@ END_TEST
 START_TEST(what_is_built_anew_has_the_same_password)
 {
     run();
-    ck_up();
+    pair_ck_up(&pair);
     ck_ok(session_reconnect(pair.client, pair.now));
     pair_run(&pair, pair.now + 10000);
     ck_assert_int_eq(pair_client_state(&pair), SESSION_UP);
@@ -544,7 +521,7 @@ START_TEST(a_code_serves_once)
     use_method(EAP_GTC);
     pair.client_config.eap_once = true;
     run();
-    ck_up();
+    pair_ck_up(&pair);
     unsigned before = asked;
     ck_ok(session_reconnect(pair.client, pair.now));
     pair_run(&pair, pair.now + 600000);
@@ -560,7 +537,7 @@ START_TEST(a_password_that_was_asked_for_serves_on)
 {
     pair.client_config.eap_once = true;
     run();
-    ck_up();
+    pair_ck_up(&pair);
     ck_ok(session_reconnect(pair.client, pair.now));
     pair_run(&pair, pair.now + 10000);
     ck_assert_uint_eq(pair_count_events(&pair, true, SESSION_EVENT_UP), 2);
@@ -580,7 +557,7 @@ static enum err nobody(void *ctx, struct span name, struct secret *ret_password,
 START_TEST(a_refused_password_is_not_tried_again)
 {
     run();
-    ck_up();
+    pair_ck_up(&pair);
     pair_forget_events(&pair);
     policy.find_password = nobody;
     session_stop(pair.gateway, pair.now);

@@ -97,26 +97,9 @@ static void ck_up(void)
 {
     struct session_status status;
     char who[IDENTITY_TEXT_MAX];
-    ck_assert_int_eq(pair_client_state(&pair), SESSION_UP);
-    const struct session_event *c = pair_client_event(&pair, SESSION_EVENT_CHILD_UP);
-    const struct session_event *g = pair_gateway_event(&pair, SESSION_EVENT_CHILD_UP);
-    ck_assert_ptr_nonnull(c);
-    ck_assert_ptr_nonnull(g);
-    ck_span_eq(secret_span(&c->child.enc_out), secret_span(&g->child.enc_in));
+    pair_ck_up(&pair);
     session_status(pair.gateway, &status);
     ck_assert_str_eq(identity_format(&status.remote_id, who), "alice@example.com");
-}
-
-static const struct fault *ck_down(enum session_down_reason reason, const char *words)
-{
-    const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_DOWN);
-    ck_assert_ptr_nonnull(e);
-    ck_assert_msg(e->down.reason == reason, "down for reason %d (%s), expected %d", e->down.reason,
-                  e->down.fault.text, reason);
-    ck_assert_msg(strstr(e->down.fault.text, words) != NULL, "%s", e->down.fault.text);
-    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_CHILD_UP));
-    ck_assert_ptr_null(pair_gateway_event(&pair, SESSION_EVENT_CHILD_UP));
-    return &e->down.fault;
 }
 
 /* _i: 0 TLS 1.2, 1 TLS 1.3 */
@@ -182,7 +165,7 @@ START_TEST(in_the_midst_of_it)
     ck_assert_ptr_eq(pair.client->config.eap.trust, renewed);
     pair.wire = NULL;
     pair_run(&pair, pair.now + 60000);
-    ck_down(SESSION_DOWN_PEER_UNTRUSTED, "the EAP server was not accepted");
+    pair_ck_down(&pair, SESSION_DOWN_PEER_UNTRUSTED, "the EAP server was not accepted");
     trust_store_free(renewed);
 }
 END_TEST
@@ -215,8 +198,8 @@ START_TEST(not_a_word_without_the_signature_that_is_wanted)
     alone();
     pair.wire = change_of_mind;
     run();
-    const struct fault *f =
-        ck_down(SESSION_DOWN_PEER_UNTRUSTED, "asks by EAP without having proven itself");
+    const struct fault *f = pair_ck_down(&pair, SESSION_DOWN_PEER_UNTRUSTED,
+                                         "asks by EAP without having proven itself");
     ck_assert_ptr_nonnull(strstr(f->hint, "Authentication = eap"));
     ck_assert_uint_eq(asked, 0);
 }
@@ -227,7 +210,7 @@ START_TEST(a_gateway_of_another_name)
     alone();
     ck_ok(identity_parse("vpn.example.net", &pair.client_config.remote_id));
     run();
-    ck_down(SESSION_DOWN_PEER_UNTRUSTED, "profile expects \"vpn.example.net\"");
+    pair_ck_down(&pair, SESSION_DOWN_PEER_UNTRUSTED, "profile expects \"vpn.example.net\"");
     ck_assert_uint_eq(asked, 0);
 }
 END_TEST
@@ -239,7 +222,7 @@ START_TEST(an_eap_server_that_is_not_trusted)
     policy.tls.key = eap_tls_other_radius.key;
     policy.tls.chain = &eap_tls_other_radius.chain;
     run();
-    ck_down(SESSION_DOWN_PEER_UNTRUSTED, "the EAP server was not accepted");
+    pair_ck_down(&pair, SESSION_DOWN_PEER_UNTRUSTED, "the EAP server was not accepted");
 }
 END_TEST
 
@@ -249,7 +232,7 @@ START_TEST(our_certificate_is_refused)
     pair.client_config.eap.key = eap_tls_other_alice.key;
     pair.client_config.eap.chain = &eap_tls_other_alice.chain;
     run();
-    ck_down(SESSION_DOWN_REFUSED, "the EAP server refused our certificate");
+    pair_ck_down(&pair, SESSION_DOWN_REFUSED, "the EAP server refused our certificate");
 }
 END_TEST
 
@@ -259,7 +242,7 @@ START_TEST(last_auth_with_another_key)
     alone();
     other_msk = true;
     run();
-    ck_down(SESSION_DOWN_REFUSED, "refused our AUTH");
+    pair_ck_down(&pair, SESSION_DOWN_REFUSED, "refused our AUTH");
 }
 END_TEST
 

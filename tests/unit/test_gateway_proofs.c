@@ -135,30 +135,6 @@ static struct session_status status_of(const struct session *s)
     return status;
 }
 
-static void ck_up(void)
-{
-    ck_assert_int_eq(pair_client_state(&pair), SESSION_UP);
-    const struct session_event *c = pair_client_event(&pair, SESSION_EVENT_CHILD_UP);
-    const struct session_event *g = pair_gateway_event(&pair, SESSION_EVENT_CHILD_UP);
-    ck_assert_ptr_nonnull(c);
-    ck_assert_ptr_nonnull(g);
-    ck_assert_uint_eq(c->child.spi_in, g->child.spi_out);
-    ck_span_eq(secret_span(&c->child.enc_out), secret_span(&g->child.enc_in));
-}
-
-static const struct fault *ck_down(enum session_down_reason reason, const char *words)
-{
-    const struct session_event *e = pair_client_event(&pair, SESSION_EVENT_DOWN);
-    ck_assert_ptr_nonnull(e);
-    ck_assert_msg(e->down.reason == reason, "down for reason %d (%s), expected %d", e->down.reason,
-                  e->down.fault.text, reason);
-    ck_assert_msg(strstr(e->down.fault.text, words) != NULL, "%s", e->down.fault.text);
-    ck_assert_ptr_null(strstr(e->down.fault.hint, "canary"));
-    ck_assert_ptr_null(pair_client_event(&pair, SESSION_EVENT_CHILD_UP));
-    ck_assert_ptr_null(pair_gateway_event(&pair, SESSION_EVENT_CHILD_UP));
-    return &e->down.fault;
-}
-
 /* --- PPK --- */
 
 static void use_ppk(enum session_ppk_use ours, enum session_ppk_use theirs)
@@ -172,7 +148,7 @@ static void use_ppk(enum session_ppk_use ours, enum session_ppk_use theirs)
 
 static void ck_ppk(bool used)
 {
-    ck_up();
+    pair_ck_up(&pair);
     ck_assert_int_eq(status_of(pair.client).ppk, used);
     ck_assert_int_eq(status_of(pair.gateway).ppk, used);
 }
@@ -211,7 +187,7 @@ START_TEST(ppk_refused_after_eap)
     use_ppk(SESSION_PPK_REQUIRED, SESSION_PPK_OPTIONAL);
     c->ppk.key.data[0] ^= 1;
     run();
-    const struct fault *f = ck_down(SESSION_DOWN_REFUSED, "though EAP had succeeded");
+    const struct fault *f = pair_ck_down(&pair, SESSION_DOWN_REFUSED, "though EAP had succeeded");
     ck_assert_ptr_nonnull(strstr(f->hint, "the PPK \"alice-ppk\" of 54 octets"));
 }
 END_TEST
@@ -242,7 +218,7 @@ START_TEST(user_by_eap)
     use_second(SESSION_AUTH_EAP, SESSION_SECOND_REQUIRED);
     use_eap(&pair.client_config.eap, methods[_i]);
     run();
-    ck_up();
+    pair_ck_up(&pair);
     ck_gateway_knows("alice");
 }
 END_TEST
@@ -251,7 +227,7 @@ START_TEST(user_by_certificate)
 {
     use_second(SESSION_AUTH_CERTIFICATE, SESSION_SECOND_OPTIONAL);
     run();
-    ck_up();
+    pair_ck_up(&pair);
     ck_gateway_knows("alice.example.com");
 }
 END_TEST
@@ -261,7 +237,7 @@ START_TEST(user_without_a_child_at_first)
     use_second(_i == 0 ? SESSION_AUTH_EAP : SESSION_AUTH_CERTIFICATE, SESSION_SECOND_OPTIONAL);
     pair.client_config.childless = true;
     run();
-    ck_up();
+    pair_ck_up(&pair);
 }
 END_TEST
 
@@ -272,7 +248,7 @@ START_TEST(any_one_datagram_may_be_lost)
     pair.marked = (unsigned)_i + 1;
     run();
     ck_assert_uint_gt(pair.datagrams, pair.marked);
-    ck_up();
+    pair_ck_up(&pair);
 }
 END_TEST
 
@@ -292,7 +268,7 @@ START_TEST(machine_refused)
     pair.client_config.chain = &user.chain;
     pair.client_config.key = user.key; /* of another name */
     run();
-    const struct fault *f = ck_down(SESSION_DOWN_REFUSED, "our credentials of [Local]");
+    const struct fault *f = pair_ck_down(&pair, SESSION_DOWN_REFUSED, "our credentials of [Local]");
     ck_assert_ptr_nonnull(strstr(f->hint, "\"laptop7.example.com\" with certificate"));
     ck_assert_uint_eq(asked, 0);
 }
@@ -303,7 +279,7 @@ START_TEST(user_refused)
     use_second(SESSION_AUTH_EAP, SESSION_SECOND_OPTIONAL);
     ck_ok(secret_set(&pair.client_config.eap.password, span_text("another canary")));
     run();
-    (void)ck_down(SESSION_DOWN_REFUSED, "wrong user name or password");
+    (void)pair_ck_down(&pair, SESSION_DOWN_REFUSED, "wrong user name or password");
     ck_assert_ptr_nonnull(pair_gateway_event(&pair, SESSION_EVENT_DOWN));
 }
 END_TEST
@@ -313,7 +289,8 @@ START_TEST(user_of_another_certificate)
     use_second(SESSION_AUTH_CERTIFICATE, SESSION_SECOND_OPTIONAL);
     ck_ok(identity_parse("mallory.example.com", &pair.client_config.second.id));
     run();
-    const struct fault *f = ck_down(SESSION_DOWN_REFUSED, "of [User], not those of [Local]");
+    const struct fault *f =
+        pair_ck_down(&pair, SESSION_DOWN_REFUSED, "of [User], not those of [Local]");
     ck_assert_ptr_nonnull(strstr(f->hint, "\"mallory.example.com\" with certificate"));
 }
 END_TEST
@@ -322,7 +299,7 @@ START_TEST(gateway_that_takes_one)
 {
     use_second(SESSION_AUTH_EAP, SESSION_SECOND_OFF);
     run();
-    (void)ck_down(SESSION_DOWN_PEER_UNTRUSTED, "does not take two proofs");
+    (void)pair_ck_down(&pair, SESSION_DOWN_PEER_UNTRUSTED, "does not take two proofs");
     ck_assert_uint_eq(asked, 0);
 }
 END_TEST
@@ -333,7 +310,7 @@ START_TEST(gateway_that_is_not_trusted)
     use_second(SESSION_AUTH_EAP, SESSION_SECOND_OPTIONAL);
     ck_ok(identity_parse("vpn.example.net", &pair.client_config.remote_id));
     run();
-    (void)ck_down(SESSION_DOWN_PEER_UNTRUSTED, "vpn.example.net");
+    (void)pair_ck_down(&pair, SESSION_DOWN_PEER_UNTRUSTED, "vpn.example.net");
     ck_assert_uint_eq(server.stage, EAP_SERVER_IDLE);
 }
 END_TEST
@@ -344,7 +321,7 @@ START_TEST(user_alone_where_two_are_required)
     use_eap(&pair.client_config.eap, EAP_MSCHAPV2);
     pair.gateway_config.second_use = SESSION_SECOND_REQUIRED;
     run();
-    (void)ck_down(SESSION_DOWN_REFUSED, "AUTHENTICATION_FAILED");
+    (void)pair_ck_down(&pair, SESSION_DOWN_REFUSED, "AUTHENTICATION_FAILED");
     ck_assert_uint_eq(server.stage, EAP_SERVER_IDLE);
 }
 END_TEST
@@ -354,7 +331,7 @@ START_TEST(proven_again)
 {
     use_second(SESSION_AUTH_EAP, SESSION_SECOND_REQUIRED);
     run();
-    ck_up();
+    pair_ck_up(&pair);
     unsigned before = asked;
     ck_ok(session_rekey(pair.client, pair.now, SESSION_REKEY_BOTH));
     pair_run(&pair, pair.now + 5000);
@@ -374,7 +351,7 @@ START_TEST(codes_serve_once)
     use_eap(&pair.client_config.eap, EAP_GTC);
     pair.client_config.eap_once = true;
     run();
-    ck_up();
+    pair_ck_up(&pair);
     unsigned before = asked;
     ck_ok(session_reconnect(pair.client, pair.now));
     pair_run(&pair, pair.now + 5000);
