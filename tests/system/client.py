@@ -135,15 +135,15 @@ class Tern:
         namespace = network_namespace(pathlib.Path(f"/proc/{self.machine.pid}"))
         # A process that is ending is out of its namespaces before its sockets are closed, and these
         # are open until its last thread, whichever that is, is a zombie.
-        for task in pathlib.Path("/proc").glob("[0-9]*/task/[0-9]*"):
-            try:
-                process = task.parents[1]
-                state = re.search(r"\) (\S)", (task / "stat").read_text()).group(1)
-                if ((process / "comm").read_text() == f"{self.binary.name}\n" and
-                        state not in "ZX" and network_namespace(task) in (namespace, None)):
-                    found.add(int(process.name))
-            except OSError:
-                continue  # gone meanwhile
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # gone meanwhile
+                if (process / "comm").read_text() != f"{self.binary.name}\n":
+                    continue
+                for task in (process / "task").iterdir():
+                    with contextlib.suppress(OSError):  # this thread alone may be gone
+                        state = re.search(r"\) (\S)", (task / "stat").read_text()).group(1)
+                        if state not in "ZX" and network_namespace(task) in (namespace, None):
+                            found.add(int(process.name))
         return sorted(found)
 
     def kill(self):
