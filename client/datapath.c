@@ -222,12 +222,13 @@ static void report_again(struct datapath *d)
     uv_timer_start(&d->timer, on_report_due, REPORT_MS, 0);
 }
 
-/* Nothing came since the last one: the next traffic wakes us. */
+/* Where nothing came since the last one the next traffic wakes us. */
 static void on_report_due(uv_timer_t *timer)
 {
     struct datapath *d = timer->data;
     mono_ms now = clock_now();
     atomic_store(&d->told, false);
+    hear_ike(d, now);
     if (report_traffic(d, now)) {
         atomic_store(&d->told, true);
         report_again(d);

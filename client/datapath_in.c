@@ -1,6 +1,6 @@
 /* UDP to TUN: trains that arrive are opened in place, and what belongs together is written in one
- * piece (GRO). IKE that arrives on the way is handed to control at once, and in order: what came
- * before it has been delivered. What cannot be delivered at once is dropped, as routers do. */
+ * piece (GRO). IKE of the same batch is handed to control behind that: it may take away the SA of
+ * what came before it. What cannot be delivered at once is dropped, as routers do. */
 #include "client/datapath_internal.h"
 
 #include <poll.h>
@@ -13,12 +13,18 @@
 enum {
     RECEIVED = 16,    /* messages of a batch, each perhaps a train */
     OPENED = 128,     /* packets of it that are opened at once */
+    IKE_KEPT = 64,    /* messages of it for control, until the packets are delivered */
     EARLY_MAX = 256,  /* packets that came before the message that brings their keys */
     EARLY_LEN = 2048, /* octets of one */
-    EARLY_MS = 500    /* how long they are worth keeping */
+    EARLY_MS = 500,   /* how long they are worth keeping */
+
+    /* Control is woken for IKE so often in that time; then it finds the rest at its next report.
+     * Nobody means more than a few, but anybody can send thousands. */
+    IKE_WAKES = 8,
+    IKE_WAKES_MS = 100
 };
 
-#define EARLY_NS ((int64_t)EARLY_MS * 1000000)
+#define NS_PER_MS INT64_C(1000000)
 
 _Static_assert((int)TUN_HEADER_LEN == VNET_HEADER_LEN && (int)TUN_SPANS_MAX >= 1 + GRO_SEGMENTS_MAX,
                "a write of gro's is one that tun_write takes");
@@ -29,6 +35,12 @@ struct early {
     uint8_t tos; /* of the outer header */
     int64_t at_ns;
     uint8_t bytes[EARLY_LEN];
+};
+
+/* Where it was received. */
+struct ike_message {
+    const struct path *path;
+    struct span bytes;
 };
 
 struct datapath_in {
@@ -51,6 +63,10 @@ struct datapath_in {
     size_t packet_count;
     struct tunnel_result results[OPENED];
     struct gro gro; /* opened, not yet written */
+    struct ike_message ike[IKE_KEPT];
+    size_t ike_count;
+    unsigned ike_wakes;     /* since then */
+    int64_t ike_wakes_from; /* in nanoseconds */
 
     /* Pages that no packet reached are never backed. */
     uint8_t buffers[RECEIVED][DATAPATH_BUFFER_LEN];
@@ -142,7 +158,7 @@ static void open_early(struct datapath_in *in, const struct carried *c)
         struct early *e = &in->early[(in->early_next + i) % EARLY_MAX];
         struct packet p = {.data = e->bytes, .cap = EARLY_LEN, .len = e->len, .tos = e->tos};
         struct tunnel_result result;
-        if (e->len == 0 || in->now_ns - e->at_ns > EARLY_NS)
+        if (e->len == 0 || in->now_ns - e->at_ns > EARLY_MS * NS_PER_MS)
             continue;
         tunnel_open(c->tunnel, &p, &result, 1);
         if (result.err == ERR_OK)
@@ -170,28 +186,47 @@ static void open_packets(struct datapath_in *in, const struct carried *c)
     }
 }
 
+static void wake_for_ike(struct datapath_in *in)
+{
+    if (in->now_ns - in->ike_wakes_from >= IKE_WAKES_MS * NS_PER_MS) {
+        in->ike_wakes_from = in->now_ns;
+        in->ike_wakes = 0;
+    }
+    if (in->ike_wakes++ < IKE_WAKES)
+        (void)uv_async_send(&in->d->async);
+    else
+        datapath_tell(in->d);
+}
+
+static void hand_over_ike(struct datapath_in *in)
+{
+    if (in->ike_count == 0)
+        return;
+    for (size_t i = 0; i < in->ike_count; i++) {
+        const struct ike_message *m = &in->ike[i];
+        const struct span parts[] = {span_make(m->path, sizeof(*m->path)), m->bytes};
+        if (ring_put(&in->d->ike, parts, 2) != ERR_OK)
+            tally_add(&in->ike_lost, 1);
+    }
+    in->ike_count = 0;
+    wake_for_ike(in);
+}
+
 /* All that has come is on its way, and when it came is written down. */
 static void deliver(struct datapath_in *in, const struct carried *c)
 {
     open_packets(in, c);
-    if (c->tun == NULL)
-        return;
-    uint64_t authentic = tunnel_counters(c->tunnel).authentic;
-    if (authentic != in->authentic)
-        atomic_store(&in->last_ns, in->now_ns);
-    in->authentic = authentic;
-    flush(in, c);
+    if (c->tun != NULL) {
+        uint64_t authentic = tunnel_counters(c->tunnel).authentic;
+        if (authentic != in->authentic)
+            atomic_store(&in->last_ns, in->now_ns);
+        in->authentic = authentic;
+        flush(in, c);
+    }
+    hand_over_ike(in);
 }
 
 /* --- what comes --- */
-
-static void hand_over(struct datapath_in *in, const struct path *path, struct span message)
-{
-    const struct span parts[] = {span_make(path, sizeof(*path)), message};
-    if (ring_put(&in->d->ike, parts, 2) != ERR_OK)
-        tally_add(&in->ike_lost, 1);
-    (void)uv_async_send(&in->d->async);
-}
 
 /* Only the gateway speaks IKE on a port other than 500 with us, and it marks it. */
 static void sort(struct datapath_in *in, const struct carried *c, const struct udp_message *m,
@@ -207,8 +242,9 @@ static void sort(struct datapath_in *in, const struct carried *c, const struct u
             .data = m->data + at, .cap = datagram.len, .len = datagram.len, .tos = m->tos};
         break;
     case DATAGRAM_IKE:
-        deliver(in, c); /* in order: the message may take its SA away */
-        hand_over(in, &m->path, message);
+        if (in->ike_count == IKE_KEPT)
+            deliver(in, c);
+        in->ike[in->ike_count++] = (struct ike_message){&m->path, message};
         break;
     case DATAGRAM_KEEPALIVE:
         break;

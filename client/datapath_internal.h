@@ -6,8 +6,9 @@
  * has left has no descriptor in hand that belongs to what was carried before. They never sleep but
  * in poll(), and control wakes them after publishing.
  *
- * What the threads have to tell they write down, and wake the loop: at once for IKE and for what
- * went wrong, for traffic at most once in REPORT_MS (see datapath_tell). They do not log. */
+ * What the threads have to tell they write down, and wake the loop: at once for what went wrong and
+ * for IKE, unless there is too much of it, and for traffic at most once in REPORT_MS (see
+ * datapath_tell). They do not log. */
 #ifndef TERN_CLIENT_DATAPATH_INTERNAL_H
 #define TERN_CLIENT_DATAPATH_INTERNAL_H
 
@@ -107,7 +108,8 @@ uint64_t datapath_senders_too_long(const struct datapath_senders *s); /* any thr
 /* What is carried, until datapath_leave. */
 const struct carried *datapath_enter(struct datapath *d, size_t me);
 void datapath_leave(struct datapath *d, size_t me);
-/* There was traffic, and its time is written down: control will see it. */
+/* There was traffic, and its time is written down, or IKE, and it is in the ring: control will see
+ * it. */
 void datapath_tell(struct datapath *d);
 /* Of DATAPATH_NEWS_*: control hears at once. */
 void datapath_tell_news(struct datapath *d, unsigned news);

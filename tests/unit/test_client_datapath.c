@@ -1,4 +1,5 @@
 /* What the data path's threads owe to control, and to packets while control changes something. */
+#include "platform/clock.h"
 #include "tests/unit/datapath_ends.h"
 
 START_TEST(packets_go_both_ways)
@@ -113,6 +114,39 @@ START_TEST(more_ike_than_there_is_room_for)
 }
 END_TEST
 
+static void count_turn(uv_prepare_t *turn)
+{
+    ++*(unsigned *)turn->data;
+}
+
+/* Whoever sends thousands does not wake the loop thousands of times; nothing is lost by that. */
+START_TEST(much_ike_wakes_seldom)
+{
+    enum { MANY = 100, WAKES = 8, WAKES_MS = 100, REPORT_MS = 10 };
+    uint8_t ike[12];
+    struct udp_message m;
+    unsigned turns = 0;
+    static uv_prepare_t prepare; /* it is closed at the end of all */
+    uv_prepare_init(&loop, &prepare);
+    prepare.data = &turns;
+    uv_prepare_start(&prepare, count_turn);
+    carry();
+    mono_ms start = clock_now();
+    for (uint64_t i = 0; i < MANY; i++) {
+        far_ike(ike, i, &m);
+        far_send(&m, 1);
+        while (heard.ike_next <= i)
+            uv_run(&loop, UV_RUN_ONCE);
+    }
+    mono_ms took = clock_now() - start;
+    ck_assert(!heard.ike_wrong);
+    ck_assert_uint_eq(heard.ike_count, MANY);
+    /* A wake-up is a turn of the loop, or two. */
+    ck_assert_int_le(turns, 2 * ((took / WAKES_MS + 1) * WAKES + took / REPORT_MS + 1));
+    uv_close((uv_handle_t *)&prepare, NULL);
+}
+END_TEST
+
 START_TEST(held_packets_wait)
 {
     carry();
@@ -223,6 +257,7 @@ int main(void)
     tcase_add_test(t, ike_is_told_at_once_and_in_order);
     tcase_add_test(t, what_came_before_its_keys_is_opened);
     tcase_add_test(t, more_ike_than_there_is_room_for);
+    tcase_add_test(t, much_ike_wakes_seldom);
     tcase_add_test(t, held_packets_wait);
     tcase_add_test(t, the_last_of_a_drained_child_has_left);
     tcase_add_test(t, nothing_is_carried_after_stop);
