@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/packet/gso.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/packets.h"
@@ -10,19 +11,13 @@
 /* Bits of the first octet. */
 enum { MEND_VNET = 1, MEND_LENGTHS = 2, MEND_CHECKSUM = 4, JOIN = 8 };
 
-static void write_u16(uint8_t *at, size_t v)
-{
-    at[0] = (uint8_t)(v >> 8);
-    at[1] = (uint8_t)v;
-}
-
 /* As the kernel would have it, as far as the packet is one. */
 static void mend(unsigned how, struct vnet_header *v, uint8_t *packet, size_t len)
 {
     struct ip_header h;
     bool v4 = len > 0 && packet[0] >> 4 == IP_V4;
     if (how & MEND_LENGTHS && len >= 40)
-        write_u16(packet + (v4 ? 2 : 4), v4 ? len : len - 40);
+        be_write_u16(packet + (v4 ? 2 : 4), (uint16_t)(v4 ? len : len - 40));
     if (ip_header_parse(span_make(packet, len), &h) != ERR_OK)
         return;
     bool udp = h.protocol == 17;
@@ -35,8 +30,8 @@ static void mend(unsigned how, struct vnet_header *v, uint8_t *packet, size_t le
     }
     size_t field = (size_t)v->csum_start + v->csum_offset;
     if (how & MEND_CHECKSUM && field + 2 <= len && v->csum_start >= h.header_len)
-        write_u16(packet + field, packets_sum((uint32_t)(len - h.header_len) + h.protocol,
-                                              span_make(packet + (v4 ? 12 : 8), v4 ? 8 : 32)));
+        be_write_u16(packet + field, packets_sum((uint32_t)(len - h.header_len) + h.protocol,
+                                                 span_make(packet + (v4 ? 12 : 8), v4 ? 8 : 32)));
 }
 
 /* Does a segment's checksum follow from what was given? */

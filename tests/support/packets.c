@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/base/wire.h"
 
 enum { TCP = 6, UDP = 17 };
@@ -87,12 +88,6 @@ static uint8_t *checksum_field(const struct packet_recipe *r, uint8_t *packet)
     return packet + ip_header_len(r) + (r->udp ? 6 : 16);
 }
 
-static void write_field(uint8_t *at, uint16_t v)
-{
-    at[0] = (uint8_t)(v >> 8);
-    at[1] = (uint8_t)v;
-}
-
 size_t packets_make(const struct packet_recipe *r, uint8_t *out)
 {
     struct wire_writer w;
@@ -104,14 +99,14 @@ size_t packets_make(const struct packet_recipe *r, uint8_t *out)
     ASSERT(wire_write_finish(&w) == ERR_OK && w.len == len);
     uint16_t sum = pseudo_sum(out, r->udp ? UDP : TCP, len - upper_at);
     uint16_t checksum = (uint16_t)~packets_sum(sum, span_make(out + upper_at, len - upper_at));
-    write_field(checksum_field(r, out), r->udp && checksum == 0 ? 0xffff : checksum);
+    be_write_u16(checksum_field(r, out), r->udp && checksum == 0 ? 0xffff : checksum);
     return len;
 }
 
 void packets_make_partial(const struct packet_recipe *r, uint8_t *packet, size_t len)
 {
-    write_field(checksum_field(r, packet),
-                pseudo_sum(packet, r->udp ? UDP : TCP, len - ip_header_len(r)));
+    be_write_u16(checksum_field(r, packet),
+                 pseudo_sum(packet, r->udp ? UDP : TCP, len - ip_header_len(r)));
 }
 
 /* Past extension headers of eight-octet units; 0 where they run out of the packet. */

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/base/be.h"
 #include "tests/support/namespace.h"
 #include "tests/support/support.h"
 
@@ -84,8 +85,7 @@ static inline size_t write_inner(uint8_t *b, uint8_t octet)
     b[25] = 9;
     b[HEADERS] = octet;
     uint16_t sum = header_sum(b);
-    b[10] = (uint8_t)(sum >> 8);
-    b[11] = (uint8_t)sum;
+    be_write_u16(b + 10, sum);
     return HEADERS + 1;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/esp/esp.h"
 #include "tests/support/support.h"
 
@@ -67,8 +68,7 @@ static inline void write_inner(uint8_t *at, size_t len, enum ip_family family)
         at[i] = (uint8_t)(i * 7);
     if (family == IP_V4) {
         memcpy(at, v4_head, sizeof(v4_head));
-        at[2] = (uint8_t)(len >> 8);
-        at[3] = (uint8_t)len;
+        be_write_u16(at + 2, (uint16_t)len);
     } else {
         memcpy(at, v6_head, sizeof(v6_head));
         at[4] = (uint8_t)((len - 40) >> 8);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/base/wire.h"
 #include "common/crypto/legacy.h"
 #include "tests/support/fixed_random.h"
@@ -478,8 +479,7 @@ static void every_length(void (*prepare)(void), struct span whole)
         for (unsigned fit = 0; fit < 2; fit++) {
             memcpy(copy, whole.data, whole.len);
             if (fit && len >= 4) {
-                copy[2] = (uint8_t)(len >> 8);
-                copy[3] = (uint8_t)len;
+                be_write_u16(copy + 2, (uint16_t)len);
             }
             prepare();
             (void)give(span_make(copy, len));

@@ -35,8 +35,7 @@ static size_t write_text(uint8_t *text, enum ip_family family, size_t ip_len, si
 {
     write_inner(text, inner_len, family);
     if (family == IP_V4) {
-        text[2] = (uint8_t)(ip_len >> 8);
-        text[3] = (uint8_t)ip_len;
+        be_write_u16(text + 2, (uint16_t)ip_len);
     } else {
         text[4] = (uint8_t)((ip_len - 40) >> 8);
         text[5] = (uint8_t)(ip_len - 40);

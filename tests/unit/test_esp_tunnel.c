@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/packet/protocol.h"
 #include "tests/support/support.h"
 
@@ -33,10 +34,8 @@ static void write_parcel(struct parcel *p, const char *source, const char *desti
     b[9] = protocol;
     memcpy(b + 12, from.bytes, 4);
     memcpy(b + 16, to.bytes, 4);
-    b[20] = (uint8_t)(source_port >> 8);
-    b[21] = (uint8_t)source_port;
-    b[22] = (uint8_t)(destination_port >> 8);
-    b[23] = (uint8_t)destination_port;
+    be_write_u16(b + 20, source_port);
+    be_write_u16(b + 22, destination_port);
 }
 
 /* The same of IPv6, from fd00::LAST to fd00:9::. */

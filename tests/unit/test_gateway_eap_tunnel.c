@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/eap/mschapv2.h"
 #include "common/eap/peap_binding.h"
 #include "tests/support/eap_tls.h"
@@ -574,8 +575,7 @@ START_TEST(extensions_of_every_length)
             uint16_t len = claim <= CLAIMS ? (uint16_t)claim : 0xffff;
             out[5] = (uint8_t)(kinds[i] >> 8);
             out[6] = (uint8_t)kinds[i];
-            out[7] = (uint8_t)(len >> 8);
-            out[8] = (uint8_t)len;
+            be_write_u16(out + 7, (uint16_t)len);
             use(EAP_PEAP, EAP_MSCHAPV2, true);
             ck_assert(!say(span_make(out, 75)));
             ck_assert_int_eq(ends.result.outcome, EAP_FAILED);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "tests/support/hostile.h"
 
 static struct hostile hostile;
@@ -394,8 +395,7 @@ START_TEST(every_length_field)
             size_t len = n < 12 ? wrong[n] : 4 + chain.items[i].len + n - 16;
             if (len == 4 + chain.items[i].len)
                 continue;
-            inner[at + 2] = (uint8_t)(len >> 8);
-            inner[at + 3] = (uint8_t)len;
+            be_write_u16(inner + at + 2, (uint16_t)len);
             hostile_send_inner(&hostile, &header, chain.items[0].type, span_make(inner, all));
             ck_refused(kind_of(_i));
         }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/crypto/algorithm.h"
 #include "common/ike/payload.h"
 #include "tests/support/support.h"
@@ -398,8 +399,7 @@ START_TEST(ts_length_fields)
         uint8_t *exact = support_exact_copy(span_make(bytes, len));
         unsigned truth = (unsigned)(exact[6] << 8 | exact[7]);
         for (unsigned field = 0; field <= 0xffff; field += field < 100 ? 1 : 0x1f1f) {
-            exact[6] = (uint8_t)(field >> 8);
-            exact[7] = (uint8_t)field;
+            be_write_u16(exact + 6, (uint16_t)field);
             enum err e = parse_ts(span_make(exact, len));
             ck_assert_int_eq(e, field == truth ? ERR_OK : ERR_MALFORMED);
         }

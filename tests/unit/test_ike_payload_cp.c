@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/base/log.h"
 #include "common/ike/payload.h"
 #include "tests/support/support.h"
@@ -194,8 +195,7 @@ START_TEST(attribute_lengths)
             bytes[0] = (uint8_t)cp;
             bytes[4] = (uint8_t)(lengths[_i].type >> 8);
             bytes[5] = (uint8_t)lengths[_i].type;
-            bytes[6] = (uint8_t)(field >> 8);
-            bytes[7] = (uint8_t)field;
+            be_write_u16(bytes + 6, (uint16_t)field);
             bool good = valid == SIZE_MAX || field == 0 || field == valid;
             enum err e = parse(span_make(bytes, 8 + field));
             ck_assert_msg(e == (good ? ERR_OK : ERR_MALFORMED), "type %u, %zu octets: %s",

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "tests/support/support.h"
 
 enum { BODY_MAX = 8192 };
@@ -151,8 +152,7 @@ static void ck_only_true_length(const char *hex, size_t at)
     const unsigned truth = (unsigned)(bytes[at] << 8 | bytes[at + 1]);
     for (unsigned field = 0; field <= truth + 9; field++) {
         unsigned v = field == truth + 9 ? 0xffff : field;
-        bytes[at] = (uint8_t)(v >> 8);
-        bytes[at + 1] = (uint8_t)v;
+        be_write_u16(bytes + at, (uint16_t)v);
         enum err e = parse(span_make(bytes, len), &l);
         ck_assert_msg(e == (v == truth ? ERR_OK : ERR_MALFORMED), "%s at %zu = %u: %s", hex, at, v,
                       err_text(e));
@@ -310,8 +310,7 @@ START_TEST(limits)
         size_t len = 8 + 8 * count, next = support_hex(IKE_LAST, bytes + len, 64);
         memset(bytes, 0, len);
         bytes[0] = 2;
-        bytes[2] = (uint8_t)(len >> 8);
-        bytes[3] = (uint8_t)len;
+        be_write_u16(bytes + 2, (uint16_t)len);
         bytes[5] = PROTOCOL_IKE;
         bytes[7] = (uint8_t)count;
         for (size_t i = 0; i < count; i++) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/ike/payload.h"
 #include "tests/support/support.h"
 
@@ -54,8 +55,7 @@ static enum err open_at(uint8_t *message, size_t len, const struct aead *a, uint
 static void fit_lengths(uint8_t *message, size_t len, size_t at)
 {
     message[24] = message[25] = 0;
-    message[26] = (uint8_t)(len >> 8);
-    message[27] = (uint8_t)len;
+    be_write_u16(message + 26, (uint16_t)len);
     message[at + 2] = (uint8_t)((len - at) >> 8);
     message[at + 3] = (uint8_t)(len - at);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/ike/session_state.h"
 #include "tests/support/hostile.h"
 
@@ -343,8 +344,7 @@ START_TEST(a_proposal_that_is_beyond_us_spoils_itself_alone)
         size_t len = 12 + 8 * count;
         memset(more, 0, len);
         more[0] = 2;
-        more[2] = (uint8_t)(len >> 8);
-        more[3] = (uint8_t)len;
+        be_write_u16(more + 2, (uint16_t)len);
         memcpy(more + 4, "\x01\x03\x04", 3);
         more[7] = (uint8_t)count;
         for (unsigned i = 0; i < count; i++)

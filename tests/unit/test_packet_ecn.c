@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/packet/packet.h"
 #include "common/packet/protocol.h"
 #include "tests/support/support.h"
@@ -17,12 +18,6 @@ static const int expected[4][4] = {
     [ECN_CE] = {ECN_CE, ECN_CE, ECN_CE, ECN_CE},
 };
 
-static void write_u16(uint8_t *at, unsigned v)
-{
-    at[0] = (uint8_t)(v >> 8);
-    at[1] = (uint8_t)v;
-}
-
 /* A packet of LEN octets with that TOS octet; for IPv4 with four octets of options, this
  * identification, and a header checksum that fits. */
 static void write_packet(uint8_t *out, enum ip_family family, uint8_t tos, uint16_t identification)
@@ -32,18 +27,18 @@ static void write_packet(uint8_t *out, enum ip_family family, uint8_t tos, uint1
     if (family == IP_V6) {
         out[0] = (uint8_t)(0x60 | tos >> 4);
         out[1] = (uint8_t)(tos << 4 | 0x0c); /* the first bits of a flow label */
-        write_u16(out + 4, LEN - IPV6_HEADER_LEN);
+        be_write_u16(out + 4, LEN - IPV6_HEADER_LEN);
         out[6] = 253;
         return;
     }
     out[0] = 0x46;
     out[1] = tos;
-    write_u16(out + 2, LEN);
-    write_u16(out + 4, identification);
-    write_u16(out + 6, 0x4000);
+    be_write_u16(out + 2, LEN);
+    be_write_u16(out + 4, identification);
+    be_write_u16(out + 6, 0x4000);
     out[9] = 253;
-    write_u16(out + 10, 0);
-    write_u16(out + 10, checksum_finish(checksum_add(0, span_make(out, 24))));
+    be_write_u16(out + 10, 0);
+    be_write_u16(out + 10, checksum_finish(checksum_add(0, span_make(out, 24))));
 }
 
 /* Joins in a buffer of exactly the packet's size, somewhere inside of which it begins. */

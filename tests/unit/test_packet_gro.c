@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/packet/gro.h"
 #include "tests/support/packets.h"
 #include "tests/support/support.h"
@@ -383,12 +384,6 @@ static int by_hash(const void *a, const void *b)
     return (x->hash > y->hash) - (x->hash < y->hash);
 }
 
-static void set_u16(uint8_t *at, uint16_t v)
-{
-    at[0] = (uint8_t)(v >> 8);
-    at[1] = (uint8_t)v;
-}
-
 /* The n-th packet of a flow with that number in its source address, or in its ports. */
 static size_t make_numbered(uint8_t *out, bool in_address, uint32_t number, size_t n)
 {
@@ -396,13 +391,13 @@ static size_t make_numbered(uint8_t *out, bool in_address, uint32_t number, size
     uint8_t *at = out + (in_address ? 12 : 20);
     r.id = (uint16_t)n;
     size_t len = packets_make(&r, out);
-    set_u16(at, (uint16_t)(number >> 16));
-    set_u16(at + 2, (uint16_t)number);
-    set_u16(out + 10, 0);
-    set_u16(out + 10, (uint16_t)~packets_sum(0, span_make(out, 20)));
-    set_u16(out + 26, 0);
+    be_write_u16(at, (uint16_t)(number >> 16));
+    be_write_u16(at + 2, (uint16_t)number);
+    be_write_u16(out + 10, 0);
+    be_write_u16(out + 10, (uint16_t)~packets_sum(0, span_make(out, 20)));
+    be_write_u16(out + 26, 0);
     uint16_t sum = packets_sum((uint32_t)(len - 20) + 17, span_make(out + 12, len - 12));
-    set_u16(out + 26, sum == 0xffff ? sum : (uint16_t)~sum);
+    be_write_u16(out + 26, sum == 0xffff ? sum : (uint16_t)~sum);
     ck_assert_ptr_null(packets_fault(span_make(out, len)));
     return len;
 }
@@ -432,8 +427,8 @@ START_TEST(flows_that_look_alike)
         size_t found = 0, len = make_numbered(scratch, in_address, 0, 0);
         for (uint32_t i = 0; i < MANY; i++) {
             uint32_t number = i * 0x61c88647; /* apart in all bits */
-            set_u16(scratch + (in_address ? 12 : 20), (uint16_t)(number >> 16));
-            set_u16(scratch + (in_address ? 14 : 22), (uint16_t)number);
+            be_write_u16(scratch + (in_address ? 12 : 20), (uint16_t)(number >> 16));
+            be_write_u16(scratch + (in_address ? 14 : 22), (uint16_t)number);
             gro_begin(&gro, &all);
             ck_ok(gro_add(&gro, scratch, len));
             traces[i] = (struct trace){gro.flows[0].hash, number};
@@ -558,8 +553,7 @@ START_TEST(flags_that_belong_to_one_packet)
             scratch[20 + 12] |= bit;
             uint16_t sum = (uint16_t) ~(scratch[36] << 8 | scratch[37]);
             sum = (uint16_t)~packets_sum(sum, span_make((uint8_t[]){bit, 0}, 2));
-            scratch[36] = (uint8_t)(sum >> 8);
-            scratch[37] = (uint8_t)sum;
+            be_write_u16(scratch + 36, sum);
             ck_assert_ptr_null(packets_fault(span_make(scratch, len)));
             add_bytes(scratch, len);
             advance(&r, SIZE);
@@ -779,7 +773,7 @@ START_TEST(the_other_zero_stays_alone)
             len = packets_make(&r, scratch);
             ck_assert(scratch[26] == 0xff && scratch[27] == 0xff);
         }
-        set_u16(scratch + 26, 0);
+        be_write_u16(scratch + 26, 0);
         add_bytes(scratch, len);
         r.id++;
     }
@@ -801,7 +795,7 @@ START_TEST(udp_that_is_no_candidate)
     for (int i = 0; i < 2; i++) {
         size_t len = packets_make(&r, scratch);
         scratch[25]--;
-        set_u16(scratch + 26, (uint16_t)((scratch[26] << 8 | scratch[27]) + 1));
+        be_write_u16(scratch + 26, (uint16_t)((scratch[26] << 8 | scratch[27]) + 1));
         add_bytes(scratch, len);
         advance(&r, SIZE);
     }

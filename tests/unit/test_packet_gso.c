@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/packet/gso.h"
 #include "tests/support/packets.h"
 #include "tests/support/support.h"
@@ -191,8 +192,7 @@ START_TEST(a_routing_header_on_its_way)
     /* the sum as though the last hop were the destination */
     uint16_t sum = packets_sum((uint32_t)(len - 64) + 6, span_make(big + 8, 16));
     sum = packets_sum(sum, last_hop);
-    big[64 + 16] = (uint8_t)(sum >> 8);
-    big[64 + 17] = (uint8_t)sum;
+    be_write_u16(big + 64 + 16, sum);
     struct vnet_header v = vnet_of(&r, 1000);
     struct gso g;
     struct gso_segment s;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/packet/packet.h"
 #include "common/packet/protocol.h"
 #include "tests/support/support.h"
@@ -249,8 +250,7 @@ static size_t write_segment(uint8_t *out, enum ip_family family, uint8_t flags, 
     else
         out[5] = (uint8_t)tcp_len;
     uint16_t checksum = tcp_residue(span_make(out, head + tcp_len));
-    tcp[16] = (uint8_t)(checksum >> 8);
-    tcp[17] = (uint8_t)checksum;
+    be_write_u16(tcp + 16, checksum);
     return head + tcp_len;
 }
 

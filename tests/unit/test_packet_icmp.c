@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/be.h"
 #include "common/packet/packet.h"
 #include "common/packet/protocol.h"
 #include "tests/support/support.h"
@@ -20,8 +21,7 @@ static void write_packet(uint8_t *out, enum ip_family family, size_t len)
     size_t head = family == IP_V4 ? 20 : 40;
     memcpy(out, family == IP_V4 ? v4 : v6, head);
     size_t value = family == IP_V4 ? len : len - 40;
-    out[family == IP_V4 ? 2 : 4] = (uint8_t)(value >> 8);
-    out[family == IP_V4 ? 3 : 5] = (uint8_t)value;
+    be_write_u16(out + (family == IP_V4 ? 2 : 4), (uint16_t)value);
 }
 
 START_TEST(ipv4_answer)

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/base/be.h"
 #include "platform/udp.h"
 #include "tests/support/namespace.h"
 #include "tests/support/packets.h"
@@ -90,12 +91,6 @@ static void put(uint8_t *at, const struct ip *a)
     memcpy(at, a->bytes, a->family == IP_V4 ? 4 : 16);
 }
 
-static void put_u16(uint8_t *at, uint16_t v)
-{
-    at[0] = (uint8_t)(v >> 8);
-    at[1] = (uint8_t)v;
-}
-
 /* An IP header; its source and destination lie where checksums of the upper layer begin. */
 static size_t put_ip(uint8_t *at, const struct ip *from, const struct ip *to, uint8_t protocol,
                      size_t payload_len)
@@ -103,17 +98,17 @@ static size_t put_ip(uint8_t *at, const struct ip *from, const struct ip *to, ui
     memset(at, 0, 40);
     if (from->family == IP_V4) {
         at[0] = 0x45;
-        put_u16(at + 2, (uint16_t)(20 + payload_len));
+        be_write_u16(at + 2, (uint16_t)(20 + payload_len));
         at[6] = 0x40; /* DF */
         at[8] = 64;
         at[9] = protocol;
         put(at + 12, from);
         put(at + 16, to);
-        put_u16(at + 10, (uint16_t)~packets_sum(0, span_make(at, 20)));
+        be_write_u16(at + 10, (uint16_t)~packets_sum(0, span_make(at, 20)));
         return 20;
     }
     at[0] = 0x60;
-    put_u16(at + 4, (uint16_t)payload_len);
+    be_write_u16(at + 4, (uint16_t)payload_len);
     at[6] = protocol;
     at[7] = 64;
     put(at + 8, from);
@@ -131,14 +126,14 @@ static size_t put_error(uint8_t *at, const struct path *p, uint16_t port, uint16
     memset(icmp, 0, icmp_len);
     icmp[0] = v4 ? 3 : 2;
     icmp[1] = v4 ? 4 : 0;
-    put_u16(icmp + 6, mtu);
+    be_write_u16(icmp + 6, mtu);
     uint8_t *udp = icmp + 8 + put_ip(icmp + 8, &p->local.ip, &p->remote.ip, 17, 1408);
-    put_u16(udp, port);
-    put_u16(udp + 2, GATEWAY_PORT);
-    put_u16(udp + 4, 1408);
+    be_write_u16(udp, port);
+    be_write_u16(udp + 2, GATEWAY_PORT);
+    be_write_u16(udp + 4, 1408);
     struct span covered = v4 ? span_make(icmp, icmp_len) : span_make(at + 8, 32 + icmp_len);
     uint32_t start = v4 ? 0 : (uint32_t)icmp_len + 58;
-    put_u16(icmp + 2, (uint16_t)~packets_sum(start, covered));
+    be_write_u16(icmp + 2, (uint16_t)~packets_sum(start, covered));
     return len + icmp_len;
 }
 
@@ -175,11 +170,12 @@ static void heard(const struct path *p)
 {
     uint8_t packet[FRAME_MAX] = {0}, byte[8];
     size_t len = put_ip(packet, &p->remote.ip, &p->local.ip, 17, 9), count;
-    put_u16(packet + len, GATEWAY_PORT);
-    put_u16(packet + len + 2, udp_port(ours));
-    put_u16(packet + len + 4, 9);
+    be_write_u16(packet + len, GATEWAY_PORT);
+    be_write_u16(packet + len + 2, udp_port(ours));
+    be_write_u16(packet + len + 4, 9);
     if (family == IP_V6)
-        put_u16(packet + len + 6, (uint16_t)~packets_sum(9 + 17, span_make(packet + 8, 32 + 9)));
+        be_write_u16(packet + len + 6,
+                     (uint16_t)~packets_sum(9 + 17, span_make(packet + 8, 32 + 9)));
     struct pollfd ready = {.fd = udp_fd(ours), .events = POLLIN};
     struct udp_message m = {.data = byte, .cap = sizeof(byte)};
     int tries = 0;
