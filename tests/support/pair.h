@@ -14,8 +14,6 @@ struct pair;
 /* What becomes of a datagram: true to deliver it. May change its octets (len stays). */
 typedef bool pair_wire(struct pair *p, bool from_client, uint8_t *bytes, size_t len);
 
-/* The inbound SPIs of the children that a side may send by, in the order in which they came: what
- * its CHILD_UP, CHILD_DRAIN and CHILD_DOWN events leave. */
 /* How long the datagram at wire_path is on its way. */
 typedef mono_ms pair_delay(const struct pair *p);
 
@@ -28,6 +26,8 @@ struct pair_flying {
     size_t len;
 };
 
+/* The inbound SPIs of the children that a side may send by, in the order in which they came: what
+ * its CHILD_UP, CHILD_DRAIN and CHILD_DOWN events leave. */
 struct pair_children {
     struct {
         uint32_t spi_in, spi_out;
@@ -63,8 +63,8 @@ struct pair {
     size_t client_event_count, gateway_event_count;
 };
 
-/* A wire that loses the marked one. */
-pair_wire pair_lose_marked;
+/* Wires that lose the marked one, and all. */
+pair_wire pair_lose_marked, pair_lose_all;
 
 /* Configured so that it comes up: PSK, one IPv4 address, 10.9.0.0/24 behind the gateway. */
 void pair_init(struct pair *p);

@@ -213,18 +213,12 @@ START_TEST(lifetimes_lead_to_rekeying)
 }
 END_TEST
 
-static bool cut(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
-{
-    (void)p, (void)from_client, (void)bytes, (void)len;
-    return false;
-}
-
 /* No key outlives its lifetime, even where nobody answers. */
 START_TEST(a_child_that_cannot_be_rekeyed_ends_at_its_end)
 {
     pair.client_config.lifetimes.child_ms = 60000;
     come_up();
-    pair.wire = cut;
+    pair.wire = pair_lose_all;
     pair_run(&pair, 59999);
     ck_assert_uint_eq(pair.client_children.count, 1);
     pair_run(&pair, 60000);
@@ -393,7 +387,7 @@ END_TEST
 START_TEST(a_hint_is_no_hurry_while_packets_come)
 {
     come_up();
-    pair.wire = cut;
+    pair.wire = pair_lose_all;
     session_suspect(pair.client, pair.now);
     for (mono_ms at = 100; at <= 1200; at += 100) {
         struct session_traffic t = {.last_out = at, .last_in = at};
@@ -413,7 +407,7 @@ START_TEST(silence_that_ends_keeps_the_ike_sa)
     uint64_t ike = spi_i();
     struct session_traffic t = {.last_out = 1, .last_in = MONO_NEVER};
     session_traffic(pair.client, 1, &t);
-    pair.wire = cut;
+    pair.wire = pair_lose_all;
     pair_run(&pair, 100000);
     ck_assert_int_eq(pair_client_state(&pair), SESSION_SEARCHING);
     pair.wire = NULL;
@@ -433,7 +427,7 @@ START_TEST(holding_has_an_end)
     come_up();
     struct session_traffic t = {.last_out = 1, .last_in = MONO_NEVER};
     session_traffic(pair.client, 1, &t);
-    pair.wire = cut;
+    pair.wire = pair_lose_all;
     pair_run(&pair, 60000);
     ck_assert_uint_eq(pair.client_children.count, 1);
     pair_run(&pair, 70000);
@@ -585,7 +579,7 @@ START_TEST(forged_redirection_is_not_followed)
     struct session_status status;
     struct message_writer m;
     struct span message;
-    pair.wire = cut;
+    pair.wire = pair_lose_all;
     pair_start(&pair);
     session_status(pair.client, &status);
     const struct ike_header h = {.spi_i = status.spi_i,

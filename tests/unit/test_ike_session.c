@@ -211,15 +211,9 @@ START_TEST(no_address_left)
 }
 END_TEST
 
-static bool cut(struct pair *p, bool from_client, uint8_t *bytes, size_t len)
-{
-    (void)p, (void)from_client, (void)bytes, (void)len;
-    return false;
-}
-
 START_TEST(silence_backs_off_and_ends)
 {
-    pair.wire = cut;
+    pair.wire = pair_lose_all;
     pair_start(&pair);
     pair_run(&pair, 120000);
     ck_down(SESSION_DOWN_UNREACHABLE);
@@ -229,7 +223,7 @@ END_TEST
 
 START_TEST(each_retransmission_waits_longer)
 {
-    pair.wire = cut;
+    pair.wire = pair_lose_all;
     pair_start(&pair);
     mono_ms last = 0, gap = 0;
     for (unsigned i = 0; i < 4; i++) {
@@ -356,7 +350,7 @@ END_TEST
 START_TEST(cookies_without_end)
 {
     uint8_t value[] = {1, 2, 3};
-    pair.wire = cut;
+    pair.wire = pair_lose_all;
     pair_start(&pair);
     for (unsigned i = 0; i < 50; i++) {
         pair_pump(&pair);
@@ -538,7 +532,7 @@ START_TEST(delete_without_an_answer_ends_soon)
 {
     pair_start(&pair);
     pair_pump(&pair);
-    pair.wire = cut;
+    pair.wire = pair_lose_all;
     session_stop(pair.client, pair.now);
     mono_ms began = pair.now;
     while (session_next_timeout(pair.client) != MONO_NEVER) {
@@ -553,7 +547,7 @@ END_TEST
 
 START_TEST(stop_while_connecting)
 {
-    pair.wire = cut;
+    pair.wire = pair_lose_all;
     pair_start(&pair);
     pair_pump(&pair);
     session_stop(pair.client, pair.now);
@@ -600,7 +594,7 @@ START_TEST(a_dead_gateway_is_noticed)
 {
     pair_start(&pair);
     pair_pump(&pair);
-    pair.wire = cut;
+    pair.wire = pair_lose_all;
     struct session_traffic t = {.last_out = 5, .last_in = MONO_NEVER};
     session_traffic(pair.client, 5, &t);
     pair_run(&pair, 200000);
