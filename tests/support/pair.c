@@ -216,6 +216,24 @@ void pair_forge_to_client(struct pair *p, struct span message)
     session_input(p->client, p->now, &p->client_path, message);
 }
 
+void pair_forge_init(struct pair *p, uint64_t spi_r, uint16_t type, struct span data)
+{
+    struct session_status status;
+    session_status(p->client, &status);
+    const struct ike_header h = {.spi_i = status.spi_i,
+                                 .spi_r = spi_r,
+                                 .major = 2,
+                                 .exchange = EXCHANGE_IKE_SA_INIT,
+                                 .flags = IKE_FLAG_RESPONSE};
+    uint8_t buffer[256];
+    struct message_writer m;
+    struct span message;
+    message_begin(&m, buffer, sizeof(buffer), &h);
+    notify_write(&m, type, data);
+    ck_ok(message_finish(&m, &message));
+    pair_forge_to_client(p, message);
+}
+
 static void deliver(struct pair *p, bool from_client, const struct path *path, struct span bytes)
 {
     if (from_client)

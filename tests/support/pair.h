@@ -86,6 +86,8 @@ enum session_state pair_client_state(const struct pair *p);
 
 /* Hand a datagram to the client as if it came from the gateway. */
 void pair_forge_to_client(struct pair *p, struct span message);
+/* What anybody can who saw the first request: answer it with that notify in the clear. */
+void pair_forge_init(struct pair *p, uint64_t spi_r, uint16_t type, struct span data);
 
 /* The client is up, and the first Child SA has at either side what it has at the other. */
 void pair_ck_up(const struct pair *p);

@@ -99,23 +99,6 @@ START_TEST(a_delete_after_a_lost_request_arrives)
 }
 END_TEST
 
-static void forge_init(uint16_t type, struct span data)
-{
-    struct session_status status;
-    session_status(pair.client, &status);
-    const struct ike_header h = {.spi_i = status.spi_i,
-                                 .major = 2,
-                                 .exchange = EXCHANGE_IKE_SA_INIT,
-                                 .flags = IKE_FLAG_RESPONSE};
-    uint8_t buffer[128];
-    struct message_writer m;
-    struct span message;
-    message_begin(&m, buffer, sizeof(buffer), &h);
-    notify_write(&m, type, data);
-    ck_ok(message_finish(&m, &message));
-    pair_forge_to_client(&pair, message);
-}
-
 /* 2.6, 2.15: a cookie that nobody asked for has the first request sent anew, and the answer to the
  * first is on the way: what is signed is then not what was answered. _i: with a name of the gateway
  * sent along. */
@@ -126,7 +109,7 @@ START_TEST(a_forged_cookie_costs_a_round_trip_at_most)
     pair_start(&pair);
     pair_pump(&pair);
     ck_assert_uint_gt(held_len, 0);
-    forge_init(NOTIFY_COOKIE, span_text("forged"));
+    pair_forge_init(&pair, 0, NOTIFY_COOKIE, span_text("forged"));
     pair_forge_to_client(&pair, span_make(held, held_len));
     pair_run(&pair, 60000);
     ck_assert_msg(pair_client_state(&pair) == SESSION_UP, "%s", why());

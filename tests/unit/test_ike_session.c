@@ -307,31 +307,13 @@ END_TEST
 
 /* --- forgery --- */
 
-static void forge_init_error(uint16_t type, struct span data)
-{
-    struct session_status status;
-    session_status(pair.client, &status);
-    const struct ike_header h = {.spi_i = status.spi_i,
-                                 .spi_r = 0x1122334455667788,
-                                 .major = 2,
-                                 .exchange = EXCHANGE_IKE_SA_INIT,
-                                 .flags = IKE_FLAG_RESPONSE};
-    struct message_writer m;
-    uint8_t buffer[256];
-    message_begin(&m, buffer, sizeof(buffer), &h);
-    notify_write(&m, type, data);
-    struct span message;
-    ck_ok(message_finish(&m, &message));
-    pair_forge_to_client(&pair, message);
-}
-
 /* An error in the clear may come from anybody; the genuine answer wins. */
 START_TEST(forged_errors_do_not_win)
 {
     static const uint16_t errors[] = {NOTIFY_NO_PROPOSAL_CHOSEN, NOTIFY_AUTHENTICATION_FAILED,
                                       NOTIFY_INVALID_SYNTAX, NOTIFY_INVALID_MAJOR_VERSION};
     pair_start(&pair);
-    forge_init_error(errors[_i], SPAN_EMPTY);
+    pair_forge_init(&pair, 0x1122334455667788, errors[_i], SPAN_EMPTY);
     pair_run(&pair, 10000);
     pair_ck_up(&pair);
 }
@@ -341,7 +323,7 @@ START_TEST(forged_group_that_was_not_offered)
 {
     static const uint8_t group[] = {0, 1};
     pair_start(&pair);
-    forge_init_error(NOTIFY_INVALID_KE_PAYLOAD, SPAN_OF(group));
+    pair_forge_init(&pair, 0x1122334455667788, NOTIFY_INVALID_KE_PAYLOAD, SPAN_OF(group));
     pair_run(&pair, 10000);
     pair_ck_up(&pair);
 }
@@ -355,7 +337,7 @@ START_TEST(cookies_without_end)
     for (unsigned i = 0; i < 50; i++) {
         pair_pump(&pair);
         value[0]++;
-        forge_init_error(NOTIFY_COOKIE, SPAN_OF(value));
+        pair_forge_init(&pair, 0x1122334455667788, NOTIFY_COOKIE, SPAN_OF(value));
     }
     pair_pump(&pair);
     ck_assert_uint_lt(pair.datagrams, 12);
