@@ -1,89 +1,16 @@
-/* Published vectors in bulk, through our own wrappers. Debian packages hold NIST's CAVP files and
- * parts of Wycheproof; where TERN_WYCHEPROOF names a directory of Wycheproof's testvectors_v1, its
- * whole files run too. Each family prints how many vectors ran and how many our wrappers cannot
- * express (other nonce, ICV or key lengths). Vectors typed in from RFCs are in the other
- * test_crypto_*.c. */
+/* Published vectors of HMAC and of key exchange. */
 #include <glob.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "common/crypto/aead.h"
 #include "common/crypto/kex.h"
 #include "common/crypto/prf.h"
 #include "tests/support/fixed_random.h"
-#include "tests/support/support.h"
-#include "tests/support/vectors.h"
+#include "tests/unit/vectors_scene.h"
 
-#define NIST_PACKAGE  "python3-cryptography-vectors"
-#define NIST_DIR      "/usr/lib/python3/dist-packages/cryptography_vectors/"
 #define CIRCL_PACKAGE "golang-github-cloudflare-circl-dev"
 #define CIRCL_X25519                                                                               \
     "/usr/share/gocode/src/github.com/cloudflare/circl/dh/x25519/testdata/wycheproof_kat.json"
 #define HMAC_PACKAGE "librust-hmac-dev"
 #define CARGO_DIR    "/usr/share/cargo/registry/"
-
-enum { TIMEOUT_S = 120, FIELD_MAX = 4096, PACKET_MAX = 3 * FIELD_MAX };
-
-struct tally {
-    unsigned ran, skipped;
-};
-
-static void report(const char *family, struct tally t, unsigned at_least)
-{
-    printf("%s: %u vectors ran, %u not expressible\n", family, t.ran, t.skipped);
-    ck_assert_msg(t.ran >= at_least, "%s: only %u vectors ran, %u expected", family, t.ran,
-                  at_least);
-}
-
-/* ---- one vector of each kind ---- */
-
-struct aead_vector {
-    struct aead_suite suite;
-    struct span key, nonce, aad, text, sealed, icv;
-    bool valid;
-};
-
-/* The nonce becomes salt and IV. A valid vector must seal to what it says and open again; an
- * invalid one must not open. */
-static void check_aead(const struct aead_vector *v)
-{
-    uint8_t enc_key[64];
-    memcpy(enc_key, v->key.data, v->key.len);
-    memcpy(enc_key + v->key.len, v->nonce.data, 4);
-    struct aead *a;
-    ck_ok(aead_new(&v->suite, span_make(enc_key, v->key.len + 4), SPAN_EMPTY, &a));
-    ck_assert_uint_eq(aead_icv_len(a), v->icv.len);
-
-    const size_t head_len = v->aad.len + 8, packet_len = head_len + v->sealed.len + v->icv.len;
-    uint8_t packet[PACKET_MAX];
-    ck_assert_uint_le(packet_len, sizeof(packet));
-    memcpy(packet, v->aad.data, v->aad.len);
-    memcpy(packet + v->aad.len, v->nonce.data + 4, 8);
-    if (v->valid) {
-        uint8_t *mine = support_exact_copy(span_make(packet, packet_len));
-        memcpy(mine + head_len, v->text.data, v->text.len);
-        ck_ok(aead_seal(a, mine, v->aad.len, v->text.len, NULL));
-        ck_span_eq(span_make(mine + head_len, v->text.len), v->sealed);
-        ck_span_eq(span_make(mine + head_len + v->text.len, v->icv.len), v->icv);
-        memset(mine + head_len, 0, v->text.len + v->icv.len);
-        const size_t half = v->text.len / 2;
-        ck_ok(aead_seal_from(a, mine, v->aad.len, span_make(v->text.data, half),
-                             span_make(v->text.data + half, v->text.len - half), NULL));
-        ck_span_eq(span_make(mine + head_len, v->text.len), v->sealed);
-        ck_span_eq(span_make(mine + head_len + v->text.len, v->icv.len), v->icv);
-        free(mine);
-    }
-    memcpy(packet + head_len, v->sealed.data, v->sealed.len);
-    memcpy(packet + head_len + v->sealed.len, v->icv.data, v->icv.len);
-    uint8_t *theirs = support_exact_copy(span_make(packet, packet_len));
-    size_t text_len;
-    ck_err(aead_open(a, theirs, packet_len, v->aad.len, NULL, &text_len),
-           v->valid ? ERR_OK : ERR_INTEGRITY);
-    if (v->valid)
-        ck_span_eq(span_make(theirs + head_len, text_len), v->text);
-    free(theirs);
-    aead_free(a);
-}
 
 /* tag may be cut short. */
 static void check_hmac(enum prf_id id, struct span key, struct span message, struct span tag,
@@ -116,144 +43,6 @@ static struct kex *key_pair(enum ke_id id, struct span private_key)
     ck_ok(kex_new(id, &source, &k));
     return k;
 }
-
-/* ---- Debian's packages ---- */
-
-static enum encr_id gcm_with_icv(int bits)
-{
-    switch (bits) {
-    case 64:
-        return ENCR_AES_GCM_8;
-    case 96:
-        return ENCR_AES_GCM_12;
-    case 128:
-        return ENCR_AES_GCM_16;
-    default:
-        return ENCR_NONE;
-    }
-}
-
-static const char *const gcm_files[] = {
-    "gcmEncryptExtIV128.rsp", "gcmEncryptExtIV192.rsp", "gcmEncryptExtIV256.rsp",
-    "gcmDecrypt128.rsp",      "gcmDecrypt192.rsp",      "gcmDecrypt256.rsp",
-};
-
-START_TEST(nist_aes_gcm)
-{
-    char path[512];
-    snprintf(path, sizeof(path), NIST_DIR "ciphers/AES/GCM/%s", gcm_files[_i]);
-    struct vectors v;
-    struct tally tally = {0};
-    vectors_open(&v, path, NIST_PACKAGE);
-    while (vectors_next(&v)) {
-        static uint8_t b[6][FIELD_MAX];
-        struct aead_vector a = {.valid = vectors_text(&v, "FAIL") == NULL};
-        a.suite.encr = gcm_with_icv(atoi(vectors_text(&v, "Taglen")));
-        a.suite.key_bits = (uint16_t)atoi(vectors_text(&v, "Keylen"));
-        if (a.suite.encr == ENCR_NONE || !vectors_is(&v, "IVlen", "96")) {
-            tally.skipped++;
-            continue;
-        }
-        a.key = vectors_hex(&v, "Key", b[0], FIELD_MAX);
-        a.nonce = vectors_hex(&v, "IV", b[1], FIELD_MAX);
-        a.aad = vectors_hex(&v, "AAD", b[2], FIELD_MAX);
-        a.sealed = vectors_hex(&v, "CT", b[4], FIELD_MAX);
-        a.icv = vectors_hex(&v, "Tag", b[5], FIELD_MAX);
-        if (a.valid)
-            a.text = vectors_hex(&v, "PT", b[3], FIELD_MAX);
-        check_aead(&a);
-        tally.ran++;
-    }
-    vectors_close(&v);
-    report(gcm_files[_i], tally, 1000);
-}
-END_TEST
-
-/* Any HMAC key will do: the ciphertext is what is compared. */
-static void check_cbc(struct span key, struct span iv, struct span text, struct span sealed)
-{
-    static const uint8_t mac_key[32] = {1};
-    const struct aead_suite suite = {ENCR_AES_CBC, (uint16_t)(key.len * 8),
-                                     INTEG_HMAC_SHA2_256_128};
-    struct aead *a;
-    ck_ok(aead_new(&suite, key, SPAN_OF(mac_key), &a));
-    uint8_t packet[PACKET_MAX];
-    const size_t packet_len = 16 + text.len + 16;
-    ck_assert_uint_le(packet_len, sizeof(packet));
-    memcpy(packet, iv.data, 16);
-    memcpy(packet + 16, text.data, text.len);
-    ck_ok(aead_seal(a, packet, 0, text.len, NULL));
-    ck_span_eq(span_make(packet + 16, text.len), sealed);
-    size_t text_len;
-    ck_ok(aead_open(a, packet, packet_len, 0, NULL, &text_len));
-    ck_span_eq(span_make(packet + 16, text_len), text);
-    aead_free(a);
-}
-
-START_TEST(nist_aes_cbc)
-{
-    static const char *const kinds[] = {"GFSbox", "KeySbox", "MMT", "VarKey", "VarTxt"};
-    static const int sizes[] = {128, 192, 256};
-    struct tally tally = {0};
-    for (size_t i = 0; i < 15; i++) {
-        char path[512];
-        snprintf(path, sizeof(path), NIST_DIR "ciphers/AES/CBC/CBC%s%d.rsp", kinds[i / 3],
-                 sizes[i % 3]);
-        struct vectors v;
-        vectors_open(&v, path, NIST_PACKAGE);
-        while (vectors_next(&v)) {
-            static uint8_t b[4][FIELD_MAX];
-            check_cbc(vectors_hex(&v, "KEY", b[0], FIELD_MAX),
-                      vectors_hex(&v, "IV", b[1], FIELD_MAX),
-                      vectors_hex(&v, "PLAINTEXT", b[2], FIELD_MAX),
-                      vectors_hex(&v, "CIPHERTEXT", b[3], FIELD_MAX));
-            tally.ran++;
-        }
-        vectors_close(&v);
-    }
-    report("AES-CBC (CAVP)", tally, 2000);
-}
-END_TEST
-
-static const struct chacha_file {
-    const char *name, *key, *nonce, *aad, *text, *sealed, *tag;
-    unsigned at_least;
-} chacha_files[] = {
-    {"boringssl.txt", "KEY", "NONCE", "AD", "IN", "CT", "TAG", 60},
-    {"openssl.txt", "Key", "IV", "AAD", "Plaintext", "Ciphertext", "Tag", 4},
-};
-
-START_TEST(chacha20_poly1305)
-{
-    const struct chacha_file *f = &chacha_files[_i];
-    char path[512];
-    snprintf(path, sizeof(path), NIST_DIR "ciphers/ChaCha20Poly1305/%s", f->name);
-    struct vectors v;
-    struct tally tally = {0};
-    vectors_open(&v, path, NIST_PACKAGE);
-    while (vectors_next(&v)) {
-        static uint8_t b[6][FIELD_MAX];
-        struct aead_vector a = {.suite = {ENCR_CHACHA20_POLY1305, 0, INTEG_NONE},
-                                .valid = vectors_text(&v, "Result") == NULL};
-        if (vectors_text(&v, f->key) == NULL)
-            continue; /* a remark between the records */
-        a.key = vectors_hex(&v, f->key, b[0], FIELD_MAX);
-        a.nonce = vectors_hex(&v, f->nonce, b[1], FIELD_MAX);
-        a.aad = vectors_hex(&v, f->aad, b[2], FIELD_MAX);
-        a.text = vectors_hex(&v, f->text, b[3], FIELD_MAX);
-        a.sealed = vectors_hex(&v, f->sealed, b[4], FIELD_MAX);
-        a.icv = vectors_hex(&v, f->tag, b[5], FIELD_MAX);
-        if (a.nonce.len != 12 || a.icv.len != 16) {
-            tally.skipped++;
-            continue;
-        }
-        check_aead(&a);
-        tally.ran++;
-    }
-    vectors_close(&v);
-    report(f->name, tally, f->at_least);
-}
-END_TEST
 
 /* A length of the blob format: seven bits an octet, most significant first, each further octet
  * adding one to what came before. */
@@ -479,66 +268,6 @@ END_TEST
 
 /* ---- all of Wycheproof, where TERN_WYCHEPROOF is ---- */
 
-static json_t *wycheproof(const char *name)
-{
-    char path[1024];
-    snprintf(path, sizeof(path), "%s/%s_test.json", getenv("TERN_WYCHEPROOF"), name);
-    return vectors_json(path, "nothing; TERN_WYCHEPROOF must name Wycheproof's testvectors_v1");
-}
-
-static int group_number(const json_t *group, const char *name)
-{
-    return (int)json_integer_value(json_object_get(group, name));
-}
-
-static bool is_valid(const json_t *test)
-{
-    return strcmp(vectors_json_text(test, "result"), "valid") == 0;
-}
-
-static void check_aead_file(const char *name, enum encr_id chacha_or_none)
-{
-    json_t *root = wycheproof(name), *group, *t;
-    struct tally tally = {0};
-    size_t g, i;
-    json_array_foreach(json_object_get(root, "testGroups"), g, group)
-    {
-        struct aead_vector a = {0};
-        a.suite.encr = chacha_or_none;
-        if (chacha_or_none == ENCR_NONE) {
-            a.suite.encr = gcm_with_icv(group_number(group, "tagSize"));
-            a.suite.key_bits = (uint16_t)group_number(group, "keySize");
-        }
-        const json_t *tests = json_object_get(group, "tests");
-        if (group_number(group, "ivSize") != 96 || !aead_supported(&a.suite)) {
-            tally.skipped += (unsigned)json_array_size(tests);
-            continue;
-        }
-        json_array_foreach(tests, i, t)
-        {
-            static uint8_t b[6][FIELD_MAX];
-            a.key = vectors_json_hex(t, "key", b[0], FIELD_MAX);
-            a.nonce = vectors_json_hex(t, "iv", b[1], FIELD_MAX);
-            a.aad = vectors_json_hex(t, "aad", b[2], FIELD_MAX);
-            a.text = vectors_json_hex(t, "msg", b[3], FIELD_MAX);
-            a.sealed = vectors_json_hex(t, "ct", b[4], FIELD_MAX);
-            a.icv = vectors_json_hex(t, "tag", b[5], FIELD_MAX);
-            a.valid = is_valid(t);
-            check_aead(&a);
-            tally.ran++;
-        }
-    }
-    json_decref(root);
-    report(name, tally, 150);
-}
-
-START_TEST(wycheproof_aead)
-{
-    check_aead_file("aes_gcm", ENCR_NONE);
-    check_aead_file("chacha20_poly1305", ENCR_CHACHA20_POLY1305);
-}
-END_TEST
-
 START_TEST(wycheproof_x25519)
 {
     json_t *root = wycheproof("x25519"), *group;
@@ -625,32 +354,20 @@ START_TEST(wycheproof_hmac)
 }
 END_TEST
 
-#define COUNT_OF(array) ((int)(sizeof(array) / sizeof((array)[0])))
-
 static Suite *suite(void)
 {
     Suite *s = suite_create("crypto/vectors");
-    TCase *debian = tcase_create("debian packages");
-    tcase_set_timeout(debian, TIMEOUT_S);
-    tcase_add_loop_test(debian, nist_aes_gcm, 0, COUNT_OF(gcm_files));
-    tcase_add_test(debian, nist_aes_cbc);
-    tcase_add_loop_test(debian, chacha20_poly1305, 0, COUNT_OF(chacha_files));
-    tcase_add_loop_test(debian, rfc_hmac_files, 0, COUNT_OF(hmac_files));
-    tcase_add_loop_test(debian, wycheproof_hmac_blobs, 0, COUNT_OF(blob_files));
-    tcase_add_loop_test(debian, nist_ecdh, 0, 2);
-    tcase_add_test(debian, wycheproof_x25519_of_circl);
-    suite_add_tcase(s, debian);
-    if (getenv("TERN_WYCHEPROOF") == NULL) {
-        printf("TERN_WYCHEPROOF is not set: only Debian's vectors run\n");
-        return s;
+    TCase *t = add_case(s, "debian packages");
+    tcase_add_loop_test(t, rfc_hmac_files, 0, COUNT_OF(hmac_files));
+    tcase_add_loop_test(t, wycheproof_hmac_blobs, 0, COUNT_OF(blob_files));
+    tcase_add_loop_test(t, nist_ecdh, 0, 2);
+    tcase_add_test(t, wycheproof_x25519_of_circl);
+    t = add_wycheproof(s);
+    if (t != NULL) {
+        tcase_add_test(t, wycheproof_x25519);
+        tcase_add_loop_test(t, wycheproof_ecdh, 0, COUNT_OF(ecdh_files));
+        tcase_add_loop_test(t, wycheproof_hmac, 0, COUNT_OF(wycheproof_hmac_files));
     }
-    TCase *whole = tcase_create("wycheproof");
-    tcase_set_timeout(whole, TIMEOUT_S);
-    tcase_add_test(whole, wycheproof_aead);
-    tcase_add_test(whole, wycheproof_x25519);
-    tcase_add_loop_test(whole, wycheproof_ecdh, 0, COUNT_OF(ecdh_files));
-    tcase_add_loop_test(whole, wycheproof_hmac, 0, COUNT_OF(wycheproof_hmac_files));
-    suite_add_tcase(s, whole);
     return s;
 }
 
