@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/crypto/secret.h"
+#include "platform/clock.h"
 
 struct token {
     int fd; /* -1: the conversation is over */
@@ -42,19 +42,12 @@ static enum err send_request(struct token *t, const struct token_request *r, str
     return n == (ssize_t)len ? ERR_OK : hang_up(t, f, "has ended");
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec ts;
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static bool wait_readable(int fd, uint32_t patience_ms)
 {
-    int64_t until = now_ms() + patience_ms;
+    int64_t until = clock_awake_ms() + patience_ms;
     for (;;) {
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        int64_t left = until - now_ms();
+        int64_t left = until - clock_awake_ms();
         int n = left > 0 ? poll(&p, 1, (int)left) : 0;
         if (n >= 0 || errno != EINTR)
             return n > 0;

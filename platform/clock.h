@@ -10,6 +10,9 @@
 mono_ms clock_now(void);
 /* The same in nanoseconds: what one thread did before another has the lesser time, or the same. */
 int64_t clock_now_ns(void);
+/* Milliseconds that the machine was awake, by which poll() counts too: for how long another process
+ * may take, which sleeps when we do. */
+int64_t clock_awake_ms(void);
 
 /* One moment at which a descriptor becomes readable. A moment that passed while the machine slept
  * counts as soon as it wakes; it is not woken for it. */

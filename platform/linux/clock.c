@@ -37,6 +37,11 @@ mono_ms clock_now(void)
     return clock_now_ns() / NS_PER_MS;
 }
 
+int64_t clock_awake_ms(void)
+{
+    return now_ns(CLOCK_MONOTONIC) / NS_PER_MS;
+}
+
 static int timer_open(clockid_t clock, struct fault *f)
 {
     int fd = timerfd_create(clock, TFD_NONBLOCK | TFD_CLOEXEC);

@@ -15,10 +15,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <systemd/sd-bus.h>
+
+#include "platform/clock.h"
 
 enum { PATIENCE_US = 5 * 1000 * 1000, RESOLV_TEXT_MAX = 8192, ZONES_MAX = 64, ZONE_TEXT_MAX = 80 };
 
@@ -258,18 +259,11 @@ static bool resolvconf_present(void)
     return false;
 }
 
-static int64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 /* Waits at most our patience; a program that takes longer is ended. */
 static int await(pid_t pid)
 {
     int status = -1;
-    for (int64_t end = now_us() + PATIENCE_US; now_us() < end;) {
+    for (int64_t end = clock_awake_ms() + PATIENCE_US / 1000; clock_awake_ms() < end;) {
         pid_t done = waitpid(pid, &status, WNOHANG);
         if (done == pid)
             return status;

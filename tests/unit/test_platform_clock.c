@@ -59,6 +59,15 @@ START_TEST(time_goes_on_while_the_machine_sleeps)
 }
 END_TEST
 
+START_TEST(time_awake_stands_still_meanwhile)
+{
+    int64_t before = clock_awake_ms();
+    played_sleep_ms = 7 * 86400000LL;
+    int64_t passed = clock_awake_ms() - before;
+    ck_assert_msg(passed >= 0 && passed < 86400000, "%lld", (long long)passed);
+}
+END_TEST
+
 START_TEST(an_alarm_comes_at_its_moment)
 {
     mono_ms at = clock_now() + 30;
@@ -167,6 +176,7 @@ int main(void)
     TCase *t = tcase_create("clock");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, time_goes_on_while_the_machine_sleeps);
+    tcase_add_test(t, time_awake_stands_still_meanwhile);
     tcase_add_test(t, an_alarm_comes_at_its_moment);
     tcase_add_test(t, a_moment_that_has_passed_counts_at_once);
     tcase_add_test(t, an_alarm_is_put_off_or_taken_back);
