@@ -21,7 +21,7 @@ bool asn1_signed_read(CBS *in, struct asn1_signed *ret)
     return true;
 }
 
-bool asn1_extension_read(CBS *list, struct asn1_extension *ret)
+static bool read_extension(CBS *list, struct asn1_extension *ret)
 {
     CBS in;
     struct asn1_extension x;
@@ -43,26 +43,24 @@ bool asn1_extension_read(CBS *list, struct asn1_extension *ret)
     return true;
 }
 
+enum err asn1_extensions_read(CBS list, asn1_extension_take *take, void *ctx)
+{
+    CBS in;
+    if (!CBS_get_asn1(&list, &in, CBS_ASN1_SEQUENCE) || CBS_len(&list) != 0 || CBS_len(&in) == 0)
+        return ERR_MALFORMED;
+    while (CBS_len(&in) > 0) {
+        struct asn1_extension x;
+        enum err e = read_extension(&in, &x) ? take(&x, ctx) : ERR_MALFORMED;
+        if (e != ERR_OK)
+            return e;
+    }
+    return ERR_OK;
+}
+
 bool asn1_extension_is(const struct asn1_extension *x, uint8_t n)
 {
     const uint8_t oid[] = {0x55, 0x1d, n};
     return CBS_mem_equal(&x->oid, oid, sizeof oid) == 1;
-}
-
-bool asn1_extensions_skip(CBS list, bool *ret_critical)
-{
-    CBS in;
-    bool critical = false;
-    if (!CBS_get_asn1(&list, &in, CBS_ASN1_SEQUENCE) || CBS_len(&list) != 0)
-        return false;
-    do {
-        struct asn1_extension x;
-        if (!asn1_extension_read(&in, &x))
-            return false;
-        critical = critical || x.critical;
-    } while (CBS_len(&in) > 0);
-    *ret_critical = critical;
-    return true;
 }
 
 bool asn1_integer_read(CBS *in, struct span *ret)

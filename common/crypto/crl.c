@@ -30,24 +30,12 @@ static enum err read_reason(CBS value, enum revocation_reason *ret)
 
 /* RFC 5280 5.3: the one that is critical where it is there, certificateIssuer, makes the list an
  * indirect one. */
-static enum err read_entry_extensions(CBS list, struct entry *ret)
+static enum err take_entry_extension(const struct asn1_extension *x, void *ctx)
 {
-    CBS in;
-    if (!CBS_get_asn1(&list, &in, CBS_ASN1_SEQUENCE) || CBS_len(&list) != 0 || CBS_len(&in) == 0)
-        return ERR_MALFORMED;
-    while (CBS_len(&in) > 0) {
-        struct asn1_extension x;
-        enum err e = ERR_OK;
-        if (!asn1_extension_read(&in, &x))
-            return ERR_MALFORMED;
-        if (asn1_extension_is(&x, CE_REASON))
-            e = read_reason(x.value, &ret->revocation.reason);
-        else if (x.critical && !asn1_extension_is(&x, CE_INVALIDITY_DATE))
-            e = ERR_UNSUPPORTED;
-        if (e != ERR_OK)
-            return e;
-    }
-    return ERR_OK;
+    struct entry *entry = ctx;
+    if (asn1_extension_is(x, CE_REASON))
+        return read_reason(x->value, &entry->revocation.reason);
+    return x->critical && !asn1_extension_is(x, CE_INVALIDITY_DATE) ? ERR_UNSUPPORTED : ERR_OK;
 }
 
 static enum err read_entry(CBS *entries, struct entry *ret)
@@ -57,7 +45,7 @@ static enum err read_entry(CBS *entries, struct entry *ret)
     if (!CBS_get_asn1(entries, &in, CBS_ASN1_SEQUENCE) || !asn1_integer_read(&in, &entry.serial) ||
         !wall_time_read(&in, &entry.revocation.at))
         return ERR_MALFORMED;
-    enum err e = CBS_len(&in) > 0 ? read_entry_extensions(in, &entry) : ERR_OK;
+    enum err e = CBS_len(&in) > 0 ? asn1_extensions_read(in, take_entry_extension, &entry) : ERR_OK;
     if (e == ERR_OK)
         *ret = entry;
     return e;
@@ -112,29 +100,13 @@ static enum err read_distribution_point(CBS value, struct crl *c)
     return indirect ? ERR_UNSUPPORTED : ERR_OK;
 }
 
-static enum err read_extension(const struct asn1_extension *x, struct crl *c)
+static enum err take_extension(const struct asn1_extension *x, void *ctx)
 {
     if (asn1_extension_is(x, CE_DISTRIBUTION_POINT))
-        return read_distribution_point(x->value, c);
+        return read_distribution_point(x->value, ctx);
     /* A delta says nothing without its base (5.2.4). The others that are known do not matter. */
     bool known = asn1_extension_is(x, CE_AUTHORITY_KEY) || asn1_extension_is(x, CE_NUMBER);
     return asn1_extension_is(x, CE_DELTA) || (x->critical && !known) ? ERR_UNSUPPORTED : ERR_OK;
-}
-
-static enum err read_extensions(CBS list, struct crl *c)
-{
-    CBS in;
-    if (!CBS_get_asn1(&list, &in, CBS_ASN1_SEQUENCE) || CBS_len(&list) != 0 || CBS_len(&in) == 0)
-        return ERR_MALFORMED;
-    while (CBS_len(&in) > 0) {
-        struct asn1_extension x;
-        if (!asn1_extension_read(&in, &x))
-            return ERR_MALFORMED;
-        enum err e = read_extension(&x, c);
-        if (e != ERR_OK)
-            return e;
-    }
-    return ERR_OK;
 }
 
 static enum err read_entries(CBS *in, struct crl *c)
@@ -189,7 +161,7 @@ static enum err read_tbs(CBS element, const CBS *outer_algorithm, struct crl *c)
     if (!CBS_get_optional_asn1(&in, &extensions, &present, ASN1_CONTEXT_CONSTRUCTED(0)) ||
         CBS_len(&in) != 0)
         return ERR_MALFORMED;
-    return present ? read_extensions(extensions, c) : ERR_OK;
+    return present ? asn1_extensions_read(extensions, take_extension, c) : ERR_OK;
 }
 
 enum err crl_parse(struct span der, struct crl *ret, struct fault *f)

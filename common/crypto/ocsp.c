@@ -5,6 +5,13 @@
 
 #include "common/crypto/x509_internal.h"
 
+static enum err note_critical(const struct asn1_extension *x, void *ctx)
+{
+    bool *critical = ctx;
+    *critical = *critical || x->critical;
+    return ERR_OK;
+}
+
 /* [n] EXPLICIT Extensions OPTIONAL */
 static bool read_extensions(CBS *in, unsigned n, bool *ret_critical)
 {
@@ -12,7 +19,7 @@ static bool read_extensions(CBS *in, unsigned n, bool *ret_critical)
     int present = 0;
     *ret_critical = false;
     return CBS_get_optional_asn1(in, &list, &present, ASN1_CONTEXT_CONSTRUCTED(n)) &&
-           (!present || asn1_extensions_skip(list, ret_critical));
+           (!present || asn1_extensions_read(list, note_critical, ret_critical) == ERR_OK);
 }
 
 /* RevokedInfo, without its tag */

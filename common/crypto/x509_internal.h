@@ -167,16 +167,17 @@ struct asn1_signed {
     CBS tbs, algorithm, signature;
 };
 CHECKED bool asn1_signed_read(CBS *in, struct asn1_signed *ret);
-/* Extension (RFC 5280 4.2), the next of a list; value: what its OCTET STRING holds. */
+/* Extension (RFC 5280 4.2); value: what its OCTET STRING holds. */
 struct asn1_extension {
     CBS oid, value;
     bool critical;
 };
-CHECKED bool asn1_extension_read(CBS *list, struct asn1_extension *ret);
+/* A non-empty list (SEQUENCE OF Extension, whole): each is handed to `take`, whose first error ends
+ * it. ERR_MALFORMED. */
+typedef enum err asn1_extension_take(const struct asn1_extension *x, void *ctx);
+CHECKED enum err asn1_extensions_read(CBS list, asn1_extension_take *take, void *ctx);
 /* Is it id-ce N (2.5.29.N)? */
 bool asn1_extension_is(const struct asn1_extension *x, uint8_t n);
-/* A non-empty list (SEQUENCE OF Extension, whole); *ret_critical: one of them is. */
-CHECKED bool asn1_extensions_skip(CBS list, bool *ret_critical);
 /* An INTEGER's octets, in their shortest form. */
 CHECKED bool asn1_integer_read(CBS *in, struct span *ret);
 /* An ENUMERATED of one octet. */
