@@ -23,6 +23,11 @@ uint8_t *fuzz_copy(struct span bytes)
     return copy;
 }
 
+bool fuzz_holds(struct span where, struct span what)
+{
+    return where.len > 0 && memmem(where.data, where.len, what.data, what.len) != NULL;
+}
+
 struct span fuzz_piece(struct wire_reader *r)
 {
     size_t len = wire_read_u16(r);

@@ -22,6 +22,9 @@ _Noreturn void fuzz_failed(const char *condition, const char *file, int line);
 /* A heap copy of exactly that size, so that ASan sees every step beside it; free() it. */
 uint8_t *fuzz_copy(struct span bytes);
 
+/* Do these octets stand anywhere in it? */
+bool fuzz_holds(struct span where, struct span what);
+
 /* The next octets of the input behind a length in two octets: as many as there are. */
 struct span fuzz_piece(struct wire_reader *r);
 

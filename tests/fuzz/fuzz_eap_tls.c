@@ -146,15 +146,6 @@ static void prepare(struct ends *e, uint8_t step, struct span piece)
     }
 }
 
-static bool holds(struct span where, struct span what)
-{
-    for (size_t i = 0; i + what.len <= where.len; i++) {
-        if (memcmp(where.data + i, what.data, what.len) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* The server hears the answer, and drains what is said inside. */
 static void hear(struct ends *e)
 {
@@ -164,7 +155,7 @@ static void hear(struct ends *e)
     bool whole;
     CHECK(r.len >= 5 && r.len <= EAP_RESPONSE_MAX && r.data[0] == EAP_RESPONSE);
     CHECK((size_t)(r.data[2] << 8 | r.data[3]) == r.len);
-    CHECK(!holds(r, span_text(EAP_USER_PASSWORD)));
+    CHECK(!fuzz_holds(r, span_text(EAP_USER_PASSWORD)));
     if (e->closed || r.len < 6 || r.data[4] != e->server.type)
         return;
     e->closed =
