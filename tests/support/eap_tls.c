@@ -3,11 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "tests/support/fixture.h"
-
-struct eap_tls_side eap_tls_radius, eap_tls_alice, eap_tls_other_radius, eap_tls_other_alice;
+struct fixture_credential eap_tls_radius, eap_tls_alice, eap_tls_other_radius, eap_tls_other_alice;
 struct trust_store *eap_tls_root, *eap_tls_other;
 
 void eap_tls_certificates(void)
@@ -24,36 +21,23 @@ void eap_tls_certificates(void)
                   "openssl req -new -key $who-$ca.key -subj /CN=$who -out req\n"
                   "openssl x509 -req -in req -days 20 -CA $ca.pem -CAkey $ca.key -set_serial 1 "
                   "-extfile $who.ext -out $who-$ca.pem; done; done\n");
-    fixture_credential("radius-root", &eap_tls_radius.chain, &eap_tls_radius.key);
-    fixture_credential("alice-root", &eap_tls_alice.chain, &eap_tls_alice.key);
-    fixture_credential("radius-other", &eap_tls_other_radius.chain, &eap_tls_other_radius.key);
-    fixture_credential("alice-other", &eap_tls_other_alice.chain, &eap_tls_other_alice.key);
+    fixture_credential_read("radius-root", &eap_tls_radius);
+    fixture_credential_read("alice-root", &eap_tls_alice);
+    fixture_credential_read("radius-other", &eap_tls_other_radius);
+    fixture_credential_read("alice-other", &eap_tls_other_alice);
     eap_tls_root = fixture_trust("root.pem");
     eap_tls_other = fixture_trust("other.pem");
 }
 
-static void drop(struct eap_tls_side *s)
-{
-    certificate_list_wipe(&s->chain);
-    private_key_free(s->key);
-    s->key = NULL;
-}
-
 void eap_tls_certificates_drop(void)
 {
-    drop(&eap_tls_radius);
-    drop(&eap_tls_alice);
-    drop(&eap_tls_other_radius);
-    drop(&eap_tls_other_alice);
+    fixture_credential_wipe(&eap_tls_radius);
+    fixture_credential_wipe(&eap_tls_alice);
+    fixture_credential_wipe(&eap_tls_other_radius);
+    fixture_credential_wipe(&eap_tls_other_alice);
     trust_store_free(eap_tls_root);
     trust_store_free(eap_tls_other);
     fixture_leave();
-}
-
-static int64_t wall_time(void *ctx)
-{
-    (void)ctx;
-    return (int64_t)time(NULL);
 }
 
 void eap_tls_prepare(struct eap_tls_ends *e, uint8_t type, bool old)
@@ -67,14 +51,14 @@ void eap_tls_prepare(struct eap_tls_ends *e, uint8_t type, bool old)
                                     .trust = eap_tls_root,
                                     .key = eap_tls_alice.key,
                                     .chain = &eap_tls_alice.chain,
-                                    .wall_time = wall_time};
+                                    .wall_time = fixture_wall_time};
     ck_ok(secret_set(&e->config.password, span_text(EAP_TLS_PASSWORD)));
     ck_ok(identity_parse("radius.example.com", &e->config.server));
     e->server_config = (struct tls_config){.server = true,
                                            .key = eap_tls_radius.key,
                                            .chain = &eap_tls_radius.chain,
                                            .trust = type == EAP_TLS ? eap_tls_root : NULL,
-                                           .wall_time = wall_time(NULL),
+                                           .wall_time = fixture_wall_time(NULL),
                                            .no_1_3 = old};
 }
 

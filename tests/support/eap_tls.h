@@ -4,6 +4,7 @@
 #define TERN_TESTS_EAP_TLS_H
 
 #include "common/eap/eap.h"
+#include "tests/support/fixture.h"
 #include "tests/support/support.h"
 #include "tools/gateway/eap_tls_server.h"
 
@@ -13,11 +14,8 @@ enum { EAP_TLS_PACKET_MAX = 2048 };
 
 /* root signs radius (radius.example.com) and alice (alice@example.com); other signs others of the
  * same names. Unchecked fixtures. */
-struct eap_tls_side {
-    struct certificate_list chain;
-    struct private_key *key;
-};
-extern struct eap_tls_side eap_tls_radius, eap_tls_alice, eap_tls_other_radius, eap_tls_other_alice;
+extern struct fixture_credential eap_tls_radius, eap_tls_alice;
+extern struct fixture_credential eap_tls_other_radius, eap_tls_other_alice;
 extern struct trust_store *eap_tls_root, *eap_tls_other;
 void eap_tls_certificates(void);
 void eap_tls_certificates_drop(void);

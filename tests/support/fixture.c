@@ -89,19 +89,25 @@ void fixture_write(const char *name, struct span bytes)
     ck_assert_int_eq(fclose(f), 0);
 }
 
-void fixture_credential(const char *name, struct certificate_list *ret_chain,
-                        struct private_key **ret_key)
+void fixture_credential_read(const char *name, struct fixture_credential *ret)
 {
     char file[32];
     struct fault f = {0};
     snprintf(file, sizeof(file), "%s.pem", name);
     struct span s = fixture_read(file);
-    ck_assert_msg(certificate_parse_file(s, ret_chain, &f) == ERR_OK, "%s: %s", file, f.text);
+    ck_assert_msg(certificate_parse_file(s, &ret->chain, &f) == ERR_OK, "%s: %s", file, f.text);
     free((void *)(uintptr_t)s.data);
     snprintf(file, sizeof(file), "%s.key", name);
     s = fixture_read(file);
-    ck_assert_msg(private_key_parse(s, ret_key, &f) == ERR_OK, "%s: %s", file, f.text);
+    ck_assert_msg(private_key_parse(s, &ret->key, &f) == ERR_OK, "%s: %s", file, f.text);
     free((void *)(uintptr_t)s.data);
+}
+
+void fixture_credential_wipe(struct fixture_credential *c)
+{
+    certificate_list_wipe(&c->chain);
+    private_key_free(c->key);
+    c->key = NULL;
 }
 
 struct trust_store *fixture_trust(const char *file)

@@ -20,9 +20,14 @@ bool fixture_try(const char *format, ...) PRINTF_LIKE(1, 2);
 struct span fixture_read(const char *name);
 void fixture_write(const char *name, struct span bytes);
 
-/* NAME.pem and NAME.key; the certificates of a file as anchors. For the caller to free. */
-void fixture_credential(const char *name, struct certificate_list *ret_chain,
-                        struct private_key **ret_key);
+/* NAME.pem and NAME.key. */
+struct fixture_credential {
+    struct certificate_list chain;
+    struct private_key *key;
+};
+void fixture_credential_read(const char *name, struct fixture_credential *ret);
+void fixture_credential_wipe(struct fixture_credential *c);
+/* The certificates of a file as anchors; for the caller to free. */
 struct trust_store *fixture_trust(const char *file);
 /* What is made here is made now: session_config.wall_time. */
 int64_t fixture_wall_time(void *ctx);

@@ -12,8 +12,7 @@
 static struct pair pair;
 static struct eap_server server;
 static struct eap_server_policy policy;
-static struct certificate_list chain, stranger_chain;
-static struct private_key *key, *stranger_key;
+static struct fixture_credential gateway, stranger;
 static struct trust_store *trust;
 
 /* What a server of a test's own says, and how often it was asked. */
@@ -52,17 +51,15 @@ static void make_certificates(void)
                   "openssl req -new -key gw-$ca.key -subj /CN=gw -out req\n"
                   "openssl x509 -req -in req -days 20 -CA $ca.pem -CAkey $ca.key -set_serial 1 "
                   "-extfile ext -out gw-$ca.pem; done\n");
-    fixture_credential("gw-root", &chain, &key);
-    fixture_credential("gw-other", &stranger_chain, &stranger_key);
+    fixture_credential_read("gw-root", &gateway);
+    fixture_credential_read("gw-other", &stranger);
     trust = fixture_trust("root.pem");
 }
 
 static void drop_certificates(void)
 {
-    certificate_list_wipe(&chain);
-    certificate_list_wipe(&stranger_chain);
-    private_key_free(key);
-    private_key_free(stranger_key);
+    fixture_credential_wipe(&gateway);
+    fixture_credential_wipe(&stranger);
     trust_store_free(trust);
     fixture_leave();
 }
@@ -80,8 +77,8 @@ static void setup(void)
     ck_ok(secret_set(&c->eap.password, span_text(FIXTURE_PASSWORD)));
     g->local_auth = SESSION_AUTH_CERTIFICATE;
     g->remote_auth = SESSION_AUTH_EAP;
-    g->chain = &chain;
-    g->key = key;
+    g->chain = &gateway.chain;
+    g->key = gateway.key;
     g->policy.eap = serve_eap;
     policy = (struct eap_server_policy){.methods = {EAP_MSCHAPV2},
                                         .method_count = 1,

@@ -32,8 +32,7 @@ struct side {
     struct session_config config;
     struct ike_sa sa;
     struct handshake handshake;
-    struct private_key *key;
-    struct certificate_list chain;
+    struct fixture_credential own;
 };
 
 static struct side client, gateway;
@@ -49,11 +48,10 @@ static int64_t wall_time(void *ctx)
 
 static void read_key(struct side *x, const char *name)
 {
-    private_key_free(x->key);
-    certificate_list_wipe(&x->chain);
-    fixture_credential(name, &x->chain, &x->key);
-    x->config.key = x->key;
-    x->config.chain = &x->chain;
+    fixture_credential_wipe(&x->own);
+    fixture_credential_read(name, &x->own);
+    x->config.key = x->own.key;
+    x->config.chain = &x->own.chain;
 }
 
 static void side_init(struct side *x, bool initiator)
@@ -96,10 +94,8 @@ static void teardown(void)
 {
     trust_store_free(root);
     trust_store_free(other);
-    private_key_free(client.key);
-    private_key_free(gateway.key);
-    certificate_list_wipe(&client.chain);
-    certificate_list_wipe(&gateway.chain);
+    fixture_credential_wipe(&client.own);
+    fixture_credential_wipe(&gateway.own);
 }
 
 static void by_certificate(struct side *x, struct side *peer, const char *name)

@@ -9,8 +9,8 @@
 /* Nothing of EAP leaves, not even the user's name, for a gateway that has not proven itself. */
 START_TEST(no_word_before_the_gateway_is_proven)
 {
-    pair.gateway_config.chain = &stranger_chain;
-    pair.gateway_config.key = stranger_key;
+    pair.gateway_config.chain = &stranger.chain;
+    pair.gateway_config.key = stranger.key;
     run();
     pair_ck_down(&pair, SESSION_DOWN_PEER_UNTRUSTED, "other");
     ck_assert_uint_eq(begun, 1);

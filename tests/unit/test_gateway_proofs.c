@@ -12,15 +12,10 @@
 
 #define PPK_KEY "canary of the tests, the one against quantum computers"
 
-struct credential {
-    struct certificate_list chain;
-    struct private_key *key;
-};
-
 static struct pair pair;
 static struct eap_server server;
 static struct eap_server_policy policy;
-static struct credential gateway, machine, user;
+static struct fixture_credential gateway, machine, user;
 static struct trust_store *trust;
 static bool ppk_known;
 static unsigned asked; /* by EAP, after the first packet */
@@ -59,20 +54,17 @@ static void make_certificates(void)
                   "openssl req -new -key $name.key -subj /CN=$name -out req\n"
                   "openssl x509 -req -in req -days 20 -CA ca.pem -CAkey ca.key -set_serial 1 "
                   "-extfile ext -out $name.pem; done\n");
-    fixture_credential("gw", &gateway.chain, &gateway.key);
-    fixture_credential("laptop7", &machine.chain, &machine.key);
-    fixture_credential("alice", &user.chain, &user.key);
+    fixture_credential_read("gw", &gateway);
+    fixture_credential_read("laptop7", &machine);
+    fixture_credential_read("alice", &user);
     trust = fixture_trust("ca.pem");
 }
 
 static void drop_certificates(void)
 {
-    certificate_list_wipe(&gateway.chain);
-    certificate_list_wipe(&machine.chain);
-    certificate_list_wipe(&user.chain);
-    private_key_free(gateway.key);
-    private_key_free(machine.key);
-    private_key_free(user.key);
+    fixture_credential_wipe(&gateway);
+    fixture_credential_wipe(&machine);
+    fixture_credential_wipe(&user);
     trust_store_free(trust);
     fixture_leave();
 }
