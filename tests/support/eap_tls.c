@@ -1,6 +1,5 @@
 #include "tests/support/eap_tls.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,17 +9,12 @@ struct trust_store *eap_tls_root, *eap_tls_other;
 void eap_tls_certificates(void)
 {
     fixture_enter();
-    fixture_shell("set -e\n"
-                  "printf 'subjectAltName=DNS:radius.example.com\\n' >radius.ext\n"
-                  "printf 'subjectAltName=email:alice@example.com\\n' >alice.ext\n"
-                  "for ca in root other; do\n"
-                  "openssl ecparam -genkey -name prime256v1 -noout -out $ca.key\n"
-                  "openssl req -new -x509 -key $ca.key -subj \"/CN=$ca\" -days 30 -out $ca.pem\n"
-                  "for who in radius alice; do\n"
-                  "openssl ecparam -genkey -name prime256v1 -noout -out $who-$ca.key\n"
-                  "openssl req -new -key $who-$ca.key -subj /CN=$who -out req\n"
-                  "openssl x509 -req -in req -days 20 -CA $ca.pem -CAkey $ca.key -set_serial 1 "
-                  "-extfile $who.ext -out $who-$ca.pem; done; done\n");
+    fixture_authority("root");
+    fixture_authority("other");
+    fixture_issue("root", "radius-root", "radius", "subjectAltName=DNS:radius.example.com");
+    fixture_issue("root", "alice-root", "alice", "subjectAltName=email:alice@example.com");
+    fixture_issue("other", "radius-other", "radius", "subjectAltName=DNS:radius.example.com");
+    fixture_issue("other", "alice-other", "alice", "subjectAltName=email:alice@example.com");
     fixture_credential_read("radius-root", &eap_tls_radius);
     fixture_credential_read("alice-root", &eap_tls_alice);
     fixture_credential_read("radius-other", &eap_tls_other_radius);

@@ -89,6 +89,24 @@ void fixture_write(const char *name, struct span bytes)
     ck_assert_int_eq(fclose(f), 0);
 }
 
+void fixture_authority(const char *name)
+{
+    fixture_shell("umask 077; openssl ecparam -genkey -name prime256v1 -noout -out %s.key &&\n"
+                  "openssl req -new -x509 -key %s.key -subj /CN=%s -days 30 -out %s.pem",
+                  name, name, name, name);
+}
+
+void fixture_issue(const char *authority, const char *name, const char *subject,
+                   const char *extension)
+{
+    fixture_shell("umask 077; printf '%s\\n' >%s.ext\n"
+                  "openssl ecparam -genkey -name prime256v1 -noout -out %s.key &&\n"
+                  "openssl req -new -key %s.key -subj /CN=%s -out req &&\n"
+                  "openssl x509 -req -in req -days 30 -CA %s.pem -CAkey %s.key -set_serial 1 "
+                  "-extfile %s.ext -out %s.pem",
+                  extension, name, name, name, subject, authority, authority, name, name);
+}
+
 void fixture_credential_read(const char *name, struct fixture_credential *ret)
 {
     char file[32];

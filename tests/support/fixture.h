@@ -20,6 +20,12 @@ bool fixture_try(const char *format, ...) PRINTF_LIKE(1, 2);
 struct span fixture_read(const char *name);
 void fixture_write(const char *name, struct span bytes);
 
+/* NAME.pem and NAME.key of an authority of that name; and of one to whom it issues: CN=subject, and
+ * one extension as the openssl command writes them, which is left in NAME.ext. P-256, 30 days. */
+void fixture_authority(const char *name);
+void fixture_issue(const char *authority, const char *name, const char *subject,
+                   const char *extension);
+
 /* NAME.pem and NAME.key. */
 struct fixture_credential {
     struct certificate_list chain;

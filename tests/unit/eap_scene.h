@@ -42,15 +42,10 @@ static enum err serve_eap(void *ctx, const struct identity *claimed, struct span
 static void make_certificates(void)
 {
     fixture_enter();
-    fixture_shell("set -e\n"
-                  "printf 'subjectAltName=DNS:gw.example.com\\n' >ext\n"
-                  "for ca in root other; do\n"
-                  "openssl ecparam -genkey -name prime256v1 -noout -out $ca.key\n"
-                  "openssl req -new -x509 -key $ca.key -subj \"/CN=$ca\" -days 30 -out $ca.pem\n"
-                  "openssl ecparam -genkey -name prime256v1 -noout -out gw-$ca.key\n"
-                  "openssl req -new -key gw-$ca.key -subj /CN=gw -out req\n"
-                  "openssl x509 -req -in req -days 20 -CA $ca.pem -CAkey $ca.key -set_serial 1 "
-                  "-extfile ext -out gw-$ca.pem; done\n");
+    fixture_authority("root");
+    fixture_authority("other");
+    fixture_issue("root", "gw-root", "gw", "subjectAltName=DNS:gw.example.com");
+    fixture_issue("other", "gw-other", "gw", "subjectAltName=DNS:gw.example.com");
     fixture_credential_read("gw-root", &gateway);
     fixture_credential_read("gw-other", &stranger);
     trust = fixture_trust("root.pem");

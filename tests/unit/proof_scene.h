@@ -15,17 +15,16 @@
 static void make_certificates(void)
 {
     fixture_enter();
-    fixture_shell(
-        "openssl ecparam -genkey -name prime256v1 -noout -out ec.key\n"
-        "openssl genrsa -out rsa.key 2048\n"
-        "openssl genpkey -algorithm ED25519 -out ed.key\n"
-        "for ca in root other; do openssl ecparam -genkey -name prime256v1 -noout -out $ca.key\n"
-        "openssl req -new -x509 -key $ca.key -subj \"/CN=$ca\" -days 30 -out $ca.pem; done\n"
-        "printf 'subjectAltName=DNS:gw.example.com,email:alice@example.com\\n' >ext\n"
-        "for k in ec rsa ed; do openssl req -new -key $k.key -subj \"/CN=$k\" -out req\n"
-        "openssl x509 -req -in req -days 20 -CA root.pem -CAkey root.key -set_serial 1 "
-        "-extfile ext -out $k.pem; done\n"
-        "cat ec.pem root.pem rsa.pem ed.pem >four.pem; cp ec.key four.key");
+    fixture_authority("root");
+    fixture_authority("other");
+    fixture_shell("openssl ecparam -genkey -name prime256v1 -noout -out ec.key\n"
+                  "openssl genrsa -out rsa.key 2048\n"
+                  "openssl genpkey -algorithm ED25519 -out ed.key\n"
+                  "printf 'subjectAltName=DNS:gw.example.com,email:alice@example.com\\n' >ext\n"
+                  "for k in ec rsa ed; do openssl req -new -key $k.key -subj \"/CN=$k\" -out req\n"
+                  "openssl x509 -req -in req -days 20 -CA root.pem -CAkey root.key -set_serial 1 "
+                  "-extfile ext -out $k.pem; done\n"
+                  "cat ec.pem root.pem rsa.pem ed.pem >four.pem; cp ec.key four.key");
 }
 
 struct side {

@@ -20,18 +20,10 @@ static char printed[8192];
 static void make_files(void)
 {
     fixture_enter();
-    fixture_shell(
-        "umask 077\n"
-        "key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out $1.key; }\n"
-        "ca() { key $1 && openssl req -x509 -new -key $1.key -subj /CN=$1 -days 400 -out $1.pem; "
-        "}\n"
-        "issue() { key $1 && printf \"$2\" >ext && openssl req -new -key $1.key -subj /CN=$1 |\n"
-        "  openssl x509 -req -CA root.pem -CAkey root.key -set_serial 7 -days 30 -extfile ext"
-        " -out $1.pem; }\n"
-        "set -e\n"
-        "ca root; ca other\n"
-        "issue alice 'subjectAltName=email:alice@example.com\\n'\n"
-        "issue bare 'basicConstraints=CA:FALSE\\n'\n");
+    fixture_authority("root");
+    fixture_authority("other");
+    fixture_issue("root", "alice", "alice", "subjectAltName=email:alice@example.com");
+    fixture_issue("root", "bare", "bare", "basicConstraints=CA:FALSE");
 }
 
 static enum err load(const char *text, struct profile **ret, struct credentials **ret_credentials)

@@ -469,7 +469,7 @@ START_TEST(a_card_that_does_not_sign)
     fixture_shell(
         "openssl req -new -newkey rsa:2048 -nodes -keyout rsa.key -subj /CN=alice -out req\n"
         "openssl x509 -req -in req -days 20 -CA root.pem -CAkey root.key -set_serial 9 "
-        "-extfile alice.ext -out rsa.pem\n");
+        "-extfile alice-root.ext -out rsa.pem\n");
     struct span pem = fixture_read("rsa.pem");
     ck_ok(certificate_parse_file(pem, &chain, &f));
     free((void *)(uintptr_t)pem.data);

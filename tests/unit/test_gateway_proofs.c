@@ -3,7 +3,6 @@
  * after what it is (RFC 4739). The openssl command makes the certificates. */
 #include "tools/gateway/eap_server.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,15 +44,10 @@ static enum err find_ppk(void *ctx, const struct identity *peer, struct span id,
 static void make_certificates(void)
 {
     fixture_enter();
-    fixture_shell("set -e\n"
-                  "openssl ecparam -genkey -name prime256v1 -noout -out ca.key\n"
-                  "openssl req -new -x509 -key ca.key -subj /CN=ca -days 30 -out ca.pem\n"
-                  "for name in gw laptop7 alice; do\n"
-                  "printf \"subjectAltName=DNS:$name.example.com\\n\" >ext\n"
-                  "openssl ecparam -genkey -name prime256v1 -noout -out $name.key\n"
-                  "openssl req -new -key $name.key -subj /CN=$name -out req\n"
-                  "openssl x509 -req -in req -days 20 -CA ca.pem -CAkey ca.key -set_serial 1 "
-                  "-extfile ext -out $name.pem; done\n");
+    fixture_authority("ca");
+    fixture_issue("ca", "gw", "gw", "subjectAltName=DNS:gw.example.com");
+    fixture_issue("ca", "laptop7", "laptop7", "subjectAltName=DNS:laptop7.example.com");
+    fixture_issue("ca", "alice", "alice", "subjectAltName=DNS:alice.example.com");
     fixture_credential_read("gw", &gateway);
     fixture_credential_read("laptop7", &machine);
     fixture_credential_read("alice", &user);
