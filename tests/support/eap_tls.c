@@ -137,3 +137,11 @@ bool eap_tls_say(struct eap_tls_ends *e, struct span data, uint8_t *out, size_t 
     *ret_len = len;
     return true;
 }
+
+void eap_tls_ck_failed(const struct eap_tls_ends *e, enum err error, const char *words)
+{
+    const struct fault *f = &e->result.fault;
+    ck_assert_int_eq(e->result.outcome, EAP_FAILED);
+    ck_assert_msg(f->code == error, "%s (%s)", err_text(f->code), f->text);
+    ck_assert_msg(strstr(f->text, words) != NULL, "%s", f->text);
+}

@@ -50,5 +50,7 @@ bool eap_tls_handshake(struct eap_tls_ends *e);
  * says in answer. False where it does not go on. */
 bool eap_tls_say(struct eap_tls_ends *e, struct span data, uint8_t *out, size_t cap,
                  size_t *ret_len);
+/* The peer has ended it, with that error and these words. */
+void eap_tls_ck_failed(const struct eap_tls_ends *e, enum err error, const char *words);
 
 #endif

@@ -27,14 +27,6 @@ static void begin(uint8_t type, bool old)
     eap_tls_prepare(&ends, type, old);
 }
 
-static void ck_failed(enum err e, const char *words)
-{
-    ck_assert_int_eq(ends.result.outcome, EAP_FAILED);
-    ck_assert_msg(ends.result.fault.code == e, "%s (%s)", err_text(ends.result.fault.code),
-                  ends.result.fault.text);
-    ck_assert_msg(strstr(ends.result.fault.text, words) != NULL, "%s", ends.result.fault.text);
-}
-
 /* The server's last word: with TLS 1.3 an octet of zero. */
 static bool finish_handshake(void)
 {
@@ -100,7 +92,7 @@ START_TEST(no_success_before_the_end)
         if (done && _i == 0)
             break;
         eap_tls_give(&ends, EAP_SUCCESS, ends.identifier, SPAN_EMPTY);
-        ck_failed(ERR_INTEGRITY, "has not come to its end");
+        eap_tls_ck_failed(&ends, ERR_INTEGRITY, "has not come to its end");
         ck_assert_uint_eq(eap_peer_msk(ends.peer).len, 0);
         if (done) /* TLS 1.3: without the octet */
             break;
@@ -143,7 +135,7 @@ START_TEST(a_piece_that_is_lost)
     eap_tls_server_write(&ends.server, &w);
     while (eap_tls_ask(&ends) && eap_tls_hear(&ends) && !ends.server.refused)
         ck_assert(!tls_established(ends.server.tls));
-    ck_failed(ERR_MALFORMED, "is shorter than it said");
+    eap_tls_ck_failed(&ends, ERR_MALFORMED, "is shorter than it said");
 }
 END_TEST
 
@@ -181,12 +173,12 @@ START_TEST(packets_that_are_no_pieces)
         eap_tls_start(&ends);
         ck_assert(eap_tls_ask(&ends));
         give_tls(span_make(data, support_hex(bad[i].hex, data, sizeof(data))));
-        ck_failed(ERR_MALFORMED, bad[i].words);
+        eap_tls_ck_failed(&ends, ERR_MALFORMED, bad[i].words);
     }
     begin(EAP_TLS, _i == 0);
     eap_tls_start(&ends);
     give_tls(SPAN_EMPTY);
-    ck_failed(ERR_MALFORMED, "is no beginning");
+    eap_tls_ck_failed(&ends, ERR_MALFORMED, "is no beginning");
 }
 END_TEST
 
@@ -199,7 +191,7 @@ START_TEST(a_message_without_end)
     do
         give_tls(SPAN_OF(data));
     while (ends.result.outcome == EAP_GOING_ON);
-    ck_failed(ERR_MALFORMED, "longer than");
+    eap_tls_ck_failed(&ends, ERR_MALFORMED, "longer than");
     ck_assert_uint_le(ends.rounds, 70);
     begin(EAP_TLS, false);
     eap_tls_start(&ends);
@@ -207,7 +199,7 @@ START_TEST(a_message_without_end)
     do
         give_tls(span_make(data, 2));
     while (ends.result.outcome == EAP_GOING_ON);
-    ck_failed(ERR_LIMIT, "without end");
+    eap_tls_ck_failed(&ends, ERR_LIMIT, "without end");
 }
 END_TEST
 
@@ -220,7 +212,7 @@ START_TEST(acknowledgements_without_end)
     do
         give_tls(span_make(&nothing, 1));
     while (ends.result.outcome == EAP_GOING_ON);
-    ck_failed(ERR_LIMIT, "without end");
+    eap_tls_ck_failed(&ends, ERR_LIMIT, "without end");
     ck_assert_uint_le(ends.rounds, 257);
 }
 END_TEST
@@ -270,13 +262,13 @@ START_TEST(our_own_pieces_interrupted)
         while ((flags() & 0x40) == 0)
             ck_assert(eap_tls_ask(&ends) && eap_tls_hear(&ends));
         give_tls(span_make(data, support_hex(words[i], data, sizeof(data))));
-        ck_failed(ERR_MALFORMED, "comes while ours is not at its end");
+        eap_tls_ck_failed(&ends, ERR_MALFORMED, "comes while ours is not at its end");
     }
     begin_long(_i == 0);
     while ((flags() & 0x40) == 0)
         ck_assert(eap_tls_ask(&ends) && eap_tls_hear(&ends));
     eap_tls_give(&ends, EAP_SUCCESS, ends.identifier, SPAN_EMPTY);
-    ck_failed(ERR_INTEGRITY, "has not come to its end");
+    eap_tls_ck_failed(&ends, ERR_INTEGRITY, "has not come to its end");
 }
 END_TEST
 
@@ -289,7 +281,7 @@ START_TEST(a_length_that_changes)
     give_tls(span_make(data, support_hex("c0 00000020 160303", data, sizeof(data))));
     ck_assert_int_eq(ends.result.outcome, EAP_GOING_ON);
     give_tls(span_make(data, support_hex("c0 00000021 160303", data, sizeof(data))));
-    ck_failed(ERR_MALFORMED, "changes the length");
+    eap_tls_ck_failed(&ends, ERR_MALFORMED, "changes the length");
 }
 END_TEST
 
@@ -315,14 +307,14 @@ START_TEST(tls_that_fails)
         give_tls(span_make(data, support_hex(said[i].hex, data, sizeof(data))));
         ck_assert_int_eq(ends.result.outcome, EAP_GOING_ON);
         eap_tls_give(&ends, EAP_FAILURE, ends.identifier, SPAN_EMPTY);
-        ck_failed(said[i].code, said[i].words);
+        eap_tls_ck_failed(&ends, said[i].code, said[i].words);
     }
     begin(EAP_PEAP, _i == 0);
     eap_tls_start(&ends);
     ck_assert(eap_tls_ask(&ends));
     give_tls(span_make(data, support_hex("00 1503030002 0274", data, sizeof(data))));
     eap_tls_give(&ends, EAP_FAILURE, ends.identifier, SPAN_EMPTY);
-    ck_failed(ERR_REFUSED, "wants a certificate of ours");
+    eap_tls_ck_failed(&ends, ERR_REFUSED, "wants a certificate of ours");
 }
 END_TEST
 
@@ -335,9 +327,9 @@ static void ck_untrusted(const char *words)
     ck_assert(ends.server.refused);
     ck_assert_int_eq(ends.result.outcome, EAP_GOING_ON);
     eap_tls_give(&ends, EAP_SUCCESS, ends.identifier, SPAN_EMPTY);
-    ck_failed(ERR_INTEGRITY, "has not come to its end");
+    eap_tls_ck_failed(&ends, ERR_INTEGRITY, "has not come to its end");
     eap_tls_give(&ends, EAP_FAILURE, ends.identifier, SPAN_EMPTY);
-    ck_failed(ERR_INTEGRITY, words);
+    eap_tls_ck_failed(&ends, ERR_INTEGRITY, words);
     ck_assert(ends.result.refused);
     ck_assert(ends.result.fault.hint[0] != '\0');
     ck_assert_uint_eq(eap_peer_msk(ends.peer).len, 0);
@@ -414,7 +406,7 @@ START_TEST(refused_means_refused)
     eap_tls_start(&ends);
     ck_assert(!eap_tls_handshake(&ends));
     ck_assert(!eap_tls_ask(&ends));
-    ck_failed(ERR_INTEGRITY, "the EAP server was not accepted");
+    eap_tls_ck_failed(&ends, ERR_INTEGRITY, "the EAP server was not accepted");
 }
 END_TEST
 
@@ -428,8 +420,9 @@ START_TEST(our_certificate_is_refused)
     ck_assert(ends.server.refused);
     ck_assert(eap_tls_ask(&ends)); /* the alert, of which we take note */
     eap_tls_give(&ends, EAP_FAILURE, ends.identifier, SPAN_EMPTY);
-    ck_failed(ERR_REFUSED, "the EAP server refused our certificate \"CN=alice\" (TLS alert 42, bad "
-                           "certificate)");
+    eap_tls_ck_failed(&ends, ERR_REFUSED,
+                      "the EAP server refused our certificate \"CN=alice\" (TLS alert 42, bad "
+                      "certificate)");
     ck_assert_ptr_nonnull(strstr(ends.result.fault.hint, "CN=other"));
 }
 END_TEST
@@ -484,7 +477,7 @@ START_TEST(a_card_that_does_not_sign)
     ck_assert_int_eq(asked_for, _i == 1 ? KEY_MECHANISM_PSS : KEY_MECHANISM_PKCS1);
     ck_assert(tls_is_1_3(ends.server.tls) == (_i == 1));
     eap_tls_give(&ends, EAP_FAILURE, ends.identifier, SPAN_EMPTY);
-    ck_failed(ERR_CRYPTO, "the card is gone");
+    eap_tls_ck_failed(&ends, ERR_CRYPTO, "the card is gone");
     eap_tls_wipe(&ends);
     private_key_free(key);
     certificate_list_wipe(&chain);
