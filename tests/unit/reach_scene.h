@@ -17,6 +17,7 @@
 
 #include "common/base/log.h"
 #include "platform/tun.h"
+#include "tests/support/addresses.h"
 #include "tests/support/namespace.h"
 #include "tests/support/support.h"
 
@@ -308,13 +309,6 @@ static void begin(const char *first, const char *second)
     open_ports(PORT_V4, PORT_V6);
     reach_resolve(reach);
     ck_assert_uint_eq(tells, 1);
-}
-
-static struct ip ip_of(const char *text)
-{
-    struct ip ip;
-    ck_ok(ip_parse(text, &ip));
-    return ip;
 }
 
 #define GW   "203.0.113.1"

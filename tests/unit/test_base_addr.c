@@ -3,25 +3,12 @@
 #include <string.h>
 
 #include "common/base/addr.h"
+#include "tests/support/addresses.h"
 #include "tests/support/support.h"
-
-static struct ip ip(const char *text)
-{
-    struct ip a;
-    ck_ok(ip_parse(text, &a));
-    return a;
-}
-
-static struct prefix prefix(const char *text)
-{
-    struct prefix p;
-    ck_ok(prefix_parse(text, &p));
-    return p;
-}
 
 static struct ip_range range(const char *first, const char *last)
 {
-    return (struct ip_range){.first = ip(first), .last = ip(last)};
+    return (struct ip_range){.first = ip_of(first), .last = ip_of(last)};
 }
 
 static const struct {
@@ -52,7 +39,7 @@ static const struct {
 START_TEST(address_text_round_trip)
 {
     char out[IP_TEXT_MAX];
-    struct ip a = ip(texts[_i].in), again;
+    struct ip a = ip_of(texts[_i].in), again;
     ck_assert_str_eq(ip_format(&a, out), texts[_i].out);
     ck_ok(ip_parse(out, &again));
     ck_assert(ip_equal(&a, &again));
@@ -148,12 +135,12 @@ START_TEST(prefix_text)
                                       "1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa/64"};
     char out[PREFIX_TEXT_MAX];
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
-        struct prefix p = prefix(same[i]);
+        struct prefix p = prefix_of(same[i]);
         ck_assert_str_eq(prefix_format(&p, out), same[i]);
     }
-    struct prefix host = prefix("192.0.2.1");
+    struct prefix host = prefix_of("192.0.2.1");
     ck_assert_uint_eq(host.bits, 32);
-    host = prefix("2001:db8::1");
+    host = prefix_of("2001:db8::1");
     ck_assert_uint_eq(host.bits, 128);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct prefix p;
@@ -165,11 +152,11 @@ END_TEST
 START_TEST(longest_texts_fit)
 {
     char text[ENDPOINT_TEXT_MAX], p[PREFIX_TEXT_MAX], none[IP_TEXT_MAX];
-    struct endpoint e = {.ip = ip("1111:2222:3333:4444:5555:6666:7777:8888"), .port = 65535};
+    struct endpoint e = {.ip = ip_of("1111:2222:3333:4444:5555:6666:7777:8888"), .port = 65535};
     ck_assert_str_eq(endpoint_format(&e, text), "[1111:2222:3333:4444:5555:6666:7777:8888]:65535");
     e = (struct endpoint){.ip = ip_v4(192, 0, 2, 1), .port = 500};
     ck_assert_str_eq(endpoint_format(&e, text), "192.0.2.1:500");
-    struct prefix wide = {.ip = ip("1111:2222:3333:4444:5555:6666:7777:8888"), .bits = 128};
+    struct prefix wide = {.ip = ip_of("1111:2222:3333:4444:5555:6666:7777:8888"), .bits = 128};
     ck_assert_str_eq(prefix_format(&wide, p), "1111:2222:3333:4444:5555:6666:7777:8888/128");
     ck_assert_str_eq(ip_format(&(struct ip){.family = IP_NONE}, none), "none");
 }
@@ -223,7 +210,7 @@ START_TEST(kinds_of_addresses)
         {"2001:db8::1", false, false, false, false},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        struct ip a = ip(kinds[i].text);
+        struct ip a = ip_of(kinds[i].text);
         ck_assert_int_eq(ip_is_unspecified(&a), kinds[i].unspecified);
         ck_assert_int_eq(ip_is_multicast(&a), kinds[i].multicast);
         ck_assert_int_eq(ip_is_loopback(&a), kinds[i].loopback);
@@ -241,12 +228,12 @@ START_TEST(order)
                                          "::",      "::1",     "2001::",  "ffff::"};
     for (size_t i = 0; i < 8; i++) {
         for (size_t j = 0; j < 8; j++) {
-            struct ip a = ip(rising[i]), b = ip(rising[j]);
+            struct ip a = ip_of(rising[i]), b = ip_of(rising[j]);
             ck_assert_int_eq(ip_compare(&a, &b), i < j ? -1 : i > j ? 1 : 0);
             ck_assert_int_eq(ip_equal(&a, &b), i == j);
         }
     }
-    struct path p = {{ip("192.0.2.1"), 500}, {ip("192.0.2.2"), 500}, 1}, q = p;
+    struct path p = {{ip_of("192.0.2.1"), 500}, {ip_of("192.0.2.2"), 500}, 1}, q = p;
     ck_assert(path_equal(&p, &q));
     q.interface = 2;
     ck_assert(!path_equal(&p, &q));
@@ -254,7 +241,7 @@ START_TEST(order)
     q.local.port = 4500;
     ck_assert(!path_equal(&p, &q));
     q = p;
-    q.remote.ip = ip("192.0.2.3");
+    q.remote.ip = ip_of("192.0.2.3");
     ck_assert(!path_equal(&p, &q));
     ck_assert(endpoint_equal(&p.local, &q.local));
 }
@@ -289,7 +276,7 @@ START_TEST(prefix_arithmetic)
         {"::1/0", "::/0", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct prefix p = prefix(cases[i].prefix), n = prefix_network(&p);
+        struct prefix p = prefix_of(cases[i].prefix), n = prefix_network(&p);
         ck_assert_str_eq(prefix_format(&n, out), cases[i].network);
         struct ip_range r = range_from_prefix(&p);
         ck_assert_str_eq(ip_format(&r.first, first), cases[i].first);
@@ -297,8 +284,8 @@ START_TEST(prefix_arithmetic)
         ck_assert(prefix_contains(&p, &r.first) && prefix_contains(&p, &r.last));
         ck_assert(prefix_equal(&p, &n));
     }
-    struct prefix p = prefix("10.0.0.0/8"), q = prefix("10.0.0.0/9"), v6 = prefix("::/8");
-    struct ip out_of_it = ip("11.0.0.0"), below = ip("9.255.255.255"), six = ip("a00::");
+    struct prefix p = prefix_of("10.0.0.0/8"), q = prefix_of("10.0.0.0/9"), v6 = prefix_of("::/8");
+    struct ip out_of_it = ip_of("11.0.0.0"), below = ip_of("9.255.255.255"), six = ip_of("a00::");
     ck_assert(!prefix_equal(&p, &q));
     ck_assert(!prefix_equal(&p, &v6));
     ck_assert(!prefix_contains(&p, &out_of_it));

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/support/addresses.h"
 #include "tests/support/support.h"
 
 static struct profile profile;
@@ -23,13 +24,6 @@ static struct suite suite_of(const char *text, uint8_t protocol)
     ck_ok(proposal_from_text(text, protocol, &p, &f));
     ck_ok(proposal_suite(&p, &s));
     return s;
-}
-
-static struct prefix prefix_of(const char *text)
-{
-    struct prefix p;
-    ck_ok(prefix_parse(text, &p));
-    return p;
 }
 
 static void select_network(struct selector_list *l, const char *text)

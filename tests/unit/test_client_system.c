@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/addresses.h"
 #include "tests/support/support.h"
 
 static struct configuration config;
@@ -21,13 +22,6 @@ static enum err check(struct fault *f)
                                      .gateway = &gateway};
     *f = (struct fault){0};
     return system_check(&plan, f);
-}
-
-static struct prefix prefix_of(const char *text)
-{
-    struct prefix p;
-    ck_assert_msg(prefix_parse(text, &p) == ERR_OK, "%s", text);
-    return p;
 }
 
 static void setup(void)

@@ -1,22 +1,7 @@
 /* The gateway's address pool: who gets what, and what is remembered. */
+#include "tests/support/addresses.h"
 #include "tests/support/support.h"
 #include "tools/gateway/pool.h"
-
-static struct prefix prefix(const char *text)
-{
-    struct prefix p;
-
-    ck_ok(prefix_parse(text, &p));
-    return p;
-}
-
-static struct ip ip(const char *text)
-{
-    struct ip a;
-
-    ck_ok(ip_parse(text, &a));
-    return a;
-}
 
 static struct identity who(const char *text)
 {
@@ -28,11 +13,11 @@ static struct identity who(const char *text)
 
 static struct pool *pool_of(const char *a, const char *b)
 {
-    struct prefix prefixes[2] = {prefix(a)};
+    struct prefix prefixes[2] = {prefix_of(a)};
     struct pool *p = NULL;
 
     if (b != NULL)
-        prefixes[1] = prefix(b);
+        prefixes[1] = prefix_of(b);
     ck_ok(pool_new(prefixes, b == NULL ? 1 : 2, &p));
     return p;
 }
@@ -42,7 +27,7 @@ static void expect_lease(struct pool *p, enum ip_family family, const char *want
                          const char *name, void *holder, const char *expected)
 {
     const struct ip none = {.family = IP_NONE};
-    const struct ip asked = wanted == NULL ? none : ip(wanted);
+    const struct ip asked = wanted == NULL ? none : ip_of(wanted);
     const struct identity owner = who(name);
     struct ip got;
     char text[IP_TEXT_MAX];
@@ -64,7 +49,7 @@ static void expect_exhausted(struct pool *p, enum ip_family family, const char *
 
 static void release(struct pool *p, const char *address)
 {
-    const struct ip a = ip(address);
+    const struct ip a = ip_of(address);
 
     pool_release(p, &a);
     ck_assert_ptr_null(pool_holder(p, &a));
@@ -154,7 +139,7 @@ START_TEST(what_is_not_ours_to_give_is_not_given)
         release(p, "10.7.0.2");
     }
     expect_lease(p, IP_V6, "fd07::1:0", "a", &a, "fd07::2"); /* beyond what is handed out */
-    const struct ip beyond = ip("fd07::1:2"), foreign = ip("192.0.2.1");
+    const struct ip beyond = ip_of("fd07::1:2"), foreign = ip_of("192.0.2.1");
     ck_assert_ptr_null(pool_holder(p, &beyond)); /* not fd07::2, whose last octets it shares */
     ck_assert_ptr_null(pool_holder(p, &foreign));
     pool_release(p, &foreign);
@@ -223,11 +208,11 @@ START_TEST(pools_that_cannot_be)
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct prefix prefixes[2] = {prefix(cases[i].a)};
+        struct prefix prefixes[2] = {prefix_of(cases[i].a)};
         struct pool *p = NULL;
 
         if (cases[i].b != NULL)
-            prefixes[1] = prefix(cases[i].b);
+            prefixes[1] = prefix_of(cases[i].b);
         ck_err(pool_new(prefixes, cases[i].b == NULL ? 1 : 2, &p), cases[i].expected);
         ck_assert_ptr_null(p);
     }

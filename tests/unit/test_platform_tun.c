@@ -13,6 +13,7 @@
 
 #include <linux/capability.h>
 
+#include "tests/support/addresses.h"
 #include "tests/support/namespace.h"
 #include "tests/support/support.h"
 
@@ -47,13 +48,6 @@ static const char *output(const char *command)
     text[fread(text, 1, sizeof(text) - 1, out)] = '\0';
     ck_assert_int_eq(pclose(out), 0);
     return text;
-}
-
-static struct prefix prefix(const char *text)
-{
-    struct prefix p;
-    ck_ok(prefix_parse(text, &p));
-    return p;
 }
 
 START_TEST(the_first_free_name)
@@ -125,7 +119,7 @@ END_TEST
 /* Nothing but what was asked for: no link-local address, no route that comes with an address. */
 START_TEST(addresses)
 {
-    const struct prefix v4 = prefix("10.7.0.1/24"), v6 = prefix("fd07::1/64");
+    const struct prefix v4 = prefix_of("10.7.0.1/24"), v6 = prefix_of("fd07::1/64");
     ck_ok(tun_set_mtu(tun, 1380, &f));
     ck_ok(tun_up(tun, &f));
     ck_ok(tun_add_address(tun, &v4, &f));
@@ -146,7 +140,7 @@ END_TEST
 /* The administrator turned IPv6 off by default; an address of ours turns it on where it is. */
 START_TEST(an_ipv6_address_where_ipv6_is_off)
 {
-    const struct prefix v6 = prefix("fd07::1/128");
+    const struct prefix v6 = prefix_of("fd07::1/128");
     ck_assert_int_eq(system("echo 1 > /proc/sys/net/ipv6/conf/tern0/disable_ipv6"), 0);
     ck_ok(tun_up(tun, &f));
     ck_ok(tun_add_address(tun, &v6, &f));
@@ -156,7 +150,7 @@ END_TEST
 
 START_TEST(changes_that_fail)
 {
-    const struct prefix v4 = prefix("224.0.0.1/32"); /* multicast: no interface has it */
+    const struct prefix v4 = prefix_of("224.0.0.1/32"); /* multicast: no interface has it */
     ck_assert_int_eq(system("ip link delete tern0"), 0);
     ck_err(tun_add_address(tun, &v4, &f), ERR_SYSTEM);
     ck_assert_ptr_nonnull(strstr(f.text, "address 224.0.0.1/32 on tern0"));
@@ -176,7 +170,7 @@ static void exchange(uint8_t *octets, size_t i, size_t j, size_t len)
 /* A datagram out, and the same one back with its ends exchanged (which changes no checksum). */
 START_TEST(packets_each_way)
 {
-    const struct prefix v4 = prefix("10.7.0.1/32");
+    const struct prefix v4 = prefix_of("10.7.0.1/32");
     static uint8_t frame[TUN_FRAME_MAX];
     uint8_t *packet = frame + TUN_HEADER_LEN;
     char got[8] = "";
@@ -244,7 +238,7 @@ static struct tun_look look(const struct prefix *ours, size_t count)
 
 START_TEST(what_others_made_of_it)
 {
-    const struct prefix ours[] = {prefix("10.7.0.1/32"), prefix("fd07::1/128")};
+    const struct prefix ours[] = {prefix_of("10.7.0.1/32"), prefix_of("fd07::1/128")};
     struct tun_look l = look(NULL, 0);
     ck_assert(l.down && !l.gone && !l.renamed && !l.address_lost);
     ck_ok(tun_up(tun, &f));
@@ -270,7 +264,7 @@ END_TEST
 /* Its address is on another interface of the same machine: not ours any more. */
 START_TEST(an_address_elsewhere)
 {
-    const struct prefix ours = prefix("10.7.0.1/32");
+    const struct prefix ours = prefix_of("10.7.0.1/32");
     ck_ok(tun_up(tun, &f));
     ck_assert_int_eq(system("ip tuntap add up0 mode tun && ip addr add 10.7.0.1/32 dev up0"), 0);
     ck_assert(look(&ours, 1).address_lost);
