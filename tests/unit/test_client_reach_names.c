@@ -2,6 +2,24 @@
  * tells of. */
 #include "tests/unit/reach_scene.h"
 
+/* With an address of the gateway's that its name led to. */
+static void begin_by_name(void)
+{
+    answer_with(0, (struct answer){"vpn.example.com", {GW}});
+    add_name("vpn.example.com");
+    open_ports(PORT_V4, PORT_V6);
+    reach_resolve(reach);
+    expect(ALL);
+}
+
+static void lose_two_networks(void)
+{
+    support_shell("ip link set eth0 down");
+    expect("wlan0 10.0.2.2>" GW ", cell0 10.0.3.2>" GW);
+    support_shell("ip link set wlan0 down");
+    expect("cell0 10.0.3.2>" GW);
+}
+
 static void set_current(const char *text)
 {
     struct ip ip = ip_of(text);
@@ -12,11 +30,7 @@ static void set_current(const char *text)
 
 START_TEST(the_current_one_is_kept)
 {
-    answer_with(0, (struct answer){"vpn.example.com", {GW}});
-    add_name("vpn.example.com");
-    open_ports(PORT_V4, PORT_V6);
-    reach_resolve(reach);
-    expect(ALL);
+    begin_by_name();
     set_current(GW);
     answer_with(0, (struct answer){"vpn.example.com", {GW_B}});
     reach_resolve(reach);
@@ -125,11 +139,7 @@ END_TEST
 
 START_TEST(a_look_up_that_fails_takes_nothing_away)
 {
-    answer_with(0, (struct answer){"vpn.example.com", {GW}});
-    add_name("vpn.example.com");
-    open_ports(PORT_V4, PORT_V6);
-    reach_resolve(reach);
-    expect(ALL);
+    begin_by_name();
     answer_with(0, (struct answer){0});
     reach_resolve(reach);
     await_answers();
@@ -191,20 +201,13 @@ END_TEST
  * the late answer counts. */
 START_TEST(a_look_up_hangs)
 {
-    answer_with(0, (struct answer){"vpn.example.com", {GW}});
-    add_name("vpn.example.com");
-    open_ports(PORT_V4, PORT_V6);
-    reach_resolve(reach);
-    expect(ALL);
+    begin_by_name();
     hang(true);
     reach_resolve(reach);
     await_question(2);
     reach_resolve(reach);
     reach_resolve(reach);
-    support_shell("ip link set eth0 down");
-    expect("wlan0 10.0.2.2>" GW ", cell0 10.0.3.2>" GW);
-    support_shell("ip link set wlan0 down");
-    expect("cell0 10.0.3.2>" GW);
+    lose_two_networks();
     ck_assert_uint_eq(asked_so_far(), 2);
     ck_assert(reach_looking(reach));
     answer_with(0, (struct answer){"vpn.example.com", {GW_B}});
@@ -217,18 +220,11 @@ END_TEST
  * the network has changed meanwhile. */
 START_TEST(the_network_changes_during_a_look_up)
 {
-    answer_with(0, (struct answer){"vpn.example.com", {GW}});
-    add_name("vpn.example.com");
-    open_ports(PORT_V4, PORT_V6);
-    reach_resolve(reach);
-    expect(ALL);
+    begin_by_name();
     hang(true);
     reach_resolve(reach);
     await_question(2);
-    support_shell("ip link set eth0 down");
-    expect("wlan0 10.0.2.2>" GW ", cell0 10.0.3.2>" GW);
-    support_shell("ip link set wlan0 down");
-    expect("cell0 10.0.3.2>" GW);
+    lose_two_networks();
     hang(false);
     await_answers();
     ck_assert_uint_eq(asked_so_far(), 3);
