@@ -2,6 +2,10 @@
 
 import pathlib
 
+import pytest
+
+# Looked for in every log and every capture.
+CANARY = "kanarienvogel-7Zq!"
 ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be")
 
 
@@ -24,3 +28,9 @@ def as_found(lab, tern, *secrets):
         tern.wait_gone()
     assert lab.client.state() == before
     assert_untold(lab, *secrets)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(lab, tern):
+    """For modules that import it."""
+    yield from as_found(lab, tern, CANARY)

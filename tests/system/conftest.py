@@ -103,6 +103,12 @@ def pki(tmp_path_factory):
 
 
 @pytest.fixture
+def authority(pki):
+    """Where it does not matter which."""
+    return pki.authority("ecdsa256")
+
+
+@pytest.fixture
 def lab(request, tmp_path):
     """The four machines; @pytest.mark.parametrize or `indirect` may ask for a NAT."""
     with lab_module.Lab(nat=getattr(request, "param", None) == "nat", directory=tmp_path) as it:

@@ -28,11 +28,6 @@ KINDS = ("rsa", "ecdsa256", "ecdsa384", "ecdsa521", "ed25519")
 
 
 @pytest.fixture
-def authority(pki):
-    return pki.authority("ecdsa256")
-
-
-@pytest.fixture
 def token(tern):
     if not (tern.binary.parent / "tern-token").exists():
         pytest.skip("built without p11-kit")

@@ -7,7 +7,7 @@ import pytest
 import client
 import strongswan as swan
 from asking import askpass, on_terminal
-from canary import as_found
+from canary import CANARY, nothing_is_left  # noqa: F401
 from client import assert_failure
 from gateway import certificate_config
 from lab import wait_until
@@ -16,13 +16,6 @@ from strongswan import connection
 pytestmark = pytest.mark.sanitize
 
 PROFILE_INVALID, UNTRUSTED, REFUSED = 11, 22, 23
-# Looked for in every log and every capture.
-CANARY = "kanarienvogel-7Zq!"
-
-
-@pytest.fixture
-def authority(pki):
-    return pki.authority("ecdsa256")
 
 
 def by_password(password=CANARY, **keys):
@@ -42,11 +35,6 @@ def load(gateway, pki, authority, remote="auth = eap-mschapv2\neap_id = %any", p
     how = swan.by_certificate(credential, authority)
     gateway.load(connection(local=how["local"], remote=remote, psk=None, extra=extra, secrets=(
         f'\neap-user {{ id = {user}\n secret = "{password}" }}')), [credential], [authority])
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(lab, tern):
-    yield from as_found(lab, tern, CANARY)
 
 
 METHODS = {"mschapv2": "eap-mschapv2", "md5": "eap-md5", "gtc": "eap-gtc"}

@@ -5,14 +5,12 @@ import pytest
 
 import client
 import strongswan as swan
-from canary import as_found
+from canary import CANARY, nothing_is_left  # noqa: F401
 from client import assert_failure
 from radius import STRONGSWAN_PLUGINS, STRONGSWAN_SETTINGS, FreeRadius, user
 from strongswan import StrongSwan, connection
 
 UNREACHABLE, UNTRUSTED, REFUSED = 20, 22, 23
-# Looked for in every log and every capture.
-CANARY = "kanarienvogel-7Zq!"
 SERVER = "radius.example.com"
 
 
@@ -29,12 +27,6 @@ def radius(lab):
 
 
 @pytest.fixture
-def authority(pki):
-    """Of the gateways; RADIUS has one of its own."""
-    return pki.authority("ecdsa256")
-
-
-@pytest.fixture
 def radius_authority(pki):
     return pki.authority("rsa", "radius-ca")
 
@@ -42,11 +34,6 @@ def radius_authority(pki):
 @pytest.fixture
 def server(pki, radius_authority):
     return pki.gateway("rsa", name=SERVER, authority=radius_authority, label="radius")
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(lab, tern):
-    yield from as_found(lab, tern, CANARY)
 
 
 def load(gateway, pki, authority):

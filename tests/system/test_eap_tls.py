@@ -5,7 +5,7 @@ import pytest
 
 import client
 import strongswan as swan
-from canary import as_found
+from canary import CANARY, nothing_is_left  # noqa: F401
 from client import assert_failure
 from gateway import certificate_config
 from strongswan import StrongSwan, connection
@@ -14,18 +14,6 @@ from test_fragments import IP_FRAGMENT, SKF
 pytestmark = pytest.mark.sanitize
 
 PROFILE_INVALID, UNTRUSTED, REFUSED = 11, 22, 23
-# Looked for in every log and every capture.
-CANARY = "kanarienvogel-7Zq!"
-
-
-@pytest.fixture
-def authority(pki):
-    return pki.authority("ecdsa256")
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(lab, tern):
-    yield from as_found(lab, tern, CANARY)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 
 import client
 import strongswan as swan
-from canary import as_found
+from canary import CANARY, nothing_is_left  # noqa: F401
 from client import assert_failure
 from gateway import certificate_config, psk_config
 from lab import Lab, wait_until
@@ -15,14 +15,7 @@ pytestmark = pytest.mark.sanitize
 
 UNTRUSTED, REFUSED = 22, 23
 MACHINE, USER = "laptop7.example.com", "alice@example.com"
-# Looked for in every log and every capture.
-CANARY = "kanarienvogel-7Zq!"
 KEY = "the key of the machine"
-
-
-@pytest.fixture
-def authority(pki):
-    return pki.authority("ecdsa256")
 
 
 @pytest.fixture
@@ -34,11 +27,6 @@ def machine(pki, authority):
 @pytest.fixture
 def user(pki, authority):
     return pki.client("ecdsa256", USER, authority, "client-alice")
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(lab, tern):
-    yield from as_found(lab, tern, CANARY)
 
 
 def by_password(password=CANARY, **keys):

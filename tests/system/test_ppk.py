@@ -7,11 +7,12 @@ import pytest
 
 import client
 import strongswan as swan
+from canary import CANARY, nothing_is_left  # noqa: F401
 from client import assert_failure
 from gateway import certificate_config, psk_config
 from lab import Lab, wait_until
 from strongswan import StrongSwan, connection, initiator
-from test_eap import CANARY, by_password, nothing_is_left  # noqa: F401
+from test_eap import by_password
 
 pytestmark = pytest.mark.sanitize
 
@@ -19,11 +20,6 @@ PROFILE_INVALID, UNTRUSTED, REFUSED = 11, 22, 23
 NAME = "ppk-alice@example.com"
 KEY = "kanarienvogel: 32 octets of it, and more"
 OTHER = "another key of as many octets, not ours."
-
-
-@pytest.fixture
-def authority(pki):
-    return pki.authority("ecdsa256")
 
 
 @pytest.fixture(autouse=True)
