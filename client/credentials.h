@@ -3,9 +3,9 @@
  *
  * A password is, in this order, what systemd hands over as the credential NAME.password (NAME is
  * the profile's), what the profile has, or names a file with, or what a person is asked for. So is
- * a passphrase (NAME.passphrase), and the PIN of a token (NAME.pin; the profile has it in a pkcs11:
- * URI). What a person mistyped is asked for again, three times at most; what was stored is tried
- * once, and never as a token's last try. */
+ * a passphrase (NAME.passphrase, of [User] NAME.user-passphrase), and the PIN of a token (NAME.pin,
+ * NAME.user-pin; the profile has it in a pkcs11: URI). What a person mistyped is asked for again,
+ * three times at most; what was stored is tried once, and never as a token's last try. */
 #ifndef TERN_CLIENT_CREDENTIALS_H
 #define TERN_CLIENT_CREDENTIALS_H
 
@@ -30,12 +30,17 @@ struct crl_file {
     size_t count; /* CRLs in it */
 };
 
+/* A proof of ours by signature. */
+struct own_credentials {
+    struct private_key *key; /* NULL without a certificate */
+    struct certificate_list chain;
+    struct token *token; /* that keeps the key; NULL: nobody does */
+};
+
 struct credentials {
     struct identity identity;       /* what we say we are */
     struct secret psk, gateway_psk; /* our proof, the gateway's */
-    struct private_key *key;        /* NULL without a certificate */
-    struct certificate_list chain;
-    struct token *token;       /* that keeps the key; NULL: nobody does */
+    struct own_credentials own;
     struct trust_store *trust; /* NULL where the gateway proves itself by a key we share */
     struct crl_file crls[PROFILE_LIST_MAX]; /* whose CRLs it has, as many as the profile names */
     struct secret password;                 /* of EAP; empty: it has to be asked for, */
@@ -46,8 +51,7 @@ struct credentials {
     /* Of [User]; as above, and its certificate for EAP-TLS too. */
     struct identity user_identity;
     struct secret user_psk;
-    struct private_key *user_key;
-    struct certificate_list user_chain;
+    struct own_credentials user_own;
 };
 
 /* Adds a fault for each thing that is wrong, at the line of the key that named it; ERR_MALFORMED

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "client/pkcs11_uri.h"
+#include "client/profile_own.h"
 #include "client/profile_user.h"
 
 static bool second(const struct profile *p)
@@ -12,21 +12,9 @@ static bool second(const struct profile *p)
 }
 
 /* Of [User], where it is the user who is asked after the machine was proven. */
-static bool has_certificate(const struct profile *p)
+static const struct profile_own *own(const struct profile *p)
 {
-    if (second(p))
-        return profile_has(p, KEY_USER_CERTIFICATE);
-    return profile_has(p, KEY_LOCAL_CERTIFICATE) || profile_has(p, KEY_LOCAL_PKCS12) ||
-           pkcs11_uri_is_one(p->private_key);
-}
-
-static bool has_certificate_and_key(const struct profile *p)
-{
-    if (second(p))
-        return profile_has(p, KEY_USER_CERTIFICATE) && profile_has(p, KEY_USER_PRIVATE_KEY);
-    return profile_has(p, KEY_LOCAL_PKCS12) || /* on a token both are found by either URI */
-           ((profile_has(p, KEY_LOCAL_CERTIFICATE) || pkcs11_uri_is_one(p->private_key)) &&
-            (profile_has(p, KEY_LOCAL_PRIVATE_KEY) || pkcs11_uri_is_one(p->certificate)));
+    return second(p) ? &p->user_own : &p->own;
 }
 
 static bool offers(const struct profile *p, uint8_t type)
@@ -63,9 +51,9 @@ bool profile_eap_tls(const struct profile *p)
 static void default_methods(struct profile *p)
 {
     bool password = profile_has(p, KEY_LOCAL_PASSWORD) || profile_has(p, KEY_LOCAL_PASSWORD_FILE);
-    if (password || !has_certificate(p))
+    if (password || !profile_own_certificate(own(p)))
         p->eap_methods[p->eap_method_count++] = EAP_MSCHAPV2;
-    if (has_certificate(p))
+    if (profile_own_certificate(own(p)))
         p->eap_methods[p->eap_method_count++] = EAP_TLS;
 }
 
@@ -124,9 +112,9 @@ void profile_check_eap(struct profile *p, unsigned line, struct fault_list *faul
         default_methods(p);
     default_user_name(p);
     if (p->user_name[0] == '\0' && !profile_has(p, KEY_LOCAL_USER_NAME) &&
-        (profile_eap_password(p) || !has_certificate(p)))
+        (profile_eap_password(p) || !profile_own_certificate(own(p))))
         fault_list_add(faults, line, "Authentication = eap needs UserName");
-    if (offers(p, EAP_TLS) && !has_certificate_and_key(p))
+    if (offers(p, EAP_TLS) && !profile_own_certificate_and_key(own(p)))
         fault_list_add(
             faults, profile_has(p, KEY_LOCAL_EAP_METHODS) ? p->lines[KEY_LOCAL_EAP_METHODS] : line,
             "EAPMethods: tls needs Certificate and PrivateKey");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/profile_keys.h"
+#include "client/profile_own.h"
 
 bool profile_uses_eap(const struct profile *p)
 {
@@ -39,7 +40,7 @@ static void default_authentication(struct profile *p)
 {
     if (profile_has(p, KEY_USER_AUTHENTICATION))
         return;
-    if (profile_has(p, KEY_USER_CERTIFICATE) || profile_has(p, KEY_USER_PRIVATE_KEY))
+    if (profile_own_certificate(&p->user_own) || profile_has(p, KEY_USER_PRIVATE_KEY))
         p->user_authentication = AUTHENTICATION_CERTIFICATE;
     else if (profile_has(p, KEY_USER_PSK) || profile_has(p, KEY_USER_PSK_FILE))
         p->user_authentication = AUTHENTICATION_PSK;
@@ -54,12 +55,8 @@ static void check_keys(const struct profile *p, unsigned line, struct fault_list
         fault_list_add(faults, line, "Authentication = psk needs PresharedKey or PresharedKeyFile");
     if (p->user_authentication == AUTHENTICATION_PSK && !profile_has(p, KEY_USER_IDENTITY))
         fault_list_add(faults, p->user_line, "[User] needs an Identity with Authentication = psk");
-    if (p->user_authentication != AUTHENTICATION_CERTIFICATE)
-        return;
-    if (!profile_has(p, KEY_USER_CERTIFICATE))
-        fault_list_add(faults, line, "Authentication = certificate needs Certificate");
-    if (!profile_has(p, KEY_USER_PRIVATE_KEY))
-        fault_list_add(faults, line, "Authentication = certificate needs PrivateKey");
+    profile_check_own(&p->user_own, p->user_authentication == AUTHENTICATION_CERTIFICATE, line,
+                      faults);
 }
 
 void profile_default_user(struct profile *p, struct fault_list *faults)

@@ -117,8 +117,8 @@ START_TEST(one_key_for_both_directions)
         ck_span_eq(secret_span(&c->psk), span_text(keys[i]));
         ck_span_eq(secret_span(&c->gateway_psk), span_text(keys[i]));
         ck_assert_ptr_null(c->trust);
-        ck_assert_ptr_null(c->key);
-        ck_assert_uint_eq(c->chain.count, 0);
+        ck_assert_ptr_null(c->own.key);
+        ck_assert_uint_eq(c->own.chain.count, 0);
         credentials_free(c);
         profile_free(p);
     }
@@ -289,9 +289,9 @@ START_TEST(certificate_and_key)
     char out[IDENTITY_TEXT_MAX];
     struct profile *p;
     struct credentials *c = load_good(OURS("chain.pem", "alice.key"), &p);
-    ck_assert_uint_eq(c->chain.count, 2);
-    ck_assert_str_eq(certificate_subject(c->chain.items[0], out), "CN=alice");
-    ck_assert_ptr_nonnull(c->key);
+    ck_assert_uint_eq(c->own.chain.count, 2);
+    ck_assert_str_eq(certificate_subject(c->own.chain.items[0], out), "CN=alice");
+    ck_assert_ptr_nonnull(c->own.key);
     ck_assert_uint_eq(trust_store_count(c->trust), 1);
     ck_assert_int_eq(c->identity.type, IDENTITY_EMAIL); /* the profile names none */
     ck_assert_str_eq(identity_format(&c->identity, out), "alice@example.com");
@@ -300,8 +300,8 @@ START_TEST(certificate_and_key)
     credentials_session_config(p, c, &config);
     ck_assert_uint_eq(config.local_auth, SESSION_AUTH_CERTIFICATE);
     ck_assert_uint_eq(config.remote_auth, SESSION_AUTH_CERTIFICATE);
-    ck_assert_ptr_eq(config.key, c->key);
-    ck_assert_ptr_eq(config.chain, &c->chain);
+    ck_assert_ptr_eq(config.key, c->own.key);
+    ck_assert_ptr_eq(config.chain, &c->own.chain);
     ck_assert_ptr_eq(config.trust, c->trust);
     ck_assert(!config.send_remote_id); /* the profile names none */
     ck_assert_int_eq(config.local_id.type, IDENTITY_EMAIL);
@@ -348,8 +348,8 @@ START_TEST(out_of_its_time)
 {
     struct profile *p;
     struct credentials *c = load_good(OURS("chain.pem", "alice.key"), &p);
-    int64_t first = certificate_not_before(c->chain.items[0]);
-    int64_t last = certificate_not_after(c->chain.items[0]);
+    int64_t first = certificate_not_before(c->own.chain.items[0]);
+    int64_t last = certificate_not_after(c->own.chain.items[0]);
     const int64_t good[] = {first, last}, bad[] = {first - 1, last + 1, 0, last + 4000 * DAY};
     credentials_free(c);
     for (size_t i = 0; i < 2; i++) {

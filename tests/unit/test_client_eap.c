@@ -116,7 +116,7 @@ START_TEST(user_of_a_certificate)
     load_good(HEAD ALICE);
     ck_assert_str_eq(config.eap.name, "alice@example.com");
     ck_assert_str_eq(identity_format(&config.local_id, id), "alice@example.com");
-    ck_assert_ptr_eq(config.eap.key, credentials->key);
+    ck_assert_ptr_eq(config.eap.key, credentials->own.key);
     ck_assert_uint_eq(config.eap.chain->count, 1);
     drop();
     load_good(HEAD ALICE "UserName=bob\nIdentity=carol@example.com\n");
@@ -200,8 +200,8 @@ START_TEST(the_user_after_the_machine)
     ck_assert(!credentials_lack_password(profile, credentials));
     ck_assert_uint_eq(config.local_auth, SESSION_AUTH_CERTIFICATE);
     ck_assert_uint_eq(config.second.auth, SESSION_AUTH_EAP);
-    ck_assert_ptr_eq(config.key, credentials->key);
-    ck_assert_ptr_eq(config.eap.key, credentials->user_key);
+    ck_assert_ptr_eq(config.key, credentials->own.key);
+    ck_assert_ptr_eq(config.eap.key, credentials->user_own.key);
     ck_assert_ptr_ne(config.eap.key, config.key);
     ck_assert_str_eq(config.eap.name, "alice@example.com");
     ck_assert_str_eq(identity_format(&config.second.id, id), "alice@example.com");
