@@ -204,7 +204,7 @@ static void load_eap(struct loading *l)
     else if (profile_eap_certificate(p))
         loading_own(l);
     if (profile_eap_tls(p) && p->eap_cas.count > 0)
-        load_trust(l, KEY_LOCAL_EAP_CA, &p->eap_cas, &l->c->eap_trust);
+        load_trust(l, KEY_LOCAL_EAP_CA, &p->eap_cas, &l->c->trust.eap);
     name_user(l);
 }
 
@@ -225,8 +225,8 @@ static enum err load(const struct profile *p, int64_t wall_time, struct credenti
         load_eap(&l);
     load_user(&l);
     if (p->gateway_authentication != AUTHENTICATION_PSK) {
-        load_trust(&l, KEY_GATEWAY_CA, &p->cas, &c->trust);
-        if (c->trust != NULL)
+        load_trust(&l, KEY_GATEWAY_CA, &p->cas, &c->trust.gateway);
+        if (c->trust.gateway != NULL)
             credentials_load_crls(p, c, faults);
     }
     if (p->ppk_identity[0] != '\0')
@@ -254,6 +254,13 @@ enum err credentials_check(const struct profile *p, int64_t wall_time, struct cr
     return load(p, wall_time, ret, faults, notes);
 }
 
+void trust_stores_free(struct trust_stores *t)
+{
+    trust_store_free(t->gateway);
+    trust_store_free(t->eap);
+    *t = (struct trust_stores){.gateway = NULL};
+}
+
 static void free_own(struct own_credentials *o)
 {
     private_key_free(o->key);
@@ -267,8 +274,7 @@ void credentials_free(struct credentials *c)
         return;
     free_own(&c->own);
     free_own(&c->user_own);
-    trust_store_free(c->trust);
-    trust_store_free(c->eap_trust);
+    trust_stores_free(&c->trust);
     wipe(c, sizeof(*c));
     free(c);
 }
@@ -294,7 +300,7 @@ static void set_eap(const struct profile *p, const struct credentials *c,
     eap->password = c->password;
     eap->key = own->key;
     eap->chain = &own->chain;
-    eap->trust = c->eap_trust != NULL ? c->eap_trust : c->trust;
+    eap->trust = c->trust.eap != NULL ? c->trust.eap : c->trust.gateway;
     eap->server = p->eap_server.type != IDENTITY_NONE ? p->eap_server : p->gateway_identity;
     eap->wall_time = wall_clock;
     ret->eap_once = c->password_asked;
@@ -347,7 +353,7 @@ void credentials_session_config(const struct profile *p, const struct credential
     ret->remote_psk = c->gateway_psk;
     ret->key = c->own.key;
     ret->chain = &c->own.chain;
-    ret->trust = c->trust;
+    ret->trust = c->trust.gateway;
     ret->remote_selectors = p->routes;
     ret->request_ipv4 = p->request_ipv4;
     ret->request_ipv6 = p->request_ipv6;
