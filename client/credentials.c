@@ -297,6 +297,7 @@ static void set_eap(const struct profile *p, const struct credentials *c,
     eap->inner_count = p->eap_inner_count;
     eap->plain = p->eap_plain;
     memcpy(eap->name, c->user_name, sizeof(eap->name));
+    memcpy(eap->outer, p->eap_identity, sizeof(eap->outer));
     eap->password = c->password;
     eap->key = own->key;
     eap->chain = &own->chain;

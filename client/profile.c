@@ -113,10 +113,8 @@ static void default_local(struct profile *p, struct fault_list *faults)
                        "PresharedKeyFile, Certificate and PrivateKey, or UserName");
         return;
     }
-    if (!profile_has(p, KEY_LOCAL_IDENTITY) && profile_has(p, KEY_LOCAL_USER_NAME) &&
-        identity_parse(p->user_name, &p->identity) != ERR_OK)
-        fault_list_add(faults, p->lines[KEY_LOCAL_USER_NAME],
-                       "UserName cannot serve as our identity; set Identity");
+    if (!profile_has(p, KEY_LOCAL_IDENTITY))
+        profile_eap_default_identity(p, &p->identity, "our", faults);
     check_local_keys(p, line, faults);
     if (p->authentication == AUTHENTICATION_EAP)
         profile_check_eap(p, line, faults);

@@ -49,6 +49,7 @@ enum profile_key {
     KEY_LOCAL_PASSPHRASE,
     KEY_LOCAL_PASSPHRASE_FILE,
     KEY_LOCAL_EAP_INNER,
+    KEY_LOCAL_EAP_IDENTITY,
     KEY_LOCAL_EAP_SERVER,
     KEY_LOCAL_EAP_CA,
     KEY_LOCAL_PPK,
@@ -68,6 +69,7 @@ enum profile_key {
     KEY_USER_PASSWORD_FILE,
     KEY_USER_EAP_METHODS,
     KEY_USER_EAP_INNER,
+    KEY_USER_EAP_IDENTITY,
     KEY_USER_EAP_SERVER,
     KEY_USER_EAP_CA,
     KEY_TUNNEL_INTERFACE,
@@ -163,8 +165,9 @@ struct profile {
     uint8_t eap_inner[EAP_METHODS_MAX]; /* the same, inside ttls and peap */
     size_t eap_inner_count;
     enum eap_plain eap_plain;
-    struct identity eap_server;  /* none: the gateway's */
-    struct profile_list eap_cas; /* likewise */
+    char eap_identity[PROFILE_TEXT_MAX]; /* empty: the user's name */
+    struct identity eap_server;          /* none: the gateway's */
+    struct profile_list eap_cas;         /* likewise */
 
     /* [User], proven after the above (RFC 4739); unset: there is none. Its name and password are
      * those above, where it is asked by EAP. */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "client/profile_keys.h"
 #include "client/profile_own.h"
 #include "client/profile_user.h"
 
@@ -87,6 +88,19 @@ static void check_inner(struct profile *p, struct fault_list *faults)
                        "md5); keep one kind");
 }
 
+/* Only a method that says the name once more, inside, can do without it before. */
+static void check_identity(const struct profile *p, struct fault_list *faults)
+{
+    for (size_t i = 0; i < p->eap_method_count; i++) {
+        if (profile_has(p, KEY_LOCAL_EAP_IDENTITY) && !eap_type_has_tls(p->eap_methods[i])) {
+            fault_list_add(faults, p->lines[KEY_LOCAL_EAP_IDENTITY],
+                           "EAPIdentity hides the user's name with ttls, peap and tls alone; set "
+                           "EAPMethods to these");
+            return;
+        }
+    }
+}
+
 /* RFC 7296 2.16; RFC 5998 4 without it. */
 static void check_gateway(const struct profile *p, unsigned line, struct fault_list *faults)
 {
@@ -106,6 +120,17 @@ static void check_gateway(const struct profile *p, unsigned line, struct fault_l
     }
 }
 
+void profile_eap_default_identity(const struct profile *p, struct identity *ret, const char *whose,
+                                  struct fault_list *faults)
+{
+    enum profile_key key =
+        profile_has(p, KEY_LOCAL_EAP_IDENTITY) ? KEY_LOCAL_EAP_IDENTITY : KEY_LOCAL_USER_NAME;
+    const char *text = key == KEY_LOCAL_EAP_IDENTITY ? p->eap_identity : p->user_name;
+    if (profile_has(p, key) && identity_parse(text, ret) != ERR_OK)
+        fault_list_add(faults, p->lines[key], "%s cannot serve as %s identity; set Identity",
+                       profile_key_name(key), whose);
+}
+
 void profile_check_eap(struct profile *p, unsigned line, struct fault_list *faults)
 {
     if (!profile_has(p, KEY_LOCAL_EAP_METHODS))
@@ -119,5 +144,6 @@ void profile_check_eap(struct profile *p, unsigned line, struct fault_list *faul
             faults, profile_has(p, KEY_LOCAL_EAP_METHODS) ? p->lines[KEY_LOCAL_EAP_METHODS] : line,
             "EAPMethods: tls needs Certificate and PrivateKey");
     check_inner(p, faults);
+    check_identity(p, faults);
     check_gateway(p, line, faults);
 }

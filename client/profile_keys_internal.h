@@ -58,6 +58,7 @@ void key_local_eap_methods(struct reading *r, const char *value);
 void key_local_passphrase(struct reading *r, const char *value);
 void key_local_passphrase_file(struct reading *r, const char *value);
 void key_local_eap_inner(struct reading *r, const char *value);
+void key_local_eap_identity(struct reading *r, const char *value);
 void key_local_eap_server(struct reading *r, const char *value);
 void key_local_eap_ca(struct reading *r, const char *value);
 void key_gateway_require_ppk(struct reading *r, const char *value);

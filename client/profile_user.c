@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "client/profile_eap.h"
 #include "client/profile_keys.h"
 #include "client/profile_own.h"
 
@@ -22,6 +23,7 @@ static void merge_lines(struct profile *p, struct fault_list *faults)
         {KEY_USER_PASSWORD_FILE, KEY_LOCAL_PASSWORD_FILE},
         {KEY_USER_EAP_METHODS, KEY_LOCAL_EAP_METHODS},
         {KEY_USER_EAP_INNER, KEY_LOCAL_EAP_INNER},
+        {KEY_USER_EAP_IDENTITY, KEY_LOCAL_EAP_IDENTITY},
         {KEY_USER_EAP_SERVER, KEY_LOCAL_EAP_SERVER},
         {KEY_USER_EAP_CA, KEY_LOCAL_EAP_CA},
     };
@@ -71,9 +73,7 @@ void profile_default_user(struct profile *p, struct fault_list *faults)
         fault_list_add(faults, p->user_line,
                        "[User] is proven after the machine: set Authentication = certificate or "
                        "psk in [Local], or leave [User] out");
-    if (!profile_has(p, KEY_USER_IDENTITY) && p->user_name[0] != '\0' &&
-        identity_parse(p->user_name, &p->user_identity) != ERR_OK)
-        fault_list_add(faults, p->lines[KEY_USER_USER_NAME],
-                       "UserName cannot serve as the user's identity; set Identity");
+    if (!profile_has(p, KEY_USER_IDENTITY))
+        profile_eap_default_identity(p, &p->user_identity, "the user's", faults);
     check_keys(p, line, faults);
 }
