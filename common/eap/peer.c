@@ -227,10 +227,18 @@ void eap_peer_refused(const struct eap_peer *p, struct fault *ret)
         *ret = p->refusal;
     } else if (p->inner != NULL && (p->inner->method != NULL || p->inner->unwanted != 0)) {
         eap_peer_refused(p->inner, ret);
-    } else if (p->method != NULL) {
+    } else if (p->tried || (p->method != NULL && p->method->type == EAP_TLS)) {
         (void)fault_set(ret, ERR_REFUSED, "the gateway refused our credentials (EAP Failure)");
         hint_sent(p, ret);
-    } else if (p->unwanted != 0) {
+    } else if (p->method != NULL && p->inner == NULL) {
+        (void)fault_set(ret, ERR_REFUSED,
+                        "the EAP server ended %s before anything was said inside (EAP Failure)",
+                        eap_type_name(p->method->type));
+        fault_hint(ret,
+                   "sent user name \"%.100s\"; %sTLS 1.2 and 1.3 are spoken here, and the EAP "
+                   "server's log may say more",
+                   p->config.name, p->method->type == EAP_PEAP ? "PEAPv0, " : "");
+    } else if (p->method == NULL && p->unwanted != 0) {
         add_type(p->unwanted, &t);
         text_add(&t, "; we offer ");
         add_ours(p, &t);

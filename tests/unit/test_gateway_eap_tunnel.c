@@ -400,6 +400,28 @@ START_TEST(ttls_that_begins_by_itself)
 }
 END_TEST
 
+/* Nothing is said of a proof that was not given. */
+START_TEST(refused_before_any_proof)
+{
+    uint8_t type = _i % 2 == 0 ? EAP_TTLS : EAP_PEAP;
+    begin(type, _i / 2 == 0);
+    eap_tls_start(&ends);
+    ck_assert(eap_tls_ask(&ends)); /* the beginning alone */
+    end_with(EAP_FAILURE);
+    ck_failed(ERR_REFUSED, type == EAP_TTLS ? "ended EAP-TTLS before anything was said inside"
+                                            : "ended EAP-PEAP before anything was said inside");
+    ck_assert_ptr_nonnull(strstr(ends.result.fault.hint, "alice"));
+    use(type, EAP_MSCHAPV2, _i / 2 == 0);
+    if (type == EAP_TTLS)
+        hear_first();
+    else
+        ck_assert(!converse(1));
+    end_with(EAP_FAILURE);
+    ck_failed(ERR_REFUSED, "before any proof");
+    ck_assert(!eap_peer_tried(ends.peer));
+}
+END_TEST
+
 /* --- EAP-PEAP --- */
 
 static bool say_result(uint16_t result, const uint8_t *binding)
@@ -637,6 +659,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, ttls_with_a_method_that_is_not_ours, 0, 2);
     tcase_add_loop_test(t, ttls_that_ends_inside, 0, 2);
     tcase_add_test(t, ttls_that_begins_by_itself);
+    tcase_add_loop_test(t, refused_before_any_proof, 0, 4);
     tcase_add_loop_test(t, peap, 0, 6);
     tcase_add_loop_test(t, peap_that_ends_inside, 0, 2);
     tcase_add_loop_test(t, peap_success_too_early, 0, 2);
