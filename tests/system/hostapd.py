@@ -1,4 +1,4 @@
-"""A hostapd of its own beside a gateway of the lab, as a RADIUS server with an EAP server in it: one
+"""A hostapd of its own beside a gateway of the lab, as a RADIUS server with an EAP server in it,
 whose PEAP binds the inner method to the tunnel, and which staples an OCSP response. strongSwan asks
 it as it asks FreeRADIUS, with radius.py's settings and secret."""
 
@@ -18,6 +18,7 @@ private_key={key}
 radius_server_clients={directory}/clients
 radius_server_auth_port=1812
 tls_flags={flags}
+fragment_size={fragment_size}
 {extra}
 """
 
@@ -47,7 +48,8 @@ class Hostapd:
                 self.child.kill()
                 self.child.wait()
 
-    def start(self, credential, authority, users, tls="1.2", ocsp=None):
+    def start(self, credential, authority, users, tls="1.2", ocsp=None,
+              fragment_size=1400):
         """users: lines of its user file, which user() and methods() write. ocsp: a file with the
         response to staple. Returns once it listens."""
         (self.directory / "users").write_text("\n".join(users) + "\n")
@@ -55,7 +57,7 @@ class Hostapd:
         conf = self.directory / "hostapd.conf"
         conf.write_text(CONFIG.format(
             directory=self.directory, ca=authority.file, chain=credential.chain_file,
-            key=credential.key_file, flags=TLS_FLAGS[tls],
+            key=credential.key_file, flags=TLS_FLAGS[tls], fragment_size=fragment_size,
             extra=f"ocsp_stapling_response={ocsp}" if ocsp else ""))
         before = len(self.text())  # it appends
         with open(self.directory / "hostapd.err", "ab") as err:
