@@ -371,7 +371,7 @@ static void close_all(struct connection *c)
     child_list_wipe(&c->children);
     tunnel_free(c->tunnel);
     session_free(c->session);
-    trust_store_free(c->trust);
+    trust_stores_free(&c->trust);
 }
 
 enum exit_code connection_run(const struct connection_options *o, struct fault *f)

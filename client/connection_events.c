@@ -182,13 +182,12 @@ static void on_down(struct connection *c, const struct session_event *e)
 static void renew_trust(struct connection *c)
 {
     const struct connection_options *o = c->options;
-    const struct trust_store *old = c->trust != NULL ? c->trust : o->credentials->trust;
-    struct trust_store *t =
-        old != NULL ? credentials_renew_crls(old, c->crls, o->profile->crls.count) : NULL;
-    if (t == NULL)
+    const struct trust_stores *old = c->trust.gateway != NULL ? &c->trust : &o->credentials->trust;
+    struct trust_stores t;
+    if (old->gateway == NULL || !credentials_renew_crls(old, c->crls, o->profile->crls.count, &t))
         return;
-    session_set_trust(c->session, t);
-    trust_store_free(c->trust);
+    session_set_trust(c->session, t.gateway, t.eap != NULL ? t.eap : t.gateway);
+    trust_stores_free(&c->trust);
     c->trust = t;
 }
 

@@ -44,7 +44,7 @@ struct connection {
     struct control *control;
     struct hooks *hooks;
     struct session *session;
-    struct trust_store *trust; /* in place of the credentials', once CRLs have changed; or NULL */
+    struct trust_stores trust; /* in place of the credentials', once CRLs have changed */
     struct crl_file crls[PROFILE_LIST_MAX]; /* as they were read last */
     struct tunnel *tunnel;
     struct system *system;

@@ -9,6 +9,7 @@
 
 #include "client/ask.h"
 #include "client/profile_eap.h"
+#include "client/profile_own.h"
 #include "client/profile_user.h"
 #include "platform/privileges.h"
 
@@ -134,10 +135,10 @@ static void load_user(struct loading *l)
         load_secret(l, KEY_USER_PSK_FILE, p->user_psk_file, secret_set_shared_key, &p->user_psk,
                     &c->user_psk);
     if (p->user_authentication == AUTHENTICATION_CERTIFICATE)
-        loading_user_key(l);
+        loading_user_own(l);
     c->user_identity = p->user_identity;
-    if (c->user_identity.type == IDENTITY_NONE && c->user_chain.count > 0)
-        certificate_default_identity(c->user_chain.items[0], &c->user_identity);
+    if (c->user_identity.type == IDENTITY_NONE && c->user_own.chain.count > 0)
+        certificate_default_identity(c->user_own.chain.items[0], &c->user_identity);
 }
 
 static void load_ca(struct loading *l, enum profile_key key, const char *name,
@@ -178,7 +179,7 @@ static void name_user(struct loading *l)
 {
     struct credentials *c = l->c;
     bool second = l->p->user_authentication == AUTHENTICATION_EAP;
-    const struct certificate_list *chain = second ? &c->user_chain : &c->chain;
+    const struct certificate_list *chain = second ? &c->user_own.chain : &c->own.chain;
     struct identity id;
     char text[IDENTITY_TEXT_MAX];
     memcpy(c->user_name, l->p->user_name, sizeof(c->user_name));
@@ -187,8 +188,7 @@ static void name_user(struct loading *l)
     certificate_default_identity(chain->items[0], &id);
     identity_format(&id, text);
     if (strlen(text) >= sizeof(c->user_name))
-        fault_list_add(l->faults,
-                       l->p->lines[second ? KEY_USER_CERTIFICATE : KEY_LOCAL_CERTIFICATE],
+        fault_list_add(l->faults, profile_own_line(second ? &l->p->user_own : &l->p->own),
                        "the certificate's name is too long for EAP; set UserName");
     else
         memcpy(c->user_name, text, strlen(text) + 1);
@@ -200,11 +200,11 @@ static void load_eap(struct loading *l)
     if (profile_eap_password(p))
         load_password(l);
     if (profile_eap_certificate(p) && p->user_authentication == AUTHENTICATION_EAP)
-        loading_user_key(l);
+        loading_user_own(l);
     else if (profile_eap_certificate(p))
-        loading_own_key(l);
+        loading_own(l);
     if (profile_eap_tls(p) && p->eap_cas.count > 0)
-        load_trust(l, KEY_LOCAL_EAP_CA, &p->eap_cas, &l->c->eap_trust);
+        load_trust(l, KEY_LOCAL_EAP_CA, &p->eap_cas, &l->c->trust.eap);
     name_user(l);
 }
 
@@ -220,20 +220,20 @@ static enum err load(const struct profile *p, int64_t wall_time, struct credenti
     if (p->authentication == AUTHENTICATION_PSK || p->gateway_authentication == AUTHENTICATION_PSK)
         load_psk(&l);
     if (p->authentication == AUTHENTICATION_CERTIFICATE)
-        loading_own_key(&l);
+        loading_own(&l);
     if (profile_uses_eap(p))
         load_eap(&l);
     load_user(&l);
     if (p->gateway_authentication != AUTHENTICATION_PSK) {
-        load_trust(&l, KEY_GATEWAY_CA, &p->cas, &c->trust);
-        if (c->trust != NULL)
+        load_trust(&l, KEY_GATEWAY_CA, &p->cas, &c->trust.gateway);
+        if (c->trust.gateway != NULL)
             credentials_load_crls(p, c, faults);
     }
     if (p->ppk_identity[0] != '\0')
         load_ppk(&l);
     c->identity = p->identity;
-    if (c->identity.type == IDENTITY_NONE && c->chain.count > 0)
-        certificate_default_identity(c->chain.items[0], &c->identity);
+    if (c->identity.type == IDENTITY_NONE && c->own.chain.count > 0)
+        certificate_default_identity(c->own.chain.items[0], &c->identity);
     if (fault_list_any(faults)) {
         credentials_free(c);
         return ERR_MALFORMED;
@@ -254,17 +254,27 @@ enum err credentials_check(const struct profile *p, int64_t wall_time, struct cr
     return load(p, wall_time, ret, faults, notes);
 }
 
+void trust_stores_free(struct trust_stores *t)
+{
+    trust_store_free(t->gateway);
+    trust_store_free(t->eap);
+    *t = (struct trust_stores){.gateway = NULL};
+}
+
+static void free_own(struct own_credentials *o)
+{
+    private_key_free(o->key);
+    token_free(o->token);
+    certificate_list_wipe(&o->chain);
+}
+
 void credentials_free(struct credentials *c)
 {
     if (c == NULL)
         return;
-    private_key_free(c->key);
-    token_free(c->token);
-    private_key_free(c->user_key);
-    certificate_list_wipe(&c->chain);
-    certificate_list_wipe(&c->user_chain);
-    trust_store_free(c->trust);
-    trust_store_free(c->eap_trust);
+    free_own(&c->own);
+    free_own(&c->user_own);
+    trust_stores_free(&c->trust);
     wipe(c, sizeof(*c));
     free(c);
 }
@@ -279,17 +289,19 @@ static void set_eap(const struct profile *p, const struct credentials *c,
                     struct session_config *ret)
 {
     struct eap_config *eap = &ret->eap;
-    bool second = p->user_authentication == AUTHENTICATION_EAP;
+    const struct own_credentials *own =
+        p->user_authentication == AUTHENTICATION_EAP ? &c->user_own : &c->own;
     memcpy(eap->methods, p->eap_methods, sizeof(eap->methods));
     eap->method_count = p->eap_method_count;
     memcpy(eap->inner, p->eap_inner, sizeof(eap->inner));
     eap->inner_count = p->eap_inner_count;
     eap->plain = p->eap_plain;
     memcpy(eap->name, c->user_name, sizeof(eap->name));
+    memcpy(eap->outer, p->eap_identity, sizeof(eap->outer));
     eap->password = c->password;
-    eap->key = second ? c->user_key : c->key;
-    eap->chain = second ? &c->user_chain : &c->chain;
-    eap->trust = c->eap_trust != NULL ? c->eap_trust : c->trust;
+    eap->key = own->key;
+    eap->chain = &own->chain;
+    eap->trust = c->trust.eap != NULL ? c->trust.eap : c->trust.gateway;
     eap->server = p->eap_server.type != IDENTITY_NONE ? p->eap_server : p->gateway_identity;
     eap->wall_time = wall_clock;
     ret->eap_once = c->password_asked;
@@ -325,8 +337,8 @@ void credentials_session_config(const struct profile *p, const struct credential
         ret->second = (struct session_second){.auth = auth_of(p->user_authentication),
                                               .id = c->user_identity,
                                               .psk = c->user_psk,
-                                              .key = c->user_key,
-                                              .chain = &c->user_chain};
+                                              .key = c->user_own.key,
+                                              .chain = &c->user_own.chain};
     if (profile_uses_eap(p))
         set_eap(p, c, ret);
     if (c->ppk.len > 0) {
@@ -340,9 +352,9 @@ void credentials_session_config(const struct profile *p, const struct credential
         ret->remote_auth |= SESSION_AUTH_EAP;
     ret->local_psk = c->psk;
     ret->remote_psk = c->gateway_psk;
-    ret->key = c->key;
-    ret->chain = &c->chain;
-    ret->trust = c->trust;
+    ret->key = c->own.key;
+    ret->chain = &c->own.chain;
+    ret->trust = c->trust.gateway;
     ret->remote_selectors = p->routes;
     ret->request_ipv4 = p->request_ipv4;
     ret->request_ipv6 = p->request_ipv6;

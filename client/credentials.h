@@ -3,9 +3,9 @@
  *
  * A password is, in this order, what systemd hands over as the credential NAME.password (NAME is
  * the profile's), what the profile has, or names a file with, or what a person is asked for. So is
- * a passphrase (NAME.passphrase), and the PIN of a token (NAME.pin; the profile has it in a pkcs11:
- * URI). What a person mistyped is asked for again, three times at most; what was stored is tried
- * once, and never as a token's last try. */
+ * a passphrase (NAME.passphrase, of [User] NAME.user-passphrase), and the PIN of a token (NAME.pin,
+ * NAME.user-pin; the profile has it in a pkcs11: URI). What a person mistyped is asked for again,
+ * three times at most; what was stored is tried once, and never as a token's last try. */
 #ifndef TERN_CLIENT_CREDENTIALS_H
 #define TERN_CLIENT_CREDENTIALS_H
 
@@ -30,24 +30,34 @@ struct crl_file {
     size_t count; /* CRLs in it */
 };
 
+/* A proof of ours by signature. */
+struct own_credentials {
+    struct private_key *key; /* NULL without a certificate */
+    struct certificate_list chain;
+    struct token *token; /* that keeps the key; NULL: nobody does */
+};
+
+/* Whom certificates are held against. */
+struct trust_stores {
+    struct trust_store *gateway; /* NULL where it proves itself by a key we share */
+    struct trust_store *eap;     /* the EAP server's; NULL: the gateway's serves */
+};
+void trust_stores_free(struct trust_stores *t); /* and makes them NULL */
+
 struct credentials {
     struct identity identity;       /* what we say we are */
     struct secret psk, gateway_psk; /* our proof, the gateway's */
-    struct private_key *key;        /* NULL without a certificate */
-    struct certificate_list chain;
-    struct token *token;       /* that keeps the key; NULL: nobody does */
-    struct trust_store *trust; /* NULL where the gateway proves itself by a key we share */
+    struct own_credentials own;
+    struct trust_stores trust;
     struct crl_file crls[PROFILE_LIST_MAX]; /* whose CRLs it has, as many as the profile names */
     struct secret password;                 /* of EAP; empty: it has to be asked for, */
     bool password_asked;                    /* and was */
     char user_name[EAP_NAME_MAX + 1];       /* of EAP; the profile's, or the certificate's */
-    struct trust_store *eap_trust;          /* for the EAP server; NULL: trust serves */
     struct secret ppk;                      /* RFC 8784; empty: none */
     /* Of [User]; as above, and its certificate for EAP-TLS too. */
     struct identity user_identity;
     struct secret user_psk;
-    struct private_key *user_key;
-    struct certificate_list user_chain;
+    struct own_credentials user_own;
 };
 
 /* Adds a fault for each thing that is wrong, at the line of the key that named it; ERR_MALFORMED
@@ -65,11 +75,11 @@ bool credentials_may_ask(const struct profile *p);
 /* The CRLs of the profile into c->trust, as credentials_load does (credentials_crl.c). */
 void credentials_load_crls(const struct profile *p, struct credentials *c,
                            struct fault_list *faults);
-/* Where one of those files is another than `files` says: a store with what they hold now, and
- * `files` likewise. NULL where none is, and where what they hold now is of no use: that is logged,
- * and the old store goes on. */
-struct trust_store *credentials_renew_crls(const struct trust_store *old, struct crl_file *files,
-                                           size_t file_count);
+/* Where one of those files is another than `files` says: *ret is like *old with what they hold now,
+ * and `files` likewise. False where none is, and where what they hold now is of no use: that is
+ * logged, and the old ones go on. */
+bool credentials_renew_crls(const struct trust_stores *old, struct crl_file *files,
+                            size_t file_count, struct trust_stores *ret);
 /* What else is wrong with them, which matters only once they are asked: a signature that is not of
  * the CA that they name is a fault; being outdated is one where Revocation = strict, else a
  * warning; and so is what is of no use. */

@@ -30,8 +30,8 @@ static bool is_of(const char *path, const struct crl_stamp *before)
            now.changed_ns == before->changed_ns;
 }
 
-/* The CRLs of file->path into t. name: for the fault. */
-static enum err load(struct crl_file *file, const char *name, struct trust_store *t,
+/* The CRLs of file->path into both stores. name: for the fault. */
+static enum err load(struct crl_file *file, const char *name, const struct trust_stores *t,
                      struct fault *f)
 {
     struct file_bytes bytes;
@@ -40,7 +40,10 @@ static enum err load(struct crl_file *file, const char *name, struct trust_store
     enum err e = file_read(file->path, CRL_FILE_MAX, &bytes, f);
     if (e != ERR_OK)
         return e;
-    e = trust_store_add_crls(t, span_make(bytes.data, bytes.len), &file->count, &inner);
+    const struct span all = span_make(bytes.data, bytes.len);
+    e = trust_store_add_crls(t->gateway, all, &file->count, &inner);
+    if (e == ERR_OK && t->eap != NULL)
+        e = trust_store_add_crls(t->eap, all, &file->count, &inner);
     file_bytes_wipe(&bytes);
     return e == ERR_OK ? e : fault_about(f, name, &inner);
 }
@@ -48,9 +51,9 @@ static enum err load(struct crl_file *file, const char *name, struct trust_store
 void credentials_load_crls(const struct profile *p, struct credentials *c,
                            struct fault_list *faults)
 {
-    trust_store_set_revocation(c->trust, p->revocation);
-    if (c->eap_trust != NULL)
-        trust_store_set_revocation(c->eap_trust, p->revocation);
+    trust_store_set_revocation(c->trust.gateway, p->revocation);
+    if (c->trust.eap != NULL)
+        trust_store_set_revocation(c->trust.eap, p->revocation);
     for (size_t i = 0; i < p->crls.count; i++) {
         char name[PROFILE_PATH_MAX];
         struct fault f = {0};
@@ -59,35 +62,42 @@ void credentials_load_crls(const struct profile *p, struct credentials *c,
         bool whole = path != NULL && strlen(path) < PROFILE_PATH_MAX;
         memcpy(c->crls[i].path, whole ? path : name, strlen(whole ? path : name) + 1);
         free(path);
-        struct crl_file again = c->crls[i];
-        if (load(&c->crls[i], name, c->trust, &f) != ERR_OK ||
-            (c->eap_trust != NULL && load(&again, name, c->eap_trust, &f) != ERR_OK))
+        if (load(&c->crls[i], name, &c->trust, &f) != ERR_OK)
             fault_list_add_fault(faults, p->lines[KEY_GATEWAY_CRL], &f);
     }
 }
 
-struct trust_store *credentials_renew_crls(const struct trust_store *old, struct crl_file *files,
-                                           size_t file_count)
+static enum err stores_like(const struct trust_stores *old, struct trust_stores *ret)
 {
-    struct trust_store *t = NULL;
+    enum err e = trust_store_new_like(old->gateway, &ret->gateway);
+    if (e == ERR_OK && old->eap != NULL)
+        e = trust_store_new_like(old->eap, &ret->eap);
+    return e;
+}
+
+bool credentials_renew_crls(const struct trust_stores *old, struct crl_file *files,
+                            size_t file_count, struct trust_stores *ret)
+{
+    struct trust_stores t = {.gateway = NULL};
     struct fault f = {0};
     size_t same = 0;
     while (same < file_count && is_of(files[same].path, &files[same].stamp))
         same++;
     if (same == file_count)
-        return NULL;
-    enum err e = trust_store_new_like(old, &t);
+        return false;
+    enum err e = stores_like(old, &t);
     if (e != ERR_OK)
         (void)fault_set(&f, e, "%s", err_text(e));
     for (size_t i = 0; e == ERR_OK && i < file_count; i++)
-        e = load(&files[i], files[i].path, t, &f);
-    if (e == ERR_OK) {
-        log_info("the CRLs have changed and were read again");
-        return t;
+        e = load(&files[i], files[i].path, &t, &f);
+    if (e != ERR_OK) {
+        log_warn("the CRLs have changed and cannot be used, the old ones go on: %s", f.text);
+        trust_stores_free(&t);
+        return false;
     }
-    log_warn("the CRLs have changed and cannot be used, the old ones go on: %s", f.text);
-    trust_store_free(t);
-    return NULL;
+    log_info("the CRLs have changed and were read again");
+    *ret = t;
+    return true;
 }
 
 void credentials_check_crls(const struct profile *p, const struct credentials *c, int64_t wall_time,
@@ -95,7 +105,7 @@ void credentials_check_crls(const struct profile *p, const struct credentials *c
 {
     size_t crl = 0;
     unsigned line = p->lines[KEY_GATEWAY_CRL];
-    if (c->trust == NULL)
+    if (c->trust.gateway == NULL)
         return;
     if (p->crls.count > 0 && p->revocation == REVOCATION_OFF)
         fault_list_add(warnings, line, "CRL is of no use where Revocation = off");
@@ -104,7 +114,7 @@ void credentials_check_crls(const struct profile *p, const struct credentials *c
         profile_file(p, p->crls.items[i], name);
         for (size_t n = 0; n < c->crls[i].count; n++) {
             struct fault f = {0}, named = {0};
-            enum err e = trust_store_check_crl(c->trust, crl++, wall_time, &f);
+            enum err e = trust_store_check_crl(c->trust.gateway, crl++, wall_time, &f);
             bool wrong =
                 e != ERR_NOT_FOUND && (e != ERR_EXHAUSTED || p->revocation == REVOCATION_STRICT);
             if (e == ERR_OK)

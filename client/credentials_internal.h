@@ -40,11 +40,18 @@ bool loading_kept_secret(struct loading *l, const struct kept_secret *k, struct 
 CHECKED enum err loading_ask(struct loading *l, unsigned line, const char *prompt,
                              const char *subject, const char *advice, struct secret *out);
 
-/* Key and chain, from wherever the profile says: of [Local], and of [User], which has files alone.
- */
-void loading_own_key(struct loading *l);
-void loading_user_key(struct loading *l);
-/* Those of [Local] on a token. */
-void loading_token(struct loading *l);
+/* Key and chain, from wherever the profile says: what [Local] names, or [User]. */
+void loading_own(struct loading *l);
+void loading_user_own(struct loading *l);
+/* One of the two, from where to where. */
+struct own_loading {
+    struct loading *l;
+    const struct profile_own *from;
+    struct own_credentials *to;
+    unsigned section_line; /* for faults of what the system hands over, */
+    const char *passphrase_credential, *pin_credential; /* which it calls so */
+};
+/* What is on a token. */
+void loading_token(const struct own_loading *o);
 
 #endif

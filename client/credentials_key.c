@@ -11,6 +11,7 @@
 #include "client/ask.h"
 #include "client/pkcs11_uri.h"
 #include "client/profile_eap.h"
+#include "client/profile_own.h"
 #include "common/crypto/key_file.h"
 
 static const char *format_time(int64_t seconds, char out[32])
@@ -89,128 +90,125 @@ enum err loading_ask(struct loading *l, unsigned line, const char *prompt, const
 
 /* --- what a passphrase opens --- */
 
-/* Where a proof's key and certificate go, and what may open them. */
-struct own_place {
-    struct private_key **key;
-    struct certificate_list *chain;
-    struct kept_secret passphrase;
-    const char *advice; /* where nobody can be asked */
-};
-
 /* A file that may be encrypted. `open` without a passphrase: ERR_STATE where it takes one. */
 struct protected_file {
     unsigned line;
     const char *name;
     struct span bytes;
-    enum err (*open)(const struct own_place *o, struct span bytes, const struct secret *passphrase,
-                     struct fault *f);
+    enum err (*open)(const struct own_loading *o, struct span bytes,
+                     const struct secret *passphrase, struct fault *f);
 };
 
-static enum err open_key(const struct own_place *o, struct span bytes,
+static enum err open_key(const struct own_loading *o, struct span bytes,
                          const struct secret *passphrase, struct fault *f)
 {
     return passphrase == NULL
-               ? private_key_parse(bytes, o->key, f)
-               : private_key_parse_encrypted(bytes, secret_span(passphrase), o->key, f);
+               ? private_key_parse(bytes, &o->to->key, f)
+               : private_key_parse_encrypted(bytes, secret_span(passphrase), &o->to->key, f);
 }
 
 /* A container without a passphrase has the empty one. */
-static enum err open_container(const struct own_place *o, struct span bytes,
+static enum err open_container(const struct own_loading *o, struct span bytes,
                                const struct secret *passphrase, struct fault *f)
 {
     struct span text = passphrase != NULL ? secret_span(passphrase) : SPAN_EMPTY;
-    enum err e = pkcs12_parse(bytes, text, o->key, o->chain, f);
+    enum err e = pkcs12_parse(bytes, text, &o->to->key, &o->to->chain, f);
     return e == ERR_INTEGRITY && passphrase == NULL ? ERR_STATE : e;
 }
 
-static void open_by_kept(struct loading *l, const struct own_place *o,
-                         const struct protected_file *p, const struct secret *passphrase,
-                         unsigned line)
+static void open_by_kept(const struct own_loading *o, const struct protected_file *p,
+                         const struct secret *passphrase, unsigned line)
 {
     struct fault f = {0};
     if (passphrase->len == 0)
         return; /* there is a fault already */
     enum err e = p->open(o, p->bytes, passphrase, &f);
     if (e == ERR_INTEGRITY)
-        fault_list_add(l->faults, line, "the passphrase that is given does not open %s", p->name);
+        fault_list_add(o->l->faults, line, "the passphrase that is given does not open %s",
+                       p->name);
     else if (e != ERR_OK)
-        loading_fault(l, p->line, p->name, &f);
+        loading_fault(o->l, p->line, p->name, &f);
 }
 
-static void open_by_asking(struct loading *l, const struct own_place *o,
-                           const struct protected_file *p)
+static void open_by_asking(const struct own_loading *o, const struct protected_file *p)
 {
-    char prompt[2 * PROFILE_PATH_MAX], subject[PROFILE_PATH_MAX + 16];
+    char prompt[2 * PROFILE_PATH_MAX], subject[PROFILE_PATH_MAX + 16], advice[64];
     struct secret passphrase = {.len = 0};
     enum err e = ERR_INTEGRITY;
     (void)snprintf(subject, sizeof(subject), "%s is encrypted", p->name);
+    (void)snprintf(advice, sizeof(advice), "set PassphraseFile in [%s]", o->from->section);
     for (unsigned i = 0; i < SECRET_TRIES && e == ERR_INTEGRITY; i++) {
         struct fault f = {0};
         (void)snprintf(prompt, sizeof(prompt), "%sassphrase of %s for %s",
-                       i > 0 ? "Wrong passphrase; once more the p" : "P", p->name, l->p->name);
-        if (loading_ask(l, p->line, prompt, subject, o->advice, &passphrase) != ERR_OK)
+                       i > 0 ? "Wrong passphrase; once more the p" : "P", p->name, o->l->p->name);
+        if (loading_ask(o->l, p->line, prompt, subject, advice, &passphrase) != ERR_OK)
             return;
         e = p->open(o, p->bytes, &passphrase, &f);
         secret_wipe(&passphrase);
         if (e != ERR_OK && e != ERR_INTEGRITY)
-            loading_fault(l, p->line, p->name, &f);
+            loading_fault(o->l, p->line, p->name, &f);
     }
     if (e == ERR_INTEGRITY)
-        fault_list_add(l->faults, p->line, "the passphrase of %s was wrong %d times", p->name,
+        fault_list_add(o->l->faults, p->line, "the passphrase of %s was wrong %d times", p->name,
                        (int)SECRET_TRIES);
 }
 
-static void open_file(struct loading *l, const struct own_place *o,
-                      const struct protected_file *file)
+static void open_file(const struct own_loading *o, const struct protected_file *file)
 {
+    const struct kept_secret kept = {.credential = o->passphrase_credential,
+                                     .credential_line = o->section_line,
+                                     .file = o->from->passphrase_file,
+                                     .file_line = o->from->passphrase_file_line,
+                                     .given = &o->from->passphrase,
+                                     .given_line = o->from->passphrase_line};
     struct secret passphrase;
     unsigned line;
     struct fault f = {0};
     enum err e = file->open(o, file->bytes, NULL, &f);
     if (e != ERR_OK && e != ERR_STATE)
-        loading_fault(l, file->line, file->name, &f);
+        loading_fault(o->l, file->line, file->name, &f);
     if (e != ERR_STATE)
         return;
-    if (loading_kept_secret(l, &o->passphrase, &passphrase, &line))
-        open_by_kept(l, o, file, &passphrase, line);
+    if (loading_kept_secret(o->l, &kept, &passphrase, &line))
+        open_by_kept(o, file, &passphrase, line);
     else
-        open_by_asking(l, o, file);
+        open_by_asking(o, file);
     secret_wipe(&passphrase);
 }
 
-static void load_protected(struct loading *l, const struct own_place *o, unsigned line,
-                           const char *name,
-                           enum err (*open)(const struct own_place *o, struct span bytes,
+static void load_protected(const struct own_loading *o, unsigned line, const char *name,
+                           enum err (*open)(const struct own_loading *o, struct span bytes,
                                             const struct secret *passphrase, struct fault *f))
 {
     struct file_bytes bytes;
-    if (!loading_read(l, line, name, KEY_FILE_MAX, true, &bytes))
+    if (!loading_read(o->l, line, name, KEY_FILE_MAX, true, &bytes))
         return;
     const struct protected_file file = {
         .line = line, .name = name, .bytes = span_make(bytes.data, bytes.len), .open = open};
-    open_file(l, o, &file);
+    open_file(o, &file);
     file_bytes_wipe(&bytes);
 }
 
-static void load_certificate(struct loading *l, const struct own_place *o, unsigned line,
-                             const char *name)
+static void load_certificate(const struct own_loading *o)
 {
+    const struct profile_own *from = o->from;
     struct file_bytes bytes;
     struct fault f = {0};
-    if (!loading_read(l, line, name, KEY_FILE_MAX, false, &bytes))
+    if (!loading_read(o->l, from->certificate_line, from->certificate, KEY_FILE_MAX, false, &bytes))
         return;
-    if (certificate_parse_file(span_make(bytes.data, bytes.len), o->chain, &f) != ERR_OK)
-        loading_fault(l, line, name, &f);
+    if (certificate_parse_file(span_make(bytes.data, bytes.len), &o->to->chain, &f) != ERR_OK)
+        loading_fault(o->l, from->certificate_line, from->certificate, &f);
     file_bytes_wipe(&bytes);
 }
 
-static void check_pair(struct loading *l, const struct own_place *o, unsigned line,
-                       const char *key_name, const char *certificate_name)
+static void check_pair(const struct own_loading *o)
 {
-    if (*o->key != NULL && o->chain->count > 0 &&
-        !private_key_matches(*o->key, certificate_key(o->chain->items[0])))
-        fault_list_add(l->faults, line, "%s is not the key of the certificate in %s", key_name,
-                       certificate_name);
+    const struct own_credentials *to = o->to;
+    if (to->key != NULL && to->chain.count > 0 &&
+        !private_key_matches(to->key, certificate_key(to->chain.items[0])))
+        fault_list_add(o->l->faults, o->from->private_key_line,
+                       "%s is not the key of the certificate in %s", o->from->private_key,
+                       o->from->certificate);
 }
 
 /* --- from where the profile says --- */
@@ -221,53 +219,40 @@ bool credentials_may_ask(const struct profile *p)
            p->user_authentication == AUTHENTICATION_CERTIFICATE || profile_eap_certificate(p);
 }
 
-void loading_own_key(struct loading *l)
+static void load_own(const struct own_loading *o)
 {
-    const struct profile *p = l->p;
-    const struct own_place own = {
-        .key = &l->c->key,
-        .chain = &l->c->chain,
-        .passphrase = {.credential = "passphrase",
-                       .credential_line = p->local_line,
-                       .file = p->passphrase_file,
-                       .file_line = p->lines[KEY_LOCAL_PASSPHRASE_FILE],
-                       .given = &p->passphrase,
-                       .given_line = p->lines[KEY_LOCAL_PASSPHRASE]},
-        .advice = "set PassphraseFile in [Local]",
-    };
-    unsigned line = p->lines[KEY_LOCAL_CERTIFICATE];
-    if (p->lines[KEY_LOCAL_PKCS12] != 0) {
-        line = p->lines[KEY_LOCAL_PKCS12];
-        load_protected(l, &own, line, p->pkcs12, open_container);
-    } else if (line != 0 && !pkcs11_uri_is_one(p->certificate)) {
-        load_certificate(l, &own, line, p->certificate);
-    }
-    if (pkcs11_uri_is_one(p->private_key) || pkcs11_uri_is_one(p->certificate))
-        loading_token(l);
-    else if (p->lines[KEY_LOCAL_PKCS12] == 0)
-        load_protected(l, &own, p->lines[KEY_LOCAL_PRIVATE_KEY], p->private_key, open_key);
-    if (own.chain->count > 0)
-        check_validity(l, own.chain->items[0], line != 0 ? line : p->lines[KEY_LOCAL_PRIVATE_KEY]);
-    check_pair(l, &own, p->lines[KEY_LOCAL_PRIVATE_KEY], p->private_key, p->certificate);
+    const struct profile_own *from = o->from;
+    if (from->pkcs12_line != 0)
+        load_protected(o, from->pkcs12_line, from->pkcs12, open_container);
+    else if (from->certificate_line != 0 && !pkcs11_uri_is_one(from->certificate))
+        load_certificate(o);
+    if (profile_own_token(from))
+        loading_token(o);
+    else if (from->pkcs12_line == 0)
+        load_protected(o, from->private_key_line, from->private_key, open_key);
+    if (o->to->chain.count > 0)
+        check_validity(o->l, o->to->chain.items[0], profile_own_line(from));
+    check_pair(o);
 }
 
-void loading_user_key(struct loading *l)
+void loading_own(struct loading *l)
 {
-    static const struct secret none;
-    const struct profile *p = l->p;
-    const struct own_place own = {
-        .key = &l->c->user_key,
-        .chain = &l->c->user_chain,
-        .passphrase = {.credential = "user-passphrase",
-                       .credential_line = p->local_line,
-                       .file = "",
-                       .given = &none},
-        .advice = "hand it over as the systemd credential NAME.user-passphrase",
-    };
-    unsigned line = p->lines[KEY_USER_CERTIFICATE];
-    load_certificate(l, &own, line, p->user_certificate);
-    load_protected(l, &own, p->lines[KEY_USER_PRIVATE_KEY], p->user_private_key, open_key);
-    if (own.chain->count > 0)
-        check_validity(l, own.chain->items[0], line);
-    check_pair(l, &own, p->lines[KEY_USER_PRIVATE_KEY], p->user_private_key, p->user_certificate);
+    const struct own_loading o = {.l = l,
+                                  .from = &l->p->own,
+                                  .to = &l->c->own,
+                                  .section_line = l->p->local_line,
+                                  .passphrase_credential = "passphrase",
+                                  .pin_credential = "pin"};
+    load_own(&o);
+}
+
+void loading_user_own(struct loading *l)
+{
+    const struct own_loading o = {.l = l,
+                                  .from = &l->p->user_own,
+                                  .to = &l->c->user_own,
+                                  .section_line = l->p->user_line,
+                                  .passphrase_credential = "user-passphrase",
+                                  .pin_credential = "user-pin"};
+    load_own(&o);
 }

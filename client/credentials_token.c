@@ -1,5 +1,5 @@
-/* Our key on a token: the PIN, the certificates, and the key that signs there. The certificate may
- * lie in a file all the same. */
+/* A key of ours on a token: the PIN, the certificates, and the key that signs there. The
+ * certificate may lie in a file all the same. */
 #include "client/credentials_internal.h"
 
 #include <stdio.h>
@@ -9,10 +9,10 @@
 
 struct token_loading {
     struct loading *l;
+    const struct own_loading *o;
     unsigned line;
     struct token *token;
-    char
-        label[TOKEN_LABEL_MAX + 1]; /* with what a terminal would obey escaped by those who print */
+    char label[TOKEN_LABEL_MAX + 1]; /* who prints escapes what a terminal would obey */
 };
 
 static bool has_flag(const struct token_loading *t, enum token_flag flag)
@@ -97,13 +97,13 @@ static void login_at_reader(struct token_loading *t)
 
 static void login(struct token_loading *t)
 {
-    const struct profile *p = t->l->p;
-    const struct kept_secret kept = {.credential = "pin",
-                                     .credential_line = p->local_line,
-                                     .file = p->pin_file,
+    const struct profile_own *from = t->o->from;
+    const struct kept_secret kept = {.credential = t->o->pin_credential,
+                                     .credential_line = t->o->section_line,
+                                     .file = from->pin_file,
                                      .file_line = t->line,
-                                     .given = &p->pin,
-                                     .given_line = p->pin_value_line};
+                                     .given = &from->pin,
+                                     .given_line = from->pin_line};
     struct secret pin = {.len = 0};
     unsigned line;
     if (has_flag(t, TOKEN_LOCKED)) {
@@ -124,7 +124,7 @@ static void login(struct token_loading *t)
 
 static bool read_certificates(struct token_loading *t)
 {
-    struct certificate_list *chain = &t->l->c->chain;
+    struct certificate_list *chain = &t->o->to->chain;
     struct fault f = {0};
     enum err e = ERR_OK;
     for (uint16_t i = 0; i < TOKEN_CERTIFICATES_MAX && e == ERR_OK; i++) {
@@ -151,30 +151,31 @@ _Static_assert((int)TOKEN_CERTIFICATES_MAX <= (int)CERTIFICATES_MAX, "a chain ta
 
 static void take_key(struct token_loading *t)
 {
-    struct credentials *c = t->l->c;
+    struct own_credentials *to = t->o->to;
+    const char *certificate = t->o->from->certificate;
     struct fault f = {0};
-    bool in_file = t->l->p->certificate[0] != '\0' && !pkcs11_uri_is_one(t->l->p->certificate);
-    if (in_file ? c->chain.count == 0 : !read_certificates(t))
+    bool in_file = certificate[0] != '\0' && !pkcs11_uri_is_one(certificate);
+    if (in_file ? to->chain.count == 0 : !read_certificates(t))
         return;
     const struct key_signer signer = token_signer(t->token);
-    if (private_key_external(certificate_key(c->chain.items[0]), &signer, &c->key, &f) != ERR_OK)
+    if (private_key_external(certificate_key(to->chain.items[0]), &signer, &to->key, &f) != ERR_OK)
         fault_list_add_fault(t->l->faults, t->line, &f);
 }
 
-void loading_token(struct loading *l)
+void loading_token(const struct own_loading *o)
 {
-    const struct profile *p = l->p;
+    const struct profile_own *from = o->from;
     struct fault f = {0};
-    struct token_loading t = {.l = l, .line = p->lines[KEY_LOCAL_PRIVATE_KEY]};
+    struct token_loading t = {.l = o->l, .o = o, .line = from->private_key_line};
     if (t.line == 0)
-        t.line = p->lines[KEY_LOCAL_CERTIFICATE];
-    const char *key = pkcs11_uri_is_one(p->private_key) ? p->private_key : "";
-    const char *certificate = pkcs11_uri_is_one(p->certificate) ? p->certificate : "";
-    if (token_open(key, certificate, &l->c->token, &f) != ERR_OK) {
-        fault_list_add_fault(l->faults, t.line, &f);
+        t.line = from->certificate_line;
+    const char *key = pkcs11_uri_is_one(from->private_key) ? from->private_key : "";
+    const char *certificate = pkcs11_uri_is_one(from->certificate) ? from->certificate : "";
+    if (token_open(key, certificate, &o->to->token, &f) != ERR_OK) {
+        fault_list_add_fault(o->l->faults, t.line, &f);
         return;
     }
-    t.token = l->c->token;
+    t.token = o->to->token;
     memcpy(t.label, token_state(t.token)->label, sizeof(t.label));
     if (!has_flag(&t, TOKEN_KEY))
         login(&t);

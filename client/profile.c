@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "client/file.h"
-#include "client/pkcs11_uri.h"
 #include "client/profile_eap.h"
 #include "client/profile_keys.h"
+#include "client/profile_own.h"
 #include "client/profile_user.h"
 #include "platform/privileges.h"
 
@@ -47,10 +47,10 @@ static void check_not_both(const struct profile *p, enum profile_key a, enum pro
 static void check_secret_in_profile(const struct profile *p, struct fault_list *faults)
 {
     struct fault f = {0};
-    unsigned line = p->pin_value_line; /* once is enough */
+    unsigned line = p->own.pin_line != 0 ? p->own.pin_line : p->user_own.pin_line;
     for (unsigned i = 0; i < PROFILE_KEYS; i++) {
         if (profile_key_secret(i) && p->lines[i] != 0) {
-            line = p->lines[i];
+            line = p->lines[i]; /* once is enough */
             break;
         }
     }
@@ -82,23 +82,6 @@ static void default_gateway(struct profile *p, struct fault_list *faults)
                        "Address cannot serve as the gateway's identity; set Identity");
 }
 
-/* On a token both are found by either URI. */
-static void check_own_keys(const struct profile *p, unsigned line, struct fault_list *faults)
-{
-    bool key_on_token = pkcs11_uri_is_one(p->private_key);
-    bool certificate_on_token = pkcs11_uri_is_one(p->certificate);
-    bool needed = p->authentication == AUTHENTICATION_CERTIFICATE;
-    if (profile_has(p, KEY_LOCAL_PKCS12))
-        return;
-    if (needed && !profile_has(p, KEY_LOCAL_CERTIFICATE) && !key_on_token)
-        fault_list_add(faults, line, "Authentication = certificate needs Certificate");
-    if (needed && !profile_has(p, KEY_LOCAL_PRIVATE_KEY) && !certificate_on_token)
-        fault_list_add(faults, line, "Authentication = certificate needs PrivateKey");
-    if (certificate_on_token && profile_has(p, KEY_LOCAL_PRIVATE_KEY) && !key_on_token)
-        fault_list_add(faults, p->lines[KEY_LOCAL_PRIVATE_KEY],
-                       "Certificate is on a token, and PrivateKey is not");
-}
-
 static void check_local_keys(const struct profile *p, unsigned line, struct fault_list *faults)
 {
     bool psk = profile_has(p, KEY_LOCAL_PSK) || profile_has(p, KEY_LOCAL_PSK_FILE) ||
@@ -109,7 +92,7 @@ static void check_local_keys(const struct profile *p, unsigned line, struct faul
         !profile_has(p, KEY_LOCAL_IDENTITY))
         fault_list_add(faults, p->local_line,
                        "[Local] needs an Identity with Authentication = psk");
-    check_own_keys(p, line, faults);
+    profile_check_own(&p->own, p->authentication == AUTHENTICATION_CERTIFICATE, line, faults);
 }
 
 static void default_local(struct profile *p, struct fault_list *faults)
@@ -117,8 +100,7 @@ static void default_local(struct profile *p, struct fault_list *faults)
     unsigned line = p->local_line;
     if (profile_has(p, KEY_LOCAL_AUTHENTICATION)) {
         line = p->lines[KEY_LOCAL_AUTHENTICATION];
-    } else if (profile_has(p, KEY_LOCAL_CERTIFICATE) || profile_has(p, KEY_LOCAL_PKCS12) ||
-               pkcs11_uri_is_one(p->private_key)) {
+    } else if (profile_own_certificate(&p->own)) {
         p->authentication = AUTHENTICATION_CERTIFICATE;
     } else if (profile_has(p, KEY_LOCAL_PSK) || profile_has(p, KEY_LOCAL_PSK_FILE) ||
                p->gateway_authentication == AUTHENTICATION_PSK) {
@@ -131,10 +113,8 @@ static void default_local(struct profile *p, struct fault_list *faults)
                        "PresharedKeyFile, Certificate and PrivateKey, or UserName");
         return;
     }
-    if (!profile_has(p, KEY_LOCAL_IDENTITY) && profile_has(p, KEY_LOCAL_USER_NAME) &&
-        identity_parse(p->user_name, &p->identity) != ERR_OK)
-        fault_list_add(faults, p->lines[KEY_LOCAL_USER_NAME],
-                       "UserName cannot serve as our identity; set Identity");
+    if (!profile_has(p, KEY_LOCAL_IDENTITY))
+        profile_eap_default_identity(p, &p->identity, "our", faults);
     check_local_keys(p, line, faults);
     if (p->authentication == AUTHENTICATION_EAP)
         profile_check_eap(p, line, faults);
@@ -176,6 +156,8 @@ static void default_tunnel(struct profile *p)
 
 static void set_defaults(struct profile *p)
 {
+    p->own.section = "Local";
+    p->user_own.section = "User";
     p->port = IKE_PORT;
     p->request_ipv4 = p->request_ipv6 = true;
     p->dns = true;
@@ -216,9 +198,6 @@ static void read_items(struct profile *p, const struct ini *ini, struct fault_li
     check_not_both(p, KEY_GATEWAY_PSK, KEY_GATEWAY_PSK_FILE, faults);
     check_not_both(p, KEY_LOCAL_PSK, KEY_LOCAL_PSK_FILE, faults);
     check_not_both(p, KEY_LOCAL_PASSWORD, KEY_LOCAL_PASSWORD_FILE, faults);
-    check_not_both(p, KEY_LOCAL_PASSPHRASE, KEY_LOCAL_PASSPHRASE_FILE, faults);
-    check_not_both(p, KEY_LOCAL_PKCS12, KEY_LOCAL_CERTIFICATE, faults);
-    check_not_both(p, KEY_LOCAL_PKCS12, KEY_LOCAL_PRIVATE_KEY, faults);
     check_not_both(p, KEY_USER_PSK, KEY_USER_PSK_FILE, faults);
     check_not_both(p, KEY_LOCAL_PPK, KEY_LOCAL_PPK_FILE, faults);
     check_secret_in_profile(p, faults);

@@ -49,6 +49,7 @@ enum profile_key {
     KEY_LOCAL_PASSPHRASE,
     KEY_LOCAL_PASSPHRASE_FILE,
     KEY_LOCAL_EAP_INNER,
+    KEY_LOCAL_EAP_IDENTITY,
     KEY_LOCAL_EAP_SERVER,
     KEY_LOCAL_EAP_CA,
     KEY_LOCAL_PPK,
@@ -60,11 +61,15 @@ enum profile_key {
     KEY_USER_PSK_FILE,
     KEY_USER_CERTIFICATE,
     KEY_USER_PRIVATE_KEY,
+    KEY_USER_PKCS12,
+    KEY_USER_PASSPHRASE,
+    KEY_USER_PASSPHRASE_FILE,
     KEY_USER_USER_NAME,
     KEY_USER_PASSWORD,
     KEY_USER_PASSWORD_FILE,
     KEY_USER_EAP_METHODS,
     KEY_USER_EAP_INNER,
+    KEY_USER_EAP_IDENTITY,
     KEY_USER_EAP_SERVER,
     KEY_USER_EAP_CA,
     KEY_TUNNEL_INTERFACE,
@@ -114,6 +119,21 @@ struct profile_hook_list {
     size_t count;
 };
 
+/* Where a key of ours and its certificate come from, and what opens them. */
+struct profile_own {
+    const char *section; /* "Local" or "User" */
+    /* Files, or pkcs11: URIs without what these said of the PIN, which is below. */
+    char certificate[PROFILE_PATH_MAX], private_key[PROFILE_PATH_MAX];
+    char pkcs12[PROFILE_PATH_MAX];
+    struct secret passphrase; /* of the key's file, or of the container */
+    char passphrase_file[PROFILE_PATH_MAX];
+    struct secret pin; /* of the token */
+    char pin_file[PROFILE_PATH_MAX];
+    /* Where each stands; 0: it does not. pin_line: a URI that has it, not that of pin_file. */
+    unsigned certificate_line, private_key_line, pkcs12_line;
+    unsigned passphrase_line, passphrase_file_line, pin_line;
+};
+
 struct profile {
     char path[PROFILE_PATH_MAX]; /* as it was found; relative file names inside start beside it */
     char name[PROFILE_NAME_MAX];
@@ -136,14 +156,7 @@ struct profile {
     enum profile_authentication authentication;
     struct secret psk;
     char psk_file[PROFILE_PATH_MAX];
-    /* Files, or pkcs11: URIs without what these said of the PIN, which is beside them. */
-    char certificate[PROFILE_PATH_MAX], private_key[PROFILE_PATH_MAX];
-    char pkcs12[PROFILE_PATH_MAX];
-    struct secret passphrase; /* of the key's file, or of the container */
-    char passphrase_file[PROFILE_PATH_MAX];
-    struct secret pin;       /* of the token */
-    unsigned pin_value_line; /* where a URI has it; 0: none does */
-    char pin_file[PROFILE_PATH_MAX];
+    struct profile_own own;
     char user_name[PROFILE_TEXT_MAX];
     struct secret password;
     char password_file[PROFILE_PATH_MAX];
@@ -152,8 +165,9 @@ struct profile {
     uint8_t eap_inner[EAP_METHODS_MAX]; /* the same, inside ttls and peap */
     size_t eap_inner_count;
     enum eap_plain eap_plain;
-    struct identity eap_server;  /* none: the gateway's */
-    struct profile_list eap_cas; /* likewise */
+    char eap_identity[PROFILE_TEXT_MAX]; /* empty: the user's name */
+    struct identity eap_server;          /* none: the gateway's */
+    struct profile_list eap_cas;         /* likewise */
 
     /* [User], proven after the above (RFC 4739); unset: there is none. Its name and password are
      * those above, where it is asked by EAP. */
@@ -161,7 +175,7 @@ struct profile {
     struct identity user_identity; /* none: take it from the certificate */
     struct secret user_psk;
     char user_psk_file[PROFILE_PATH_MAX];
-    char user_certificate[PROFILE_PATH_MAX], user_private_key[PROFILE_PATH_MAX];
+    struct profile_own user_own;
 
     /* RFC 8784; empty identity: no PPK. */
     char ppk_identity[SESSION_PPK_ID_MAX + 1];

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#include "client/pkcs11_uri.h"
+#include "client/profile_keys.h"
+#include "client/profile_own.h"
 #include "client/profile_user.h"
 
 static bool second(const struct profile *p)
@@ -12,21 +13,9 @@ static bool second(const struct profile *p)
 }
 
 /* Of [User], where it is the user who is asked after the machine was proven. */
-static bool has_certificate(const struct profile *p)
+static const struct profile_own *own(const struct profile *p)
 {
-    if (second(p))
-        return profile_has(p, KEY_USER_CERTIFICATE);
-    return profile_has(p, KEY_LOCAL_CERTIFICATE) || profile_has(p, KEY_LOCAL_PKCS12) ||
-           pkcs11_uri_is_one(p->private_key);
-}
-
-static bool has_certificate_and_key(const struct profile *p)
-{
-    if (second(p))
-        return profile_has(p, KEY_USER_CERTIFICATE) && profile_has(p, KEY_USER_PRIVATE_KEY);
-    return profile_has(p, KEY_LOCAL_PKCS12) || /* on a token both are found by either URI */
-           ((profile_has(p, KEY_LOCAL_CERTIFICATE) || pkcs11_uri_is_one(p->private_key)) &&
-            (profile_has(p, KEY_LOCAL_PRIVATE_KEY) || pkcs11_uri_is_one(p->certificate)));
+    return second(p) ? &p->user_own : &p->own;
 }
 
 static bool offers(const struct profile *p, uint8_t type)
@@ -63,9 +52,9 @@ bool profile_eap_tls(const struct profile *p)
 static void default_methods(struct profile *p)
 {
     bool password = profile_has(p, KEY_LOCAL_PASSWORD) || profile_has(p, KEY_LOCAL_PASSWORD_FILE);
-    if (password || !has_certificate(p))
+    if (password || !profile_own_certificate(own(p)))
         p->eap_methods[p->eap_method_count++] = EAP_MSCHAPV2;
-    if (has_certificate(p))
+    if (profile_own_certificate(own(p)))
         p->eap_methods[p->eap_method_count++] = EAP_TLS;
 }
 
@@ -99,6 +88,19 @@ static void check_inner(struct profile *p, struct fault_list *faults)
                        "md5); keep one kind");
 }
 
+/* Only a method that says the name once more, inside, can do without it before. */
+static void check_identity(const struct profile *p, struct fault_list *faults)
+{
+    for (size_t i = 0; i < p->eap_method_count; i++) {
+        if (profile_has(p, KEY_LOCAL_EAP_IDENTITY) && !eap_type_has_tls(p->eap_methods[i])) {
+            fault_list_add(faults, p->lines[KEY_LOCAL_EAP_IDENTITY],
+                           "EAPIdentity hides the user's name with ttls, peap and tls alone; set "
+                           "EAPMethods to these");
+            return;
+        }
+    }
+}
+
 /* RFC 7296 2.16; RFC 5998 4 without it. */
 static void check_gateway(const struct profile *p, unsigned line, struct fault_list *faults)
 {
@@ -118,18 +120,30 @@ static void check_gateway(const struct profile *p, unsigned line, struct fault_l
     }
 }
 
+void profile_eap_default_identity(const struct profile *p, struct identity *ret, const char *whose,
+                                  struct fault_list *faults)
+{
+    enum profile_key key =
+        profile_has(p, KEY_LOCAL_EAP_IDENTITY) ? KEY_LOCAL_EAP_IDENTITY : KEY_LOCAL_USER_NAME;
+    const char *text = key == KEY_LOCAL_EAP_IDENTITY ? p->eap_identity : p->user_name;
+    if (profile_has(p, key) && identity_parse(text, ret) != ERR_OK)
+        fault_list_add(faults, p->lines[key], "%s cannot serve as %s identity; set Identity",
+                       profile_key_name(key), whose);
+}
+
 void profile_check_eap(struct profile *p, unsigned line, struct fault_list *faults)
 {
     if (!profile_has(p, KEY_LOCAL_EAP_METHODS))
         default_methods(p);
     default_user_name(p);
     if (p->user_name[0] == '\0' && !profile_has(p, KEY_LOCAL_USER_NAME) &&
-        (profile_eap_password(p) || !has_certificate(p)))
+        (profile_eap_password(p) || !profile_own_certificate(own(p))))
         fault_list_add(faults, line, "Authentication = eap needs UserName");
-    if (offers(p, EAP_TLS) && !has_certificate_and_key(p))
+    if (offers(p, EAP_TLS) && !profile_own_certificate_and_key(own(p)))
         fault_list_add(
             faults, profile_has(p, KEY_LOCAL_EAP_METHODS) ? p->lines[KEY_LOCAL_EAP_METHODS] : line,
             "EAPMethods: tls needs Certificate and PrivateKey");
     check_inner(p, faults);
+    check_identity(p, faults);
     check_gateway(p, line, faults);
 }

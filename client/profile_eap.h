@@ -7,6 +7,11 @@
 /* Authentication = eap: defaults, and faults between keys; line: where it stands. */
 void profile_check_eap(struct profile *p, unsigned line, struct fault_list *faults);
 
+/* IDi, where the profile has no Identity: what EAP says first, which is EAPIdentity or the user's
+ * name; none of either: nothing. whose: "our". */
+void profile_eap_default_identity(const struct profile *p, struct identity *ret, const char *whose,
+                                  struct fault_list *faults);
+
 /* It is by EAP, and a method that is offered needs the user's password; our certificate; the EAP
  * server's certificate to be judged. */
 bool profile_eap_password(const struct profile *p);

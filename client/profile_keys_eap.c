@@ -43,6 +43,11 @@ void key_local_eap_inner(struct reading *r, const char *value)
     value_take_each(r, value, take_eap_inner);
 }
 
+void key_local_eap_identity(struct reading *r, const char *value)
+{
+    value_take_text(r, value, r->p->eap_identity, EAP_NAME_MAX + 1);
+}
+
 void key_local_eap_server(struct reading *r, const char *value)
 {
     value_take_identity(r, value, &r->p->eap_server);

@@ -1,6 +1,6 @@
 /* Between the table of a profile's keys (profile_keys.c) and the functions that take their values:
  * profile_keys_proof.c, profile_keys_eap.c and profile_keys_ppk.c for [Gateway] and [Local],
- * profile_keys_own.c for our key and certificate, profile_keys_user.c for [User],
+ * profile_keys_own.c for our keys and certificates, profile_keys_user.c for what else [User] has,
  * profile_keys_tunnel.c for the other sections. */
 #ifndef TERN_CLIENT_PROFILE_KEYS_INTERNAL_H
 #define TERN_CLIENT_PROFILE_KEYS_INTERNAL_H
@@ -58,6 +58,7 @@ void key_local_eap_methods(struct reading *r, const char *value);
 void key_local_passphrase(struct reading *r, const char *value);
 void key_local_passphrase_file(struct reading *r, const char *value);
 void key_local_eap_inner(struct reading *r, const char *value);
+void key_local_eap_identity(struct reading *r, const char *value);
 void key_local_eap_server(struct reading *r, const char *value);
 void key_local_eap_ca(struct reading *r, const char *value);
 void key_gateway_require_ppk(struct reading *r, const char *value);
@@ -70,6 +71,9 @@ void key_user_psk(struct reading *r, const char *value);
 void key_user_psk_file(struct reading *r, const char *value);
 void key_user_certificate(struct reading *r, const char *value);
 void key_user_private_key(struct reading *r, const char *value);
+void key_user_pkcs12(struct reading *r, const char *value);
+void key_user_passphrase(struct reading *r, const char *value);
+void key_user_passphrase_file(struct reading *r, const char *value);
 void key_tunnel_interface(struct reading *r, const char *value);
 void key_tunnel_routes(struct reading *r, const char *value);
 void key_tunnel_exclude(struct reading *r, const char *value);

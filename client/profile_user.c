@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "client/profile_eap.h"
 #include "client/profile_keys.h"
+#include "client/profile_own.h"
 
 bool profile_uses_eap(const struct profile *p)
 {
@@ -21,6 +23,7 @@ static void merge_lines(struct profile *p, struct fault_list *faults)
         {KEY_USER_PASSWORD_FILE, KEY_LOCAL_PASSWORD_FILE},
         {KEY_USER_EAP_METHODS, KEY_LOCAL_EAP_METHODS},
         {KEY_USER_EAP_INNER, KEY_LOCAL_EAP_INNER},
+        {KEY_USER_EAP_IDENTITY, KEY_LOCAL_EAP_IDENTITY},
         {KEY_USER_EAP_SERVER, KEY_LOCAL_EAP_SERVER},
         {KEY_USER_EAP_CA, KEY_LOCAL_EAP_CA},
     };
@@ -39,7 +42,7 @@ static void default_authentication(struct profile *p)
 {
     if (profile_has(p, KEY_USER_AUTHENTICATION))
         return;
-    if (profile_has(p, KEY_USER_CERTIFICATE) || profile_has(p, KEY_USER_PRIVATE_KEY))
+    if (profile_own_certificate(&p->user_own) || profile_has(p, KEY_USER_PRIVATE_KEY))
         p->user_authentication = AUTHENTICATION_CERTIFICATE;
     else if (profile_has(p, KEY_USER_PSK) || profile_has(p, KEY_USER_PSK_FILE))
         p->user_authentication = AUTHENTICATION_PSK;
@@ -54,12 +57,8 @@ static void check_keys(const struct profile *p, unsigned line, struct fault_list
         fault_list_add(faults, line, "Authentication = psk needs PresharedKey or PresharedKeyFile");
     if (p->user_authentication == AUTHENTICATION_PSK && !profile_has(p, KEY_USER_IDENTITY))
         fault_list_add(faults, p->user_line, "[User] needs an Identity with Authentication = psk");
-    if (p->user_authentication != AUTHENTICATION_CERTIFICATE)
-        return;
-    if (!profile_has(p, KEY_USER_CERTIFICATE))
-        fault_list_add(faults, line, "Authentication = certificate needs Certificate");
-    if (!profile_has(p, KEY_USER_PRIVATE_KEY))
-        fault_list_add(faults, line, "Authentication = certificate needs PrivateKey");
+    profile_check_own(&p->user_own, p->user_authentication == AUTHENTICATION_CERTIFICATE, line,
+                      faults);
 }
 
 void profile_default_user(struct profile *p, struct fault_list *faults)
@@ -74,9 +73,7 @@ void profile_default_user(struct profile *p, struct fault_list *faults)
         fault_list_add(faults, p->user_line,
                        "[User] is proven after the machine: set Authentication = certificate or "
                        "psk in [Local], or leave [User] out");
-    if (!profile_has(p, KEY_USER_IDENTITY) && p->user_name[0] != '\0' &&
-        identity_parse(p->user_name, &p->user_identity) != ERR_OK)
-        fault_list_add(faults, p->lines[KEY_USER_USER_NAME],
-                       "UserName cannot serve as the user's identity; set Identity");
+    if (!profile_has(p, KEY_USER_IDENTITY))
+        profile_eap_default_identity(p, &p->user_identity, "the user's", faults);
     check_keys(p, line, faults);
 }

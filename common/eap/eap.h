@@ -46,8 +46,9 @@ enum eap_plain {
 struct eap_config {
     uint8_t methods[EAP_METHODS_MAX]; /* enum eap_type, best first */
     size_t method_count;
-    char name[EAP_NAME_MAX + 1]; /* of the user, UTF-8 */
-    struct secret password;      /* or the code that one is to enter; empty: none is needed */
+    char name[EAP_NAME_MAX + 1];  /* of the user, UTF-8 */
+    char outer[EAP_NAME_MAX + 1]; /* what is said outside TLS instead; empty: the name */
+    struct secret password;       /* or the code that one is to enter; empty: none is needed */
 
     /* Inside EAP-TTLS and EAP-PEAP: methods of EAP, of those that have nothing inside; or plain, of
      * EAP-TTLS alone. */

@@ -316,7 +316,8 @@ static enum err answer(struct eap_peer *p, uint8_t type, uint8_t identifier, str
                              "the gateway asks who we are in the midst of a method");
         eap_tell("the gateway asks who we are", data);
         wire_write_u8(w, EAP_IDENTITY);
-        wire_write_span(w, eap_name(p));
+        wire_write_span(w, p->config.outer[0] != '\0' && !p->inside ? span_text(p->config.outer)
+                                                                    : eap_name(p));
         return ERR_OK;
     case EAP_NOTIFICATION: /* 5.2 */
         eap_tell("the gateway says", data);

@@ -143,17 +143,15 @@ void session_free(struct session *s)
     free(s);
 }
 
-void session_set_trust(struct session *s, const struct trust_store *trust)
+void session_set_trust(struct session *s, const struct trust_store *trust,
+                       const struct trust_store *eap_trust)
 {
     ASSERT(trust != NULL && s->config.trust != NULL);
-    bool of_eap = s->config.eap.trust == s->config.trust;
     s->config.trust = trust;
-    if (!of_eap)
-        return;
-    s->config.eap.trust = trust;
+    s->config.eap.trust = eap_trust;
     for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
         if (s->sas[i] != NULL && s->sas[i]->handshake != NULL && s->sas[i]->handshake->eap != NULL)
-            eap_peer_set_trust(s->sas[i]->handshake->eap, trust);
+            eap_peer_set_trust(s->sas[i]->handshake->eap, eap_trust);
     }
 }
 

@@ -224,9 +224,10 @@ CHECKED enum err session_redirect(struct session *s, mono_ms now, const struct r
 /* Something that anybody could have said (an unprotected INVALID_SPI, ICMP) has it that the peer
  * forgot us: worth a question, at a bounded rate, and nothing more (RFC 7296 2.21.4). */
 void session_suspect(struct session *s, mono_ms now);
-/* Whom to trust from now on, in place of session_config.trust, which is needed no more; borrowed.
- */
-void session_set_trust(struct session *s, const struct trust_store *trust);
+/* Whom to trust from now on, in place of session_config.trust and .eap.trust, which are needed no
+ * more; may be the same one, borrowed. */
+void session_set_trust(struct session *s, const struct trust_store *trust,
+                       const struct trust_store *eap_trust);
 /* Initiator: this machine slept. Whether the gateway still knows us, and where, is asked at once.
  */
 void session_resumed(struct session *s, mono_ms now);

@@ -202,6 +202,36 @@ def test_machine_on_a_token_and_its_user(lab, tern, strongswan, pki, authority, 
     assert lab.client.ping(lab.INTRANET[0], 3) == 3
 
 
+@pytest.mark.parametrize("where", ["the user", "both"])
+def test_user_on_a_token(lab, tern, strongswan, pki, authority, token, where):
+    """RFC 4739: the second proof is signed by the token; the first with a file, or by it as well."""
+    gateway = pki.gateway("ecdsa256", authority=authority)
+    strongswan.load(connection(
+        local=swan.by_certificate(gateway, authority)["local"], psk=None,
+        remote=f"round = 1\nauth = pubkey\ncacerts = {authority.file}",
+        extra=f"remote-2 {{ round = 2\nauth = pubkey\ncacerts = {authority.file}\n"
+              "id = alice@example.com }"), [gateway], [authority])
+    machine = pki.client("ecdsa256", "laptop7@example.com", authority, "client-laptop7")
+    user = with_pin(tern, token.add(client_of(pki, authority)))
+    keys = {k: v for k, v in client.with_certificate(machine).items() if v is not None}
+    if where == "both":
+        keys = {"PrivateKey": with_pin(tern, token.add(machine, 2))}
+    profile = tern.profile(
+        gateway=client.by_certificate(authority),
+        local={"Identity": None, "Authentication": "certificate", "PresharedKey": None, **keys},
+        user={"PrivateKey": user})
+    tern.run("check", profile)
+    tern.up(profile)
+    assert_carries(lab, strongswan)
+    assert "authentication of 'laptop7@example.com'" in strongswan.log_text()
+    assert_secrets_unseen()
+    assert len(token_pids()) == (2 if where == "both" else 1)
+    token.pull_out()
+    tern.run("reconnect", "office")
+    wait_until(lambda: "our key cannot be used" in tern.log.read_text(), 10, "words of the token")
+    assert lab.client.ping(lab.INTRANET[0], 3) == 3
+
+
 def test_module_by_its_path(lab, tern, strongswan, pki, authority, token):
     load(strongswan, pki, authority)
     uri = token.add(client_of(pki, authority))

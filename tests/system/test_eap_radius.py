@@ -87,6 +87,19 @@ def test_user_with_a_password(lab, tern, strongswan, radius, pki, authority, rad
         assert f"TLS {tls}" in tern.log.read_text()
 
 
+@pytest.mark.parametrize("method", ["peap-mschapv2", "ttls-pap", "ttls-mschapv2"])
+def test_name_is_said_inside_alone(lab, tern, strongswan, radius, pki, authority, radius_authority,
+                                   server, method):
+    radius.start(server, radius_authority, [user("alice", CANARY)])
+    load(strongswan, pki, authority)
+    tern.up(profile_of(tern, authority, radius_authority, Identity=None,
+                       EAPIdentity="anonymous@example.com", **METHODS[method]))
+    assert lab.client.ping(lab.INTRANET[0], 3) == 3
+    (sa,) = strongswan.sas()
+    assert sa["remote-id"] == "anonymous@example.com"
+    assert "alice" not in strongswan.log_text()
+
+
 @pytest.mark.parametrize("tls", ["1.2", "1.3"])
 def test_user_with_a_certificate(lab, tern, strongswan, radius, pki, authority, radius_authority,
                                  server, tls):

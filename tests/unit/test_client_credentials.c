@@ -116,9 +116,9 @@ START_TEST(one_key_for_both_directions)
         struct credentials *c = load_good(texts[i], &p);
         ck_span_eq(secret_span(&c->psk), span_text(keys[i]));
         ck_span_eq(secret_span(&c->gateway_psk), span_text(keys[i]));
-        ck_assert_ptr_null(c->trust);
-        ck_assert_ptr_null(c->key);
-        ck_assert_uint_eq(c->chain.count, 0);
+        ck_assert_ptr_null(c->trust.gateway);
+        ck_assert_ptr_null(c->own.key);
+        ck_assert_uint_eq(c->own.chain.count, 0);
         credentials_free(c);
         profile_free(p);
     }
@@ -289,10 +289,10 @@ START_TEST(certificate_and_key)
     char out[IDENTITY_TEXT_MAX];
     struct profile *p;
     struct credentials *c = load_good(OURS("chain.pem", "alice.key"), &p);
-    ck_assert_uint_eq(c->chain.count, 2);
-    ck_assert_str_eq(certificate_subject(c->chain.items[0], out), "CN=alice");
-    ck_assert_ptr_nonnull(c->key);
-    ck_assert_uint_eq(trust_store_count(c->trust), 1);
+    ck_assert_uint_eq(c->own.chain.count, 2);
+    ck_assert_str_eq(certificate_subject(c->own.chain.items[0], out), "CN=alice");
+    ck_assert_ptr_nonnull(c->own.key);
+    ck_assert_uint_eq(trust_store_count(c->trust.gateway), 1);
     ck_assert_int_eq(c->identity.type, IDENTITY_EMAIL); /* the profile names none */
     ck_assert_str_eq(identity_format(&c->identity, out), "alice@example.com");
 
@@ -300,9 +300,9 @@ START_TEST(certificate_and_key)
     credentials_session_config(p, c, &config);
     ck_assert_uint_eq(config.local_auth, SESSION_AUTH_CERTIFICATE);
     ck_assert_uint_eq(config.remote_auth, SESSION_AUTH_CERTIFICATE);
-    ck_assert_ptr_eq(config.key, c->key);
-    ck_assert_ptr_eq(config.chain, &c->chain);
-    ck_assert_ptr_eq(config.trust, c->trust);
+    ck_assert_ptr_eq(config.key, c->own.key);
+    ck_assert_ptr_eq(config.chain, &c->own.chain);
+    ck_assert_ptr_eq(config.trust, c->trust.gateway);
     ck_assert(!config.send_remote_id); /* the profile names none */
     ck_assert_int_eq(config.local_id.type, IDENTITY_EMAIL);
     wipe(&config, sizeof(config));
@@ -348,8 +348,8 @@ START_TEST(out_of_its_time)
 {
     struct profile *p;
     struct credentials *c = load_good(OURS("chain.pem", "alice.key"), &p);
-    int64_t first = certificate_not_before(c->chain.items[0]);
-    int64_t last = certificate_not_after(c->chain.items[0]);
+    int64_t first = certificate_not_before(c->own.chain.items[0]);
+    int64_t last = certificate_not_after(c->own.chain.items[0]);
     const int64_t good[] = {first, last}, bad[] = {first - 1, last + 1, 0, last + 4000 * DAY};
     credentials_free(c);
     for (size_t i = 0; i < 2; i++) {
@@ -384,16 +384,16 @@ START_TEST(several_ca)
 {
     struct profile *p;
     struct credentials *c = load_good(TRUST("CA=root.pem, other.pem\n"), &p);
-    ck_assert_uint_eq(trust_store_count(c->trust), 2);
+    ck_assert_uint_eq(trust_store_count(c->trust.gateway), 2);
     credentials_free(c);
     profile_free(p);
     c = load_good(TRUST("CA=bundle.pem\nCA=inter.pem\n"), &p);
-    ck_assert_uint_eq(trust_store_count(c->trust), 3);
+    ck_assert_uint_eq(trust_store_count(c->trust.gateway), 3);
     credentials_free(c);
     profile_free(p);
     /* the same one twice is one, and no fault */
     c = load_good(TRUST("CA=root.pem, bundle.pem, root.pem\n"), &p);
-    ck_assert_uint_eq(trust_store_count(c->trust), 2);
+    ck_assert_uint_eq(trust_store_count(c->trust.gateway), 2);
     /* mixed: we prove by a key, the gateway by its certificate */
     struct session_config config;
     credentials_session_config(p, c, &config);
@@ -429,12 +429,12 @@ START_TEST(the_systems_ca)
         return;
     }
     struct credentials *c = load_good(TRUST(""), &p);
-    size_t count = trust_store_count(c->trust);
+    size_t count = trust_store_count(c->trust.gateway);
     ck_assert_uint_gt(count, 0);
     credentials_free(c);
     profile_free(p);
     c = load_good(TRUST("CA=system, root.pem\n"), &p);
-    ck_assert_uint_eq(trust_store_count(c->trust), count + 1);
+    ck_assert_uint_eq(trust_store_count(c->trust.gateway), count + 1);
     credentials_free(c);
     profile_free(p);
 }
@@ -448,8 +448,8 @@ static enum revocation_policy policy_of(const char *lines, size_t crls)
 {
     struct profile *p;
     struct credentials *c = load_good(lines, &p);
-    enum revocation_policy policy = trust_store_revocation(c->trust);
-    ck_assert_uint_eq(trust_store_crl_count(c->trust), crls);
+    enum revocation_policy policy = trust_store_revocation(c->trust.gateway);
+    ck_assert_uint_eq(trust_store_crl_count(c->trust.gateway), crls);
     credentials_free(c);
     profile_free(p);
     return policy;
@@ -519,21 +519,49 @@ START_TEST(crls_that_change)
     memcpy(files, c->crls, sizeof files);
     ck_assert_uint_eq(files[1].count, 2);
     ck_assert_int_eq(files[0].path[0], '/');
-    ck_assert_ptr_null(credentials_renew_crls(c->trust, files, 2));
+    struct trust_stores t = {.gateway = NULL};
+    ck_assert(!credentials_renew_crls(&c->trust, files, 2, &t));
     /* what is of no use is passed over, once */
     fixture_shell("rm b.crl");
-    ck_assert_ptr_null(credentials_renew_crls(c->trust, files, 2));
-    ck_assert_ptr_null(credentials_renew_crls(c->trust, files, 2));
+    ck_assert(!credentials_renew_crls(&c->trust, files, 2, &t));
+    ck_assert(!credentials_renew_crls(&c->trust, files, 2, &t));
     fixture_shell("echo nonsense >b.crl");
-    ck_assert_ptr_null(credentials_renew_crls(c->trust, files, 2));
+    ck_assert(!credentials_renew_crls(&c->trust, files, 2, &t));
+    ck_assert_ptr_null(t.gateway);
     fixture_shell("cp " VECTORS "crl-empty.der b.crl");
-    struct trust_store *t = credentials_renew_crls(c->trust, files, 2);
-    ck_assert_ptr_nonnull(t);
-    ck_assert_uint_eq(trust_store_crl_count(t), 2);
-    ck_assert_uint_eq(trust_store_count(t), trust_store_count(c->trust));
-    ck_assert_int_eq(trust_store_revocation(t), REVOCATION_SOFT);
-    ck_assert_ptr_null(credentials_renew_crls(t, files, 2));
-    trust_store_free(t);
+    ck_assert(credentials_renew_crls(&c->trust, files, 2, &t));
+    ck_assert_ptr_null(t.eap);
+    ck_assert_uint_eq(trust_store_crl_count(t.gateway), 2);
+    ck_assert_uint_eq(trust_store_count(t.gateway), trust_store_count(c->trust.gateway));
+    ck_assert_int_eq(trust_store_revocation(t.gateway), REVOCATION_SOFT);
+    struct trust_stores again;
+    ck_assert(!credentials_renew_crls(&t, files, 2, &again));
+    trust_stores_free(&t);
+    credentials_free(c);
+    profile_free(p);
+}
+END_TEST
+
+/* An EAP server that is held against a CA of its own is held against the same files. */
+START_TEST(crls_that_change_for_the_eap_server)
+{
+    struct profile *p;
+    struct crl_file files[PROFILE_LIST_MAX];
+    struct trust_stores t;
+    fixture_shell("cp " VECTORS "crl-good.der a.crl");
+    struct credentials *c = load_good("[Gateway]\nAddress=gw.example.com\nCA=root.pem\nCRL=a.crl\n"
+                                      "Revocation=strict\n[Local]\nUserName=alice\nPassword=hers\n"
+                                      "EAPMethods=ttls\nEAPCA=root.pem\n",
+                                      &p);
+    memcpy(files, c->crls, sizeof files);
+    ck_assert_uint_eq(trust_store_crl_count(c->trust.eap), 1);
+    fixture_shell("cp " VECTORS "both.pem a.crl");
+    ck_assert(credentials_renew_crls(&c->trust, files, 1, &t));
+    ck_assert_uint_eq(trust_store_crl_count(t.gateway), 2);
+    ck_assert_uint_eq(trust_store_crl_count(t.eap), 2);
+    ck_assert_uint_eq(trust_store_count(t.eap), 1);
+    ck_assert_int_eq(trust_store_revocation(t.eap), REVOCATION_STRICT);
+    trust_stores_free(&t);
     credentials_free(c);
     profile_free(p);
 }
@@ -616,6 +644,7 @@ static Suite *suite(void)
     tcase_add_test(t, crls_that_cannot_be_used);
     tcase_add_test(t, crls_looked_at);
     tcase_add_test(t, crls_that_change);
+    tcase_add_test(t, crls_that_change_for_the_eap_server);
     tcase_add_test(t, what_the_session_is_told);
     suite_add_tcase(s, t);
     return s;

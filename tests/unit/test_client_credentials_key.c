@@ -91,19 +91,19 @@ static void expect_alice(const char *local, size_t certificates)
     struct credentials *c = NULL;
     enum err e = credentials_load(p, (int64_t)time(NULL), &c, &faults);
     ck_assert_msg(e == ERR_OK, "%s: %s", local, faults.items[0].fault.text);
-    ck_assert_uint_eq(c->chain.count, certificates);
-    ck_assert_str_eq(certificate_subject(c->chain.items[0], text), "CN=alice");
-    ck_assert(private_key_matches(c->key, certificate_key(c->chain.items[0])));
+    ck_assert_uint_eq(c->own.chain.count, certificates);
+    ck_assert_str_eq(certificate_subject(c->own.chain.items[0], text), "CN=alice");
+    ck_assert(private_key_matches(c->own.key, certificate_key(c->own.chain.items[0])));
     ck_assert_int_eq(c->identity.type, IDENTITY_DN);
     enum auth_method method;
     uint8_t out[SIGNATURE_MAX];
     size_t len = 0;
     struct fault f = {0};
     struct span message = span_text("message");
-    e = signature_make(c->key, 1 << HASH_SHA2_256, true, message, &method, out, &len, &f);
+    e = signature_make(c->own.key, 1 << HASH_SHA2_256, true, message, &method, out, &len, &f);
     ck_assert_msg(e == ERR_OK, "%s: %s", local, f.text);
-    ck_ok(
-        signature_verify(certificate_key(c->chain.items[0]), method, message, span_make(out, len)));
+    ck_ok(signature_verify(certificate_key(c->own.chain.items[0]), method, message,
+                           span_make(out, len)));
     credentials_free(c);
     profile_free(p);
 }
@@ -195,8 +195,8 @@ START_TEST(passphrase_of_the_user)
     struct profile *p = profile_of(USER);
     answers("wrong\n" CANARY "\n");
     ck_ok(credentials_load(p, (int64_t)time(NULL), &c, &faults));
-    ck_assert(private_key_matches(c->user_key, certificate_key(c->user_chain.items[0])));
-    ck_assert_ptr_null(c->key);
+    ck_assert(private_key_matches(c->user_own.key, certificate_key(c->user_own.chain.items[0])));
+    ck_assert_ptr_null(c->own.key);
     expect_questions("Passphrase of locked.key for p\n"
                      "Wrong passphrase; once more the passphrase of locked.key for p\n");
     credentials_free(c);
@@ -213,6 +213,13 @@ START_TEST(passphrase_of_the_user)
     profile_free(p);
     ck_assert_int_eq(unsetenv("CREDENTIALS_DIRECTORY"), 0);
     expect_fault(USER, 10, "locked.key is encrypted: nothing was entered");
+    answers("");
+    p = profile_of(USER "PassphraseFile=right\n");
+    ck_ok(credentials_load(p, (int64_t)time(NULL), &c, &faults));
+    expect_questions("");
+    credentials_free(c);
+    profile_free(p);
+    expect_fault(USER "PassphraseFile=wrong\n", 11, "the passphrase that is given does not open");
 }
 END_TEST
 
@@ -254,7 +261,8 @@ START_TEST(tokens)
     uint8_t out[SIGNATURE_MAX];
     size_t len = 0;
     struct fault f = {0};
-    ck_err(signature_make(c->key, 0, true, span_text("x"), &method, out, &len, &f), ERR_REFUSED);
+    ck_err(signature_make(c->own.key, 0, true, span_text("x"), &method, out, &len, &f),
+           ERR_REFUSED);
     ck_assert_str_eq(f.text, "what our key made is no signature that our certificate verifies");
     credentials_free(c);
     profile_free(p);
@@ -301,6 +309,40 @@ START_TEST(pins_that_are_kept)
     ck_assert(fixture_try("mkdir -p handed && cp pin handed/p.pin"));
     set_path("CREDENTIALS_DIRECTORY", "handed");
     expect_alice(local, 1);
+    ck_assert_int_eq(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+}
+END_TEST
+
+/* The second proof's token is another one, or the same once more, with a PIN of its own. */
+START_TEST(token_of_the_user)
+{
+#define USER_ON_CARD "Identity=laptop7\nPresharedKey=k\n[User]\n" ON_CARD
+    struct credentials *c = NULL;
+    card("4711", 3);
+    answers("1\n4711\n");
+    struct profile *p = profile_of(USER_ON_CARD);
+    ck_ok(credentials_load(p, (int64_t)time(NULL), &c, &faults));
+    ck_assert_ptr_null(c->own.token);
+    ck_assert_ptr_nonnull(c->user_own.token);
+    ck_assert_uint_eq(c->user_own.chain.count, 1);
+    expect_questions("PIN of the token \"fake\\x1b[31m card\" for p\n"
+                     "Wrong PIN; once more the PIN of the token \"fake\\x1b[31m card\" for p (few "
+                     "tries are left before it is locked)\n");
+    credentials_free(c);
+    profile_free(p);
+
+    ck_assert(fixture_try("mkdir -p hers && printf 4711 >hers/p.user-pin && printf 1 >hers/p.pin "
+                          "&& chmod 600 hers/*"));
+    set_path("CREDENTIALS_DIRECTORY", "hers");
+    answers("");
+    p = profile_of(USER_ON_CARD);
+    ck_ok(credentials_load(p, (int64_t)time(NULL), &c, &faults));
+    expect_tries("3");
+    expect_questions("");
+    credentials_free(c);
+    profile_free(p);
+    ck_assert(fixture_try("printf 2 >hers/p.user-pin"));
+    expect_fault(USER_ON_CARD, 7, "the PIN that is given is not that of the token");
     ck_assert_int_eq(unsetenv("CREDENTIALS_DIRECTORY"), 0);
 }
 END_TEST
@@ -356,6 +398,7 @@ static Suite *suite(void)
     tcase_add_test(t, passphrase_of_the_user);
     tcase_add_test(t, tokens);
     tcase_add_test(t, pins_that_are_kept);
+    tcase_add_test(t, token_of_the_user);
     tcase_add_test(t, pins_that_are_asked_for);
     tcase_add_test(t, readers_with_keys_of_their_own);
     suite_add_tcase(s, t);

@@ -116,7 +116,7 @@ START_TEST(user_of_a_certificate)
     load_good(HEAD ALICE);
     ck_assert_str_eq(config.eap.name, "alice@example.com");
     ck_assert_str_eq(identity_format(&config.local_id, id), "alice@example.com");
-    ck_assert_ptr_eq(config.eap.key, credentials->key);
+    ck_assert_ptr_eq(config.eap.key, credentials->own.key);
     ck_assert_uint_eq(config.eap.chain->count, 1);
     drop();
     load_good(HEAD ALICE "UserName=bob\nIdentity=carol@example.com\n");
@@ -166,6 +166,32 @@ START_TEST(inside)
 }
 END_TEST
 
+/* EAPIdentity: neither IDi nor EAP outside TLS has the user's name then. */
+START_TEST(a_name_for_those_outside)
+{
+    char id[IDENTITY_TEXT_MAX];
+#define HIDDEN "EAPIdentity=anonymous@example.com\nUserName=alice\n"
+    load_good(HEAD HIDDEN "EAPMethods=ttls, peap\n");
+    ck_assert_str_eq(config.eap.name, "alice");
+    ck_assert_str_eq(config.eap.outer, "anonymous@example.com");
+    ck_assert_str_eq(identity_format(&config.local_id, id), "anonymous@example.com");
+    drop();
+    load_good(HEAD HIDDEN "EAPMethods=ttls\nIdentity=laptop7\n");
+    ck_assert_str_eq(identity_format(&config.local_id, id), "laptop7");
+    drop();
+    load_good(HEAD "UserName=alice\nEAPMethods=ttls\n");
+    ck_assert_str_eq(config.eap.outer, "");
+    ck_assert_str_eq(identity_format(&config.local_id, id), "alice");
+    drop();
+#define REFUSED                                                                                    \
+    "EAPIdentity hides the user's name with ttls, peap and tls alone; set EAPMethods to these\n"
+    expect_fault(HEAD HIDDEN, "p.conf:6: " REFUSED);
+    expect_fault(HEAD HIDDEN "EAPMethods=peap, gtc\n", "p.conf:6: " REFUSED);
+    expect_fault(HEAD "UserName=alice\nEAPMethods=ttls\nEAPIdentity=@\n",
+                 "p.conf:8: EAPIdentity cannot serve as our identity; set Identity\n");
+}
+END_TEST
+
 START_TEST(the_gateway_by_eap)
 {
     load_good("[Gateway]\nAddress=a\nCA=root.pem\nAuthentication=eap\n[Local]\n"
@@ -200,12 +226,16 @@ START_TEST(the_user_after_the_machine)
     ck_assert(!credentials_lack_password(profile, credentials));
     ck_assert_uint_eq(config.local_auth, SESSION_AUTH_CERTIFICATE);
     ck_assert_uint_eq(config.second.auth, SESSION_AUTH_EAP);
-    ck_assert_ptr_eq(config.key, credentials->key);
-    ck_assert_ptr_eq(config.eap.key, credentials->user_key);
+    ck_assert_ptr_eq(config.key, credentials->own.key);
+    ck_assert_ptr_eq(config.eap.key, credentials->user_own.key);
     ck_assert_ptr_ne(config.eap.key, config.key);
     ck_assert_str_eq(config.eap.name, "alice@example.com");
     ck_assert_str_eq(identity_format(&config.second.id, id), "alice@example.com");
     ck_assert(eap_config_usable(&config.eap));
+    drop();
+    load_good(MACHINE HIDDEN "EAPMethods=peap\n");
+    ck_assert_str_eq(config.eap.outer, "anonymous@example.com");
+    ck_assert_str_eq(identity_format(&config.second.id, id), "anonymous@example.com");
     drop();
     load_good(MACHINE "UserName=alice@example.com\nEAPMethods=peap\nEAPInner=gtc\n"
                       "EAPServer=radius.example.com\nEAPCA=other.pem\n");
@@ -256,6 +286,7 @@ static Suite *suite(void)
     tcase_add_test(t, user_of_a_certificate);
     tcase_add_test(t, the_server);
     tcase_add_test(t, inside);
+    tcase_add_test(t, a_name_for_those_outside);
     tcase_add_test(t, the_gateway_by_eap);
     tcase_add_test(t, the_user_after_the_machine);
     tcase_add_test(t, what_does_not_go_together);

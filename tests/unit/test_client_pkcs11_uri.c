@@ -141,34 +141,52 @@ static struct profile *load_good(const char *local)
     return p;
 }
 
+#define MACHINE "Identity = a\nPresharedKey = b\n"
+
 START_TEST(where_the_key_comes_from)
 {
     struct profile *p = load_good("PKCS12 = alice.p12\nPassphrase = open; sesame\n");
     ck_assert_int_eq(p->authentication, AUTHENTICATION_CERTIFICATE);
-    ck_assert_str_eq(p->pkcs12, "alice.p12");
-    ck_span_eq(secret_span(&p->passphrase), span_text("open; sesame"));
+    ck_assert_str_eq(p->own.pkcs12, "alice.p12");
+    ck_span_eq(secret_span(&p->own.passphrase), span_text("open; sesame"));
     profile_free(p);
 
     p = load_good("Certificate = a.pem\nPrivateKey = a.key\nPassphraseFile = a.pass\n");
-    ck_assert_str_eq(p->passphrase_file, "a.pass");
+    ck_assert_str_eq(p->own.passphrase_file, "a.pass");
     profile_free(p);
 
     /* the certificate has the key's id, and the key the certificate's */
     p = load_good("PrivateKey = pkcs11:token=a;id=%01?pin-value=1234\n");
     ck_assert_int_eq(p->authentication, AUTHENTICATION_CERTIFICATE);
-    ck_assert_str_eq(p->private_key, "pkcs11:token=a;id=%01");
-    ck_span_eq(secret_span(&p->pin), span_text("1234"));
-    ck_assert_uint_eq(p->pin_value_line, 4);
+    ck_assert_str_eq(p->own.private_key, "pkcs11:token=a;id=%01");
+    ck_span_eq(secret_span(&p->own.pin), span_text("1234"));
+    ck_assert_uint_eq(p->own.pin_line, 4);
     profile_free(p);
     p = load_good("Certificate = pkcs11:token=a;id=%01;type=cert?pin-source=file:/etc/pin\n");
-    ck_assert_str_eq(p->certificate, "pkcs11:token=a;id=%01;type=cert");
-    ck_assert_str_eq(p->pin_file, "/etc/pin");
-    ck_assert_uint_eq(p->pin_value_line, 0);
+    ck_assert_str_eq(p->own.certificate, "pkcs11:token=a;id=%01;type=cert");
+    ck_assert_str_eq(p->own.pin_file, "/etc/pin");
+    ck_assert_uint_eq(p->own.pin_line, 0);
     profile_free(p);
 
     p = load_good("Certificate = a.pem\nPrivateKey = pkcs11:token=a\n");
-    ck_assert_str_eq(p->certificate, "a.pem");
-    ck_assert_str_eq(p->private_key, "pkcs11:token=a");
+    ck_assert_str_eq(p->own.certificate, "a.pem");
+    ck_assert_str_eq(p->own.private_key, "pkcs11:token=a");
+    profile_free(p);
+
+    /* two tokens, or one twice */
+    p = load_good("PrivateKey = pkcs11:token=a?pin-value=1\n"
+                  "[User]\nPrivateKey = pkcs11:token=b?pin-value=2\n");
+    ck_assert_int_eq(p->authentication, AUTHENTICATION_CERTIFICATE);
+    ck_assert_int_eq(p->user_authentication, AUTHENTICATION_CERTIFICATE);
+    ck_assert_str_eq(p->own.private_key, "pkcs11:token=a");
+    ck_assert_str_eq(p->user_own.private_key, "pkcs11:token=b");
+    ck_span_eq(secret_span(&p->own.pin), span_text("1"));
+    ck_span_eq(secret_span(&p->user_own.pin), span_text("2"));
+    profile_free(p);
+    p = load_good(MACHINE "[User]\nPKCS12 = alice.p12\nPassphraseFile = alice.pass\n");
+    ck_assert_int_eq(p->user_authentication, AUTHENTICATION_CERTIFICATE);
+    ck_assert_str_eq(p->user_own.pkcs12, "alice.p12");
+    ck_assert_str_eq(p->user_own.passphrase_file, "alice.pass");
     profile_free(p);
 }
 END_TEST
@@ -193,8 +211,11 @@ START_TEST(what_does_not_go_together)
          "PrivateKey: the PIN is given twice; keep one pin-value or pin-source"},
         {"PrivateKey = pkcs11:token=a?pin-value=1&pin-source=/b\n", 4,
          "PrivateKey: the PIN is given twice; keep one pin-value or pin-source"},
-        {"Identity = a\nPresharedKey = b\n[User]\nCertificate = a\nPrivateKey = pkcs11:token=a\n",
-         8, "PrivateKey: a pkcs11: URI can stand in [Local] alone"},
+        {MACHINE "[User]\nCertificate = a\nPKCS12 = b\n", 8,
+         "PKCS12 and Certificate are both given; keep one"},
+        {MACHINE "[User]\nCertificate = pkcs11:token=a\nPrivateKey = b\n", 8,
+         "Certificate is on a token, and PrivateKey is not"},
+        {MACHINE "[User]\nPrivateKey = a\n", 6, "Authentication = certificate needs Certificate"},
         {"PrivateKey = pkcs11:type=cert\n", 4, "PrivateKey: the URI's type is not private"},
         {"Certificate = pkcs11:type=private\n", 4, "Certificate: the URI's type is not cert"},
     };
@@ -217,9 +238,11 @@ START_TEST(secrets_that_others_can_read)
 {
     static const char *const cases[] = {"PKCS12 = a\nPassphrase = b\n",
                                         "PKCS12 = a\nDNS = b\nPassphrase = b\n",
-                                        "PrivateKey = pkcs11:token=a?pin-value=1\n"};
-    static const unsigned lines[] = {5, 6, 4};
-    for (size_t i = 0; i < 3; i++) {
+                                        "PrivateKey = pkcs11:token=a?pin-value=1\n",
+                                        "PKCS12 = a\n[User]\nPKCS12 = b\nPassphrase = c\n",
+                                        "PKCS12 = a\n[User]\nPrivateKey = pkcs11:?pin-value=1\n"};
+    static const unsigned lines[] = {5, 6, 4, 7, 6};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct profile *p = NULL;
         ck_err(load(cases[i], 0644, &p), ERR_MALFORMED);
         const struct fault_list_item *last = &faults.items[faults.count - 1];

@@ -81,8 +81,8 @@ START_TEST(every_key)
     ck_assert_str_eq(p->crls.items[1], "/etc/tern/b.crl");
     ck_assert_int_eq(p->identity.type, IDENTITY_DN);
     ck_assert_int_eq(p->authentication, AUTHENTICATION_CERTIFICATE);
-    ck_assert_str_eq(p->certificate, "alice.pem");
-    ck_assert_str_eq(p->private_key, "/etc/tern/alice.key");
+    ck_assert_str_eq(p->own.certificate, "alice.pem");
+    ck_assert_str_eq(p->own.private_key, "/etc/tern/alice.key");
     ck_assert_str_eq(p->user_name, "alice");
     ck_assert_str_eq(p->password_file, "alice.password");
     static const uint8_t eap_methods[] = {EAP_MSCHAPV2, EAP_TLS, EAP_TTLS,

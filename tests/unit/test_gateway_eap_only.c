@@ -160,8 +160,8 @@ START_TEST(in_the_midst_of_it)
     ck_assert_int_eq(status.remote_id.type, IDENTITY_NONE);
     ck_assert_int_eq(status.state, SESSION_CONNECTING);
     struct trust_store *renewed;
-    ck_ok(trust_store_new_like(eap_tls_other, &renewed)); /* others from now on, also for EAP */
-    session_set_trust(pair.client, renewed);
+    ck_ok(trust_store_new_like(eap_tls_other, &renewed)); /* for EAP, from now on */
+    session_set_trust(pair.client, pair.client->config.trust, renewed);
     ck_assert_ptr_eq(pair.client->config.eap.trust, renewed);
     pair.wire = NULL;
     pair_run(&pair, pair.now + 60000);

@@ -463,6 +463,21 @@ START_TEST(peap)
 }
 END_TEST
 
+/* What is asked in the clear gets the other name; what is inside, the user's (find_password). */
+START_TEST(a_name_for_those_outside)
+{
+    static const uint8_t ask[] = {EAP_IDENTITY};
+    begin(_i < 2 ? EAP_TTLS : EAP_PEAP, _i % 2 == 0);
+    memcpy(ends.config.outer, "anonymous", sizeof("anonymous"));
+    eap_tls_start(&ends);
+    ck_assert_int_eq(eap_tls_give(&ends, EAP_REQUEST, 1, SPAN_OF(ask)), EAP_GOING_ON);
+    ck_assert_uint_eq(ends.result.response.len, EAP_HEADER_LEN + 1 + 9);
+    ck_assert_mem_eq(ends.result.response.data + EAP_HEADER_LEN + 1, "anonymous", 9);
+    ck_assert(eap_tls_handshake(&ends));
+    ck_assert(converse(10));
+}
+END_TEST
+
 START_TEST(peap_success_too_early)
 {
     for (unsigned rounds = 0; rounds < 4; rounds++) {
@@ -661,6 +676,7 @@ static Suite *suite(void)
     tcase_add_test(t, ttls_that_begins_by_itself);
     tcase_add_loop_test(t, refused_before_any_proof, 0, 4);
     tcase_add_loop_test(t, peap, 0, 6);
+    tcase_add_loop_test(t, a_name_for_those_outside, 0, 4);
     tcase_add_loop_test(t, peap_that_ends_inside, 0, 2);
     tcase_add_loop_test(t, peap_success_too_early, 0, 2);
     tcase_add_loop_test(t, peap_that_fails, 0, 2);
