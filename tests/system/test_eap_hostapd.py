@@ -125,6 +125,18 @@ def test_ttls(lab, tern, ask, inner, tls):
     assert f"TLS {tls}" in tern.log.read_text()
 
 
+@pytest.mark.parametrize("method", ["peap", "ttls"])
+def test_name_is_said_inside_alone(lab, tern, ask, hostapd, strongswan, method):
+    profile = ask([methods(method.upper()), user("alice", CANARY, "MSCHAPV2")],
+                  local={"EAPMethods": method, "EAPInner": "mschapv2", "Identity": None,
+                         "EAPIdentity": "anonymous@example.com"})
+    tern.up(profile)
+    assert lab.client.ping(lab.INTRANET[0], 3) == 3
+    (sa,) = strongswan.sas()
+    assert sa["remote-id"] == "anonymous@example.com"
+    assert "alice" not in strongswan.log_text()
+
+
 @both_versions
 def test_tls(lab, tern, ask, alice, tls):
     profile = ask([methods("TLS")], tls=tls, local=by_tls(alice))
