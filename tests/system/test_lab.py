@@ -1,6 +1,7 @@
 """The laboratory for roaming: what it claims to do to a client's networks, it does."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -279,7 +280,8 @@ def test_a_capture_names_the_interfaces(make):
             step()
             assert lab.client.ping(lab.GATEWAY[0]) == 1
     requests = capture.fields("icmp.type == 8", "frame.interface_name")
-    assert requests == [["wifi0"], ["cell0"], ["wifi0"]]
+    # ping asks once more where the answer is late.
+    assert [name for (name,), _ in itertools.groupby(requests)] == ["wifi0", "cell0", "wifi0"]
 
 
 @pytest.mark.parametrize("kind", RoamingLab.GATEWAYS)

@@ -56,7 +56,10 @@ def test_pre_shared_key(lab, tern, strongswan, family):
                                tern.profile(gateway={"Address": lab.GATEWAY[family]}, tunnel=SINGLY))
     assert_well_formed(capture)
     assert_in_order(capture)
-    exchanges = [row[0] for row in capture.fields("isakmp", "isakmp.exchangetype")]
+    # Those that we begin; strongSwan tells a list of addresses when its kernel has news of them.
+    ours = ("isakmp.flag_i == 1 and isakmp.flag_r == 0 or "
+            "isakmp.flag_i == 0 and isakmp.flag_r == 1")
+    exchanges = [row[0] for row in capture.fields(ours, "isakmp.exchangetype")]
     assert exchanges == ["34", "34", "35", "35", "37", "37"]
     for secret in (b"audible", b"alice@example.com", b"vpn.example.com"):
         assert not capture.contains(secret)
