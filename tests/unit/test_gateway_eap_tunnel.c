@@ -568,7 +568,7 @@ START_TEST(cryptobinding_arithmetic)
 END_TEST
 
 /* The server's side of it, of whatever the inner method has made: with TLS 1.2, with 1.3 as RFC
- * 9427 2.4 has it, and with 1.3 as hostapd does it. */
+ * 9427 2.5 has it, and with 1.3 as hostapd does it. */
 enum bound { BOUND_TLS_1_2, BOUND_TLS_1_3, BOUND_TLS_1_3_HOSTAPD, BOUND_WAYS };
 
 static void derive(enum bound how, struct peap_binding *b)
