@@ -50,6 +50,7 @@ void connection_end_as_asked(struct connection *c)
 static void on_wakeup(void *ctx)
 {
     struct connection *c = ctx;
+    datapath_report(c->datapath); /* it may be that nothing is due after all */
     session_handle_timeout(c->session, clock_now());
     connection_settle(c);
 }
@@ -101,6 +102,8 @@ void connection_settle(struct connection *c)
     }
     hold_or_release(c);
     news_state(c);
+    if (!c->ended)
+        datapath_watch(c->datapath, c->searching || session_asks(c->session));
     wakeup_at(c->wakeup, c->ended ? MONO_NEVER : session_next_timeout(c->session));
 }
 

@@ -18,6 +18,8 @@ enum {
     MESSAGES_PER_WAKE = 64, /* of IKE, then the loop looks at its timers */
     COMPLAIN_MS = 1000,
     REPORT_MS = 10,
+    REPORT_SELDOM_MS = 100, /* of little traffic that nobody waits for */
+    REPORT_MANY = 32,       /* packets since the report before: looking more often costs nothing */
     NS_PER_MS = 1000000,
     STACK_LEN = 256 * 1024 /* a batch's headers and control data take a tenth */
 };
@@ -159,16 +161,31 @@ static mono_ms ms_of(int64_t ns)
     return ns != 0 ? ns / NS_PER_MS : MONO_NEVER;
 }
 
+static uint64_t packets(const struct datapath *d)
+{
+    const struct carried c = current(d);
+    if (c.tunnel == NULL)
+        return 0;
+    struct tunnel_counters counters = tunnel_counters(c.tunnel);
+    return counters.out.packets + counters.authentic;
+}
+
 /* True where there was traffic since the last report. */
 static bool report_traffic(struct datapath *d, mono_ms now)
 {
     int64_t out_ns = datapath_out_last_ns(d->out), in_ns = datapath_in_last_ns(d->in);
+    int64_t first_ns = datapath_out_first_ns(d->out);
     if (out_ns == d->out_reported_ns && in_ns == d->in_reported_ns)
         return false;
+    uint64_t count = packets(d);
+    d->many = d->many || count - d->packets_reported >= REPORT_MANY;
+    d->packets_reported = count;
     d->out_reported_ns = out_ns;
     d->in_reported_ns = in_ns;
-    const struct session_traffic traffic = {
-        .last_out = ms_of(out_ns), .last_in = ms_of(in_ns), .out_was_last = out_ns >= in_ns};
+    const struct session_traffic traffic = {.last_out = ms_of(out_ns),
+                                            .last_in = ms_of(in_ns),
+                                            .first_out = first_ns > in_ns ? ms_of(first_ns) : 0,
+                                            .out_was_last = out_ns >= in_ns};
     d->callbacks.traffic(d->callbacks.ctx, now, &traffic);
     return true;
 }
@@ -200,7 +217,8 @@ static void hear_news(struct datapath *d)
         d->callbacks.tun_lost(d->callbacks.ctx);
 }
 
-static void hear_ike(struct datapath *d, mono_ms now)
+/* True where there was any. */
+static bool hear_ike(struct datapath *d, mono_ms now)
 {
     size_t count = 0, len;
     while (ring_take(&d->ike, d->message, sizeof(d->message), &len) == ERR_OK) {
@@ -213,13 +231,15 @@ static void hear_ike(struct datapath *d, mono_ms now)
             break;
         }
     }
+    return count > 0;
 }
 
 static void on_report_due(uv_timer_t *timer);
 
 static void report_again(struct datapath *d)
 {
-    uv_timer_start(&d->timer, on_report_due, REPORT_MS, 0);
+    uv_timer_start(&d->timer, on_report_due, d->closely || d->many ? REPORT_MS : REPORT_SELDOM_MS,
+                   0);
 }
 
 /* Where nothing came since the last one the next traffic wakes us. */
@@ -228,7 +248,7 @@ static void on_report_due(uv_timer_t *timer)
     struct datapath *d = timer->data;
     mono_ms now = clock_now();
     atomic_store(&d->told, false);
-    hear_ike(d, now);
+    d->many = hear_ike(d, now);
     if (report_traffic(d, now)) {
         atomic_store(&d->told, true);
         report_again(d);
@@ -241,11 +261,24 @@ static void on_told(uv_async_t *async)
     struct datapath *d = async->data;
     mono_ms now = clock_now();
     (void)report_traffic(d, now);
-    hear_ike(d, now);
+    d->many = hear_ike(d, now) || d->many;
     hear_news(d);
     report_drops(d, now);
     if (atomic_load(&d->told) && !uv_is_active((const uv_handle_t *)&d->timer))
         report_again(d);
+}
+
+void datapath_watch(struct datapath *d, bool closely)
+{
+    bool sooner = closely && !d->closely && uv_is_active((const uv_handle_t *)&d->timer);
+    d->closely = closely;
+    if (sooner)
+        report_again(d);
+}
+
+void datapath_report(struct datapath *d)
+{
+    (void)report_traffic(d, clock_now());
 }
 
 /* --- senders --- */

@@ -19,8 +19,8 @@ struct datapath_callbacks {
     /* An IKE message, without marker; valid during the call. Returns how many so far were of no
      * use. */
     uint64_t (*ike)(void *ctx, mono_ms now, const struct path *path, struct span message);
-    /* ESP went out or came in since the last call: at once after a silence, then every few
-     * milliseconds. */
+    /* ESP went out or came in since the last call: at once after a silence, then again and again
+     * (datapath_watch). */
     void (*traffic)(void *ctx, mono_ms now, const struct session_traffic *t);
     /* The TUN device is gone. */
     void (*tun_lost)(void *ctx);
@@ -48,6 +48,11 @@ void datapath_move(struct datapath *d, const struct path *path);
 void datapath_fit(struct datapath *d, const struct fit *fit, size_t datagram_max);
 /* How often a datagram did not fit, so far. */
 uint64_t datapath_too_long(const struct datapath *d);
+/* While that is so, traffic is reported within a few milliseconds; else, where it is little, more
+ * seldom: each report wakes the loop. */
+void datapath_watch(struct datapath *d, bool closely);
+/* What traffic there was since the last report is reported now. */
+void datapath_report(struct datapath *d);
 /* A Child SA was added to the tunnel: packets that came just before it can be opened now. */
 void datapath_child_came(struct datapath *d);
 /* When it returns, what was sealed as it was before has left: after a Child SA was drained, before

@@ -7,8 +7,8 @@
  * in poll(), and control wakes them after publishing.
  *
  * What the threads have to tell they write down, and wake the loop: at once for what went wrong and
- * for IKE, unless there is too much of it, and for traffic at most once in REPORT_MS (see
- * datapath_tell). They do not log. */
+ * for IKE, unless there is too much of it, and for traffic after a silence; while it goes on
+ * control looks for itself (see datapath_tell). They do not log. */
 #ifndef TERN_CLIENT_DATAPATH_INTERNAL_H
 #define TERN_CLIENT_DATAPATH_INTERNAL_H
 
@@ -71,6 +71,9 @@ struct datapath {
     uint64_t not_sent, ike_useless;
     mono_ms complain_after; /* next, that something could not be sent */
     int64_t out_reported_ns, in_reported_ns;
+    uint64_t packets_reported;
+    bool closely; /* control wants to know soon */
+    bool many;    /* there is much to report */
     uv_thread_t threads[DATAPATH_THREADS];
     size_t thread_count;
 
@@ -119,9 +122,11 @@ void datapath_tell_news(struct datapath *d, unsigned news);
 CHECKED enum err datapath_out_new(struct datapath *d, struct datapath_out **ret);
 void datapath_out_free(struct datapath_out *o); /* NULL is fine */
 void datapath_out_run(void *datapath);          /* until what is carried is over */
-/* For any thread: packets that could not be sent; when the last left, in nanoseconds, 0: never. */
+/* For any thread: packets that could not be sent; when the last left, and the first since something
+ * came, in nanoseconds, 0: never. */
 uint64_t datapath_out_not_sent(const struct datapath_out *o);
 int64_t datapath_out_last_ns(const struct datapath_out *o);
+int64_t datapath_out_first_ns(const struct datapath_out *o);
 uint64_t datapath_out_not_taken(const struct datapath_out *o); /* answers, by the TUN */
 uint64_t datapath_out_too_long(const struct datapath_out *o);  /* datagrams that did not fit */
 

@@ -20,7 +20,7 @@ struct datapath_out {
     unsigned lost_turn; /* of the TUN that cannot be read; 0: none */
     bool sent;          /* something of this batch */
     struct tally not_sent, not_taken;
-    _Atomic int64_t last_ns;
+    _Atomic int64_t first_ns, last_ns;
     struct outbound outbound;
     struct udp_message messages[OUTBOUND_TRAINS_MAX];
     uint8_t frame[TUN_FRAME_MAX];
@@ -60,6 +60,11 @@ uint64_t datapath_out_not_taken(const struct datapath_out *o)
 int64_t datapath_out_last_ns(const struct datapath_out *o)
 {
     return atomic_load(&o->last_ns);
+}
+
+int64_t datapath_out_first_ns(const struct datapath_out *o)
+{
+    return atomic_load(&o->first_ns);
 }
 
 uint64_t datapath_out_too_long(const struct datapath_out *o)
@@ -112,7 +117,10 @@ static void send_outbound(struct datapath_out *o, const struct carried *c)
         o->messages[i] = (struct udp_message){
             .path = c->path, .data = t->data, .len = t->len, .segment = t->segment, .tos = t->tos};
     }
-    atomic_store(&o->last_ns, clock_now_ns());
+    int64_t now_ns = clock_now_ns();
+    if (atomic_load(&o->first_ns) <= datapath_in_last_ns(o->d->in))
+        atomic_store(&o->first_ns, now_ns);
+    atomic_store(&o->last_ns, now_ns);
     o->sent = true;
     if (sender != NULL)
         send_all(o, c, sender, out->count);

@@ -96,7 +96,8 @@ enum err tls_new(const struct tls_config *c, struct tls **ret)
             SSL_set_accept_state(t->ssl);
         } else {
             SSL_set_connect_state(t->ssl);
-            SSL_enable_ocsp_stapling(t->ssl);
+            if (trust_store_revocation(c->trust) != REVOCATION_OFF)
+                SSL_enable_ocsp_stapling(t->ssl);
         }
         e = c->key != NULL ? tls_show_certificate(t) : ERR_OK;
     }

@@ -15,7 +15,8 @@ struct tls_config {
     bool server;
     const struct private_key *key;        /* borrowed; NULL: a client that shows no certificate */
     const struct certificate_list *chain; /* borrowed; ours first */
-    const struct trust_store *trust;      /* borrowed; a server with one asks for a certificate */
+    const struct trust_store *trust;      /* borrowed; a server with one asks for a certificate, a
+                                           * client needs one: it may want to know of revocation */
     struct identity name;                 /* the server's certificate must prove it; none: any */
     int64_t wall_time;                    /* seconds since 1970, for validity */
     bool no_1_3;                          /* TLS 1.2 alone, as servers of many years have it */

@@ -116,6 +116,31 @@ static enum err say_result(struct eap_peer *p, uint8_t identifier, uint16_t resu
     return tls_layer_write(p, wire_written(&w), f);
 }
 
+/* The tunnel's key is the beginning of the method's, with either TLS (RFC 9427 2.5). hostapd, up to
+ * 2.11 at least, asks the exporter of TLS 1.3 for as many octets as it keeps, half of them, and
+ * what comes depends on how many these are. Whoever has that key is the tunnel's other end as well.
+ */
+static enum err find_binding(const struct eap_peer *p, struct span tlv, struct peap_binding *b,
+                             const uint8_t **ret_nonce, struct fault *f)
+{
+    uint8_t key[TLS_LAYER_KEY_LEN];
+    struct span inner = eap_peer_msk(p->inner);
+    enum err e = peap_binding_derive(b, p->msk.data, inner);
+    if (e != ERR_OK || peap_binding_good(b, PEAP_BINDING_REQUEST, tlv.data, ret_nonce))
+        return e;
+    if (tls_is_1_3(p->tls->tls)) {
+        e = tls_layer_export(p, label, key, sizeof(key));
+        if (e == ERR_OK)
+            e = peap_binding_derive(b, key, inner);
+        wipe(key, sizeof(key));
+        if (e != ERR_OK || peap_binding_good(b, PEAP_BINDING_REQUEST, tlv.data, ret_nonce))
+            return e;
+    }
+    return fault_set(f, ERR_INTEGRITY,
+                     "who asks inside EAP-PEAP is somebody else than who made the tunnel: the "
+                     "cryptobinding is wrong");
+}
+
 /* The method's key becomes one of both, and what is said proves that we have it. */
 static enum err bind(struct eap_peer *p, const struct extensions *x, uint8_t out[PEAP_BINDING_LEN],
                      struct fault *f)
@@ -123,11 +148,7 @@ static enum err bind(struct eap_peer *p, const struct extensions *x, uint8_t out
     struct peap_binding b;
     uint8_t key[PEAP_BINDING_KEY_LEN];
     const uint8_t *nonce = NULL;
-    enum err e = peap_binding_derive(&b, p->msk.data, eap_peer_msk(p->inner));
-    if (e == ERR_OK && !peap_binding_good(&b, PEAP_BINDING_REQUEST, x->binding.data, &nonce))
-        e = fault_set(f, ERR_INTEGRITY,
-                      "who asks inside EAP-PEAP is somebody else than who made the tunnel: the "
-                      "cryptobinding is wrong");
+    enum err e = find_binding(p, x->binding, &b, &nonce, f);
     if (e == ERR_OK)
         e = peap_binding_key(&b, key);
     if (e == ERR_OK) {
@@ -143,8 +164,7 @@ static enum err take_success(struct eap_peer *p, uint8_t identifier, const struc
                              struct fault *f)
 {
     uint8_t binding[PEAP_BINDING_LEN];
-    /* TLS 1.3 has no such key: what is derived of it without one stands by itself. */
-    bool binds = x->binding.len > 0 && !tls_is_1_3(p->tls->tls);
+    bool binds = x->binding.len > 0;
     enum err e = tls_layer_finish(p, label, f);
     if (e == ERR_OK && binds)
         e = bind(p, x, binding, f);

@@ -1,5 +1,5 @@
 /* The cryptobinding of PEAP (MS-PEAP 3.1.5.5), for either side: whoever has the tunnel's key has
- * the inner method's too. With the PRF of TLS 1.2 alone. */
+ * the inner method's too. */
 #ifndef TERN_EAP_PEAP_BINDING_H
 #define TERN_EAP_PEAP_BINDING_H
 
@@ -7,7 +7,7 @@
 #include "common/base/span.h"
 
 enum {
-    PEAP_TUNNEL_KEY_LEN = 60, /* of the key block "client EAP encryption" */
+    PEAP_TUNNEL_KEY_LEN = 60, /* the first of what TLS makes for the method's key */
     PEAP_IPMK_LEN = 40,
     PEAP_CMK_LEN = 20,
     PEAP_BINDING_LEN = 60, /* the TLV, its head included */

@@ -184,6 +184,12 @@ void eap_tell(const char *what, struct span text)
 
 /* --- words --- */
 
+/* What is said to who asks for a name, outside and inside. */
+static const char *said_name(const struct eap_peer *p)
+{
+    return p->config.outer[0] != '\0' && !p->inside ? p->config.outer : p->config.name;
+}
+
 /* What there is to compare with what the server has for this user. */
 static void hint_sent(const struct eap_peer *p, struct fault *ret)
 {
@@ -227,10 +233,18 @@ void eap_peer_refused(const struct eap_peer *p, struct fault *ret)
         *ret = p->refusal;
     } else if (p->inner != NULL && (p->inner->method != NULL || p->inner->unwanted != 0)) {
         eap_peer_refused(p->inner, ret);
-    } else if (p->method != NULL) {
+    } else if (p->tried || (p->method != NULL && p->method->type == EAP_TLS)) {
         (void)fault_set(ret, ERR_REFUSED, "the gateway refused our credentials (EAP Failure)");
         hint_sent(p, ret);
-    } else if (p->unwanted != 0) {
+    } else if (p->method != NULL && p->inner == NULL) {
+        (void)fault_set(ret, ERR_REFUSED,
+                        "the EAP server ended %s before anything was said inside (EAP Failure)",
+                        eap_type_name(p->method->type));
+        fault_hint(ret,
+                   "sent user name \"%.100s\"; %sTLS 1.2 and 1.3 are spoken here, and the EAP "
+                   "server's log may say more",
+                   said_name(p), p->method->type == EAP_PEAP ? "PEAPv0, " : "");
+    } else if (p->method == NULL && p->unwanted != 0) {
         add_type(p->unwanted, &t);
         text_add(&t, "; we offer ");
         add_ours(p, &t);
@@ -240,7 +254,7 @@ void eap_peer_refused(const struct eap_peer *p, struct fault *ret)
     } else {
         (void)fault_set(ret, ERR_REFUSED, "the gateway refused us before any proof (EAP Failure)");
         fault_hint(ret, "sent user name \"%.100s\"; does the gateway know this user?",
-                   p->config.name);
+                   said_name(p->inner != NULL ? p->inner : p));
     }
 }
 
@@ -308,8 +322,7 @@ static enum err answer(struct eap_peer *p, uint8_t type, uint8_t identifier, str
                              "the gateway asks who we are in the midst of a method");
         eap_tell("the gateway asks who we are", data);
         wire_write_u8(w, EAP_IDENTITY);
-        wire_write_span(w, p->config.outer[0] != '\0' && !p->inside ? span_text(p->config.outer)
-                                                                    : eap_name(p));
+        wire_write_span(w, span_text(said_name(p)));
         return ERR_OK;
     case EAP_NOTIFICATION: /* 5.2 */
         eap_tell("the gateway says", data);

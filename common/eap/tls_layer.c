@@ -262,15 +262,19 @@ enum err tls_layer_write(struct eap_peer *p, struct span data, struct fault *f)
     return e == ERR_OK ? e : fault_set(f, e, "TLS takes nothing more: %s", err_text(e));
 }
 
+enum err tls_layer_export(const struct eap_peer *p, const char *label, uint8_t *out, size_t len)
+{
+    const struct tls *t = p->tls->tls;
+    struct span type = span_make(&p->method->type, 1);
+    return tls_is_1_3(t) ? tls_export(t, "EXPORTER_EAP_TLS_Key_Material", type, out, len)
+                         : tls_export(t, label, SPAN_EMPTY, out, len);
+}
+
 enum err tls_layer_finish(struct eap_peer *p, const char *label, struct fault *f)
 {
     /* MSK and EMSK: with TLS 1.3 the length that is asked for is part of what comes. */
     uint8_t key[2 * TLS_LAYER_KEY_LEN];
-    const struct tls *t = p->tls->tls;
-    struct span type = span_make(&p->method->type, 1);
-    enum err e = tls_is_1_3(t)
-                     ? tls_export(t, "EXPORTER_EAP_TLS_Key_Material", type, key, sizeof(key))
-                     : tls_export(t, label, SPAN_EMPTY, key, sizeof(key));
+    enum err e = tls_layer_export(p, label, key, sizeof(key));
     if (e == ERR_OK)
         e = secret_set(&p->msk, span_make(key, TLS_LAYER_KEY_LEN));
     wipe(key, sizeof(key));

@@ -34,8 +34,11 @@ CHECKED enum err tls_layer_input(struct eap_peer *p, struct span data, struct wi
 CHECKED enum err tls_layer_read(struct eap_peer *p, uint8_t *out, size_t cap, size_t *ret_len,
                                 struct fault *f);
 CHECKED enum err tls_layer_write(struct eap_peer *p, struct span data, struct fault *f);
-/* The key of the method, and with it the end of what is ours: p->done. label: of TLS 1.2; with TLS
- * 1.3 it is one for all (RFC 9427 2.1). */
+/* What both sides can derive of the tunnel. label: of TLS 1.2; with TLS 1.3 it is one for all, and
+ * the length is part of what comes (RFC 9427 2.1). Errors as tls_export has them. */
+CHECKED enum err tls_layer_export(const struct eap_peer *p, const char *label, uint8_t *out,
+                                  size_t len);
+/* The key of the method, and with it the end of what is ours: p->done. label as above. */
 CHECKED enum err tls_layer_finish(struct eap_peer *p, const char *label, struct fault *f);
 /* It is over for the reason in *f: that is kept, TLS's last word goes out, and EAP ends with the
  * next packet of theirs. */

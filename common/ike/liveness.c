@@ -74,8 +74,19 @@ void session_traffic(struct session *s, mono_ms now, const struct session_traffi
     mono_ms in = liveness_last_in(s);
     if (s->unanswered_since != MONO_NEVER && in != MONO_NEVER && in >= s->unanswered_since)
         s->unanswered_since = MONO_NEVER;
-    if (s->unanswered_since == MONO_NEVER && awaits_answer(s, in))
-        s->unanswered_since = report->last_out;
+    if (s->unanswered_since == MONO_NEVER && awaits_answer(s, in)) {
+        bool first = report->first_out != 0 && (in == MONO_NEVER || report->first_out >= in);
+        s->unanswered_since = first ? report->first_out : report->last_out;
+    }
+}
+
+bool session_asks(const struct session *s)
+{
+    for (size_t i = 0; i < SESSION_SAS_MAX; i++) {
+        if (s->sas[i] != NULL && s->sas[i]->window.request.active)
+            return true;
+    }
+    return false;
 }
 
 void session_suspect(struct session *s, mono_ms now)

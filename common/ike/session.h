@@ -241,9 +241,12 @@ CHECKED enum err session_set_additional(struct session *s, mono_ms now, const st
  * deadline and when the first packet leaves after a silence. */
 struct session_traffic {
     mono_ms last_out, last_in;
+    mono_ms first_out; /* the first since last_in, where it was not reported yet; 0: as last_out */
     bool out_was_last; /* where both are the same: an answer takes less than a millisecond */
 };
 void session_traffic(struct session *s, mono_ms now, const struct session_traffic *report);
+/* Is an answer of the peer awaited? What comes meanwhile should be reported soon. */
+bool session_asks(const struct session *s);
 
 /* --- outputs --- */
 

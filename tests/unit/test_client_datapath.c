@@ -26,6 +26,7 @@ START_TEST(the_last_word_is_always_told)
         static uint8_t storage[ROOM];
         uint8_t inner[64];
         struct udp_message m;
+        datapath_watch(d, i % 16 != 0); /* else it takes its time */
         say((uint8_t)i);
         (void)far_receive();
         far_seal(storage, span_make(inner, write_inner(inner, (uint8_t)i)), &m);
@@ -41,6 +42,72 @@ START_TEST(the_last_word_is_always_told)
                heard.traffic.out_was_last != ours || heard.traffics == 0)
             uv_run(&loop, i % 3 == 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
     }
+}
+END_TEST
+
+/* One packet there and one back. */
+static void exchange(uint8_t octet)
+{
+    static uint8_t storage[ROOM];
+    uint8_t inner[64];
+    struct udp_message m;
+    say(octet);
+    (void)far_receive();
+    far_seal(storage, span_make(inner, write_inner(inner, octet)), &m);
+    far_send(&m, 1);
+    ck_assert_int_eq(hear_within_bounds(), octet);
+}
+
+static uint64_t due_in(void)
+{
+    uv_update_time(&loop);
+    return uv_timer_get_due_in(&d->timer);
+}
+
+/* Little traffic is reported at once after a silence, and then seldom, unless somebody waits for
+ * it; much of it, soon again. */
+START_TEST(little_traffic_is_told_seldom)
+{
+    enum { SOON = 10, SELDOM = 100, MANY = 32 };
+    carry();
+    mono_ms start = clock_now();
+    for (unsigned i = 0; i < 10; i++) {
+        exchange(1);
+        uv_run(&loop, UV_RUN_NOWAIT);
+        ck_assert_uint_ge(heard.traffics, 1);
+    }
+    ck_assert_int_le(heard.traffics, 2 + (clock_now() - start) / SELDOM);
+    datapath_watch(d, true);
+    ck_assert_uint_le(due_in(), SOON);
+    datapath_watch(d, false);
+    for (unsigned i = 0; i < MANY; i++)
+        exchange(2);
+    for (unsigned before = heard.traffics; heard.traffics == before;)
+        uv_run(&loop, UV_RUN_ONCE);
+    ck_assert_uint_le(due_in(), SOON);
+    exchange(3);
+    datapath_report(d);
+    ck_assert_int_eq(heard.traffic.last_in, datapath_in_last_ns(d->in) / 1000000);
+}
+END_TEST
+
+/* However late it is told: since when an answer is missing. */
+START_TEST(the_first_word_without_an_answer_is_told)
+{
+    carry();
+    exchange(1);
+    datapath_report(d);
+    ck_assert_int_eq(heard.traffic.first_out, 0);
+    say(2);
+    (void)far_receive();
+    int64_t first_ns = datapath_out_last_ns(d->out);
+    while (datapath_out_last_ns(d->out) / 1000000 == first_ns / 1000000) {
+        say(3);
+        (void)far_receive();
+    }
+    datapath_report(d);
+    ck_assert_int_eq(heard.traffic.first_out, first_ns / 1000000);
+    ck_assert_int_gt(heard.traffic.last_out, heard.traffic.first_out);
 }
 END_TEST
 
@@ -254,6 +321,8 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, packets_go_both_ways);
     tcase_add_test(t, the_last_word_is_always_told);
+    tcase_add_test(t, little_traffic_is_told_seldom);
+    tcase_add_test(t, the_first_word_without_an_answer_is_told);
     tcase_add_test(t, ike_is_told_at_once_and_in_order);
     tcase_add_test(t, what_came_before_its_keys_is_opened);
     tcase_add_test(t, more_ike_than_there_is_room_for);

@@ -398,6 +398,25 @@ START_TEST(a_server_that_may_be_revoked)
 }
 END_TEST
 
+/* RFC 6066 8: whoever looks at nothing asks for nothing. */
+START_TEST(asks_for_an_ocsp_response)
+{
+    static const uint8_t status_request[] = {0, 5, 0, 5, 1, 0, 0, 0, 0};
+    static const enum revocation_policy policies[] = {REVOCATION_OFF, REVOCATION_SOFT,
+                                                      REVOCATION_STRICT};
+    for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
+        trust_store_set_revocation(eap_tls_root, policies[i]);
+        begin(_i == 0 ? EAP_TLS : EAP_PEAP, false);
+        eap_tls_start(&ends);
+        ck_assert(eap_tls_ask(&ends));
+        struct span hello = ends.result.response;
+        bool asks = memmem(hello.data, hello.len, status_request, sizeof(status_request)) != NULL;
+        ck_assert(asks == (policies[i] != REVOCATION_OFF));
+    }
+    trust_store_set_revocation(eap_tls_root, REVOCATION_OFF);
+}
+END_TEST
+
 /* After a refusal of ours nothing goes on, whatever the server says. */
 START_TEST(refused_means_refused)
 {
@@ -522,6 +541,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, servers_that_are_not_accepted, 0, 6);
     tcase_add_loop_test(t, a_server_that_has_expired, 0, 2);
     tcase_add_loop_test(t, a_server_that_may_be_revoked, 0, 2);
+    tcase_add_loop_test(t, asks_for_an_ocsp_response, 0, 2);
     tcase_add_loop_test(t, refused_means_refused, 0, 2);
     tcase_add_loop_test(t, our_certificate_is_refused, 0, 2);
     tcase_add_loop_test(t, a_certificate_that_we_do_not_show, 0, 2);

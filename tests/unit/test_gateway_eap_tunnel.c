@@ -215,6 +215,34 @@ START_TEST(ttls_that_begins_by_itself)
 }
 END_TEST
 
+/* Nothing is said of a proof that was not given. */
+START_TEST(refused_before_any_proof)
+{
+    uint8_t type = _i % 2 == 0 ? EAP_TTLS : EAP_PEAP;
+    bool old = _i / 2 == 0;
+    begin(type, old);
+    memcpy(ends.config.outer, "anonymous", sizeof("anonymous"));
+    eap_tls_start(&ends);
+    ck_assert(eap_tls_ask(&ends)); /* the beginning alone */
+    end_with(EAP_FAILURE);
+    eap_tls_ck_failed(&ends, ERR_REFUSED,
+                      type == EAP_TTLS ? "ended EAP-TTLS before anything was said inside"
+                                       : "ended EAP-PEAP before anything was said inside");
+    ck_assert_ptr_nonnull(strstr(ends.result.fault.hint, "sent user name \"anonymous\""));
+    begin(type, old);
+    memcpy(ends.config.outer, "anonymous", sizeof("anonymous"));
+    start();
+    if (type == EAP_TTLS)
+        hear_first();
+    else
+        ck_assert(!converse(1));
+    end_with(EAP_FAILURE);
+    eap_tls_ck_failed(&ends, ERR_REFUSED, "before any proof");
+    ck_assert_ptr_nonnull(strstr(ends.result.fault.hint, "sent user name \"alice\""));
+    ck_assert(!eap_peer_tried(ends.peer));
+}
+END_TEST
+
 START_TEST(more_than_is_taken)
 {
     static const uint8_t much[6000] = {EAP_NOTIFICATION};
@@ -240,6 +268,7 @@ int main(void)
     tcase_add_loop_test(t, ttls_with_a_method_that_is_not_ours, 0, 2);
     tcase_add_loop_test(t, ttls_that_ends_inside, 0, 2);
     tcase_add_test(t, ttls_that_begins_by_itself);
+    tcase_add_loop_test(t, refused_before_any_proof, 0, 4);
     tcase_add_loop_test(t, more_than_is_taken, 0, 2);
     return support_run(suite);
 }

@@ -90,7 +90,29 @@ START_TEST(liveness_is_checked_only_after_unanswered_traffic)
     t.last_out = 1000;
     session_traffic(pair.client, pair.now, &t);
     ck_assert(session_next_timeout(pair.client) == MONO_NEVER);
+    /* told late, by when an answer is missing already; but not from before it said something */
+    t = (struct session_traffic){.last_out = 2900, .last_in = 2500, .first_out = 2600};
+    session_traffic(pair.client, 2950, &t);
+    ck_assert_int_eq(session_next_timeout(pair.client), 2600 + 1000);
+    pair_run(&pair, 3600);
+    ck_assert_uint_eq(pair.datagrams, before + 4);
+    t = (struct session_traffic){.last_out = 3700, .last_in = 2500, .first_out = 2600};
+    session_traffic(pair.client, 3700, &t);
+    ck_assert_int_eq(session_next_timeout(pair.client), 3700 + 2000); /* after silence twice */
     pair_ck_up(&pair);
+}
+END_TEST
+
+START_TEST(whether_an_answer_is_awaited)
+{
+    pair_start(&pair);
+    ck_assert(session_asks(pair.client));
+    pair_pump(&pair);
+    ck_assert(!session_asks(pair.client));
+    pair.wire = pair_lose_all;
+    session_suspect(pair.client, pair.now);
+    session_handle_timeout(pair.client, pair.now);
+    ck_assert(session_asks(pair.client));
 }
 END_TEST
 
@@ -168,6 +190,7 @@ int main(void)
     tcase_add_test(t, delete_without_an_answer_ends_soon);
     tcase_add_test(t, stop_while_connecting);
     tcase_add_test(t, liveness_is_checked_only_after_unanswered_traffic);
+    tcase_add_test(t, whether_an_answer_is_awaited);
     tcase_add_test(t, liveness_has_time_without_mobike);
     tcase_add_test(t, a_dead_gateway_is_noticed);
     tcase_add_test(t, keepalives_only_behind_a_nat);
