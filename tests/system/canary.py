@@ -19,18 +19,13 @@ def assert_untold(lab, *secrets):
             assert not any(needle in content for needle in needles), path
 
 
-def as_found(lab, tern, *secrets):
-    """Of a fixture that goes around a test."""
+@pytest.fixture(autouse=True)
+def nothing_is_left(lab, tern):
+    """Around each test of a module that imports it."""
     before = lab.client.state()
     yield
     if tern.pids():
         tern.down()
         tern.wait_gone()
     assert lab.client.state() == before
-    assert_untold(lab, *secrets)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(lab, tern):
-    """For modules that import it."""
-    yield from as_found(lab, tern, CANARY)
+    assert_untold(lab, CANARY)

@@ -6,15 +6,13 @@ import pytest
 import client
 import revocation
 import strongswan as swan
-from canary import as_found
+from canary import CANARY, nothing_is_left  # noqa: F401
 from client import assert_failure
 from hostapd import Hostapd, methods, user
 from radius import STRONGSWAN_PLUGINS, STRONGSWAN_SETTINGS
 from strongswan import StrongSwan, connection
 
 UNTRUSTED, REFUSED = 22, 23
-# Looked for in every log and every capture, hostapd's own log among them.
-CANARY = "kanarienvogel-7Zq!"
 SERVER = "radius.example.com"
 STALE = (-7, -2)  # days: thisUpdate and nextUpdate
 
@@ -34,12 +32,6 @@ def hostapd(lab):
 
 
 @pytest.fixture
-def authority(pki):
-    """Of the gateways; the EAP server has one of its own."""
-    return pki.authority("ecdsa256")
-
-
-@pytest.fixture
 def server_authority(pki):
     return pki.authority("rsa", "hostapd-ca")
 
@@ -52,11 +44,6 @@ def server(pki, server_authority):
 @pytest.fixture
 def alice(pki, server_authority):
     return pki.client("ecdsa256", authority=server_authority, label="hostapd-alice")
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(lab, tern):
-    yield from as_found(lab, tern, CANARY)
 
 
 @pytest.fixture
