@@ -375,12 +375,17 @@ static void keep_redirect_paths(struct session *s)
     s->redirect_path_count = kept;
 }
 
-void attempt_ways_changed(struct session *s, mono_ms now)
+void attempt_ways_going(struct session *s)
 {
     const struct ike_sa *face = attempt_face(s);
     keep_redirect_paths(s);
     if (s->redirecting && (s->roam.stranded || (face != NULL && !ways_have_source(s, &face->path))))
         redirect_in_vain(s); /* what the driver listed then is not so any more */
+}
+
+void attempt_ways_changed(struct session *s, mono_ms now)
+{
+    const struct ike_sa *face = attempt_face(s);
     if (s->redirecting)
         return;
     if (s->roam.stranded) {

@@ -175,6 +175,7 @@ void session_networks_changed(struct session *s, mono_ms now, const struct path 
             leave_gone_ways(s, now);
         return;
     }
+    attempt_ways_going(s);
     if (count == 0)
         strand(s, now);
     else if (s->current != NULL && sa_alive(s->current))

@@ -207,7 +207,9 @@ bool attempt_answered(const struct session *s); /* IKE_AUTH is out */
 const struct ike_sa *attempt_face(const struct session *s);
 void attempt_member_ended(struct session *s, mono_ms now, struct ike_sa *sa);
 void attempt_handle_timeout(struct session *s, mono_ms now);
-/* The ways have changed. */
+/* The ways have changed: first what can no longer be gone is given up, and when what stands has
+ * followed, so does what is attempted. */
+void attempt_ways_going(struct session *s);
 void attempt_ways_changed(struct session *s, mono_ms now);
 
 /* --- ways.c --- */
