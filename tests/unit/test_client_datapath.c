@@ -73,8 +73,9 @@ START_TEST(little_traffic_is_told_seldom)
     mono_ms start = clock_now();
     for (unsigned i = 0; i < 10; i++) {
         exchange(1);
-        uv_run(&loop, UV_RUN_NOWAIT);
-        ck_assert_uint_ge(heard.traffics, 1);
+        do
+            uv_run(&loop, UV_RUN_NOWAIT);
+        while (heard.traffics == 0); /* at once, but for the time that it takes */
     }
     ck_assert_int_le(heard.traffics, 2 + (clock_now() - start) / SELDOM);
     datapath_watch(d, true);
@@ -305,10 +306,12 @@ START_TEST(what_cannot_be_sent_is_counted)
     carry();
     struct path nowhere = {.remote = {ip_v4(198, 51, 100, 1), 4500}};
     datapath_move(d, &nowhere);
+    datapath_settle(d); /* else what is being read, of the kernel's own, may take it along */
     say(5);
     while (datapath_out_not_sent(d->out) == 0)
         uv_run(&loop, UV_RUN_NOWAIT);
     datapath_move(d, &paths[0]);
+    datapath_settle(d);
     say(6);
     ck_assert_uint_eq(far_receive().data[HEADERS], 6);
 }
