@@ -38,14 +38,14 @@ enum err ring_put(struct ring *r, const struct span *parts, size_t count)
     at = copy_in(r, at, &len, sizeof(len));
     for (size_t i = 0; i < count; i++)
         at = copy_in(r, at, parts[i].data, parts[i].len);
-    atomic_store_explicit(&r->written, at, memory_order_release);
+    atomic_store(&r->written, at); /* before the writer looks whether to wake the reader */
     return ERR_OK;
 }
 
 enum err ring_take(struct ring *r, uint8_t *buf, size_t cap, size_t *ret_len)
 {
     size_t len, at = atomic_load_explicit(&r->taken, memory_order_relaxed);
-    if (atomic_load_explicit(&r->written, memory_order_acquire) == at)
+    if (atomic_load(&r->written) == at) /* after the reader has said that it may be woken */
         return ERR_AGAIN;
     at = copy_out(r, at, &len, sizeof(len));
     ASSERT(len <= cap);

@@ -1,5 +1,9 @@
 /* A bounded queue of records from one thread to one other, without locks. What does not fit is
- * refused: the writer counts and drops, as a full socket buffer does. */
+ * refused: the writer counts and drops, as a full socket buffer does.
+ *
+ * What has been put, and that there is nothing, are told in the one order of all sequentially
+ * consistent operations: where the writer puts and then reads a flag, and the reader writes that
+ * flag and then takes, one of the two sees what the other did. */
 #ifndef TERN_BASE_RING_H
 #define TERN_BASE_RING_H
 
