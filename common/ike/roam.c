@@ -16,8 +16,9 @@
 #include "common/base/log.h"
 
 enum {
-    HURRY_MIN_MS = 150,  /* for an answer to what went by a new path */
-    DOUBT_MIN_MS = 1000, /* of silence, before a path that carried is doubted */
+    HURRY_MIN_MS = 150,   /* for an answer to what went by a new path */
+    HURRY_SLACK_MS = 400, /* more than it took before, at most */
+    DOUBT_MIN_MS = 1000,  /* of silence, before a path that carried is doubted */
     DOUBT_QUIET_MAX = 5,
     TOOK_MAX_MS = 2500,   /* what came later says more about the network than about the way */
     HINT_PAUSE_MS = 2000, /* a gateway that moves is followed that often at most */
@@ -263,8 +264,11 @@ static mono_ms race_at(const struct session *s)
     int64_t doubt_ms = at_least(DOUBT_MIN_MS, 4 * round_trip_ms(s));
     if (r->mode == ROAM_PROBING)
         return asked + doubt_ms;
-    if (r->hurry) /* but for a way that has shown that it is slower */
-        return asked + at_least(HURRY_MIN_MS, 2 * at_least(r->took_ms, round_trip_ms(s)));
+    if (r->hurry) { /* but for a way that has shown that it is slower */
+        int64_t known_ms = at_least(r->took_ms, round_trip_ms(s));
+        int64_t slack_ms = known_ms < HURRY_SLACK_MS ? known_ms : HURRY_SLACK_MS;
+        return asked + at_least(HURRY_MIN_MS, known_ms + slack_ms);
+    }
     if (r->way_count < 2)
         return MONO_NEVER;
     mono_ms in = liveness_last_in(s);

@@ -187,6 +187,22 @@ START_TEST(an_update_that_is_lost_is_raced)
 }
 END_TEST
 
+/* What was slow before is waited for longer, and yet not as long again. */
+START_TEST(an_update_by_a_way_that_was_slow_is_raced)
+{
+    enum { TOOK_MS = 800, SLACK_MS = 400 };
+    come_up(&wifi, &cell);
+    ways_find(pair.client, &cell)->srtt_ms = TOOK_MS;
+    dead_local = cell.local.ip;
+    networks(&cell, &wifi6);
+    pair_run(&pair, TOOK_MS);
+    ck_assert_uint_eq(pair.client->roam.mode, ROAM_STEADY);
+    pair_run(&pair, 3000);
+    ck_on(&wifi6);
+    ck_assert_int_le(ck_handover(SESSION_MOVE_ADDRESS_GONE)->gap_ms, TOOK_MS + SLACK_MS);
+}
+END_TEST
+
 /* The way is slower than what was known of the others: being asked in haste must not go on. */
 static void leave_for(const struct path *first, const struct path *other, const struct path *slow)
 {
@@ -381,6 +397,7 @@ int main(void)
     tcase_add_test(t, a_late_request_is_not_followed);
     tcase_add_test(t, a_successor_tells_for_itself);
     tcase_add_test(t, an_update_that_is_lost_is_raced);
+    tcase_add_test(t, an_update_by_a_way_that_was_slow_is_raced);
     tcase_add_test(t, a_slow_way_is_moved_to);
     tcase_add_test(t, a_slow_way_is_moved_to_where_there_is_another);
     tcase_add_test(t, a_way_slower_than_haste_is_raced_once);
