@@ -50,7 +50,8 @@ struct table {
 
 struct tunnel {
     _Atomic(struct table *) table;
-    atomic_bool expiring; /* some child has something to tell */
+    atomic_size_t drained; /* how often, counted before a child is */
+    atomic_bool expiring;  /* some child has something to tell */
     struct epoch epoch;
     struct { /* the sealing half's; the epoch's readers keep the two apart */
         struct esp_tally counters;
@@ -200,8 +201,9 @@ enum err tunnel_drain_child(struct tunnel *t, uint32_t spi_in)
     size_t i = find_child(table, spi_in);
     if (i == table->count)
         return ERR_NOT_FOUND;
-    atomic_store(&table->children[i]->use, USE_DRAINED);
     ready_successors(table, spi_in);
+    (void)atomic_fetch_add(&t->drained, 1);
+    atomic_store(&table->children[i]->use, USE_DRAINED);
     return ERR_OK;
 }
 
@@ -272,7 +274,7 @@ static bool nearly_spent(const struct child *c)
 
 static bool may_seal(const struct child *c)
 {
-    return atomic_load_explicit(&c->use, memory_order_relaxed) == USE_READY;
+    return atomic_load_explicit(&c->use, memory_order_acquire) == USE_READY;
 }
 
 bool tunnel_can_seal(const struct tunnel *t)
@@ -339,20 +341,36 @@ static uint8_t outer_tos(const struct child *c, uint8_t tos)
     return c->copy_dscp ? tos : (uint8_t)ecn_of(tos);
 }
 
+/* The newest that takes it; NULL for none. */
+static struct child *child_for(const struct table *table, const struct ip_header *h)
+{
+    for (size_t i = table->count; i > 0; i--) {
+        struct child *c = table->children[i - 1];
+        if (may_seal(c) && source_matches(&c->local, h) && destination_matches(&c->remote, h))
+            return c;
+    }
+    return NULL;
+}
+
+/* Where a child was drained while we looked, its successor, which was ready before that, may be in
+ * the next table, or have been looked at before. */
 struct tunnel_route tunnel_route(const struct tunnel *t, struct span inner)
 {
     struct ip_header h;
-    const struct table *table = table_of(t);
     enum err e = ip_header_parse(inner, &h);
-    for (size_t i = table->count; e == ERR_OK && i > 0; i--) {
-        struct child *c = table->children[i - 1];
-        if (may_seal(c) && source_matches(&c->local, &h) && destination_matches(&c->remote, &h))
-            return (struct tunnel_route){.child = c,
-                                         .spi = esp_out_spi(c->out),
-                                         .front = esp_out_front(c->out),
-                                         .tos = outer_tos(c, h.tos)};
+    struct child *c = NULL;
+    bool again = e == ERR_OK;
+    while (again) {
+        size_t drained = atomic_load(&t->drained);
+        c = child_for(table_of(t), &h);
+        again = c == NULL && drained != atomic_load(&t->drained);
     }
-    return (struct tunnel_route){.err = e != ERR_OK ? e : ERR_SELECTOR};
+    if (c == NULL)
+        return (struct tunnel_route){.err = e != ERR_OK ? e : ERR_SELECTOR};
+    return (struct tunnel_route){.child = c,
+                                 .spi = esp_out_spi(c->out),
+                                 .front = esp_out_front(c->out),
+                                 .tos = outer_tos(c, h.tos)};
 }
 
 /* Bounds hold for each packet, so they are asked for each, also where the child is known. */

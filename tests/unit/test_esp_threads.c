@@ -177,12 +177,55 @@ START_TEST(a_drained_child_stays_drained)
 }
 END_TEST
 
+static void *seal_always(void *arg)
+{
+    size_t *lost = arg;
+    uint8_t storage[ROOM];
+    while (!atomic_load(&over)) {
+        struct packet p =
+            packet_between(storage, (uint8_t[]){10, 1, 0, 7}, (uint8_t[]){10, 9, 0, 1});
+        tunnel_seal_begin(here);
+        struct span inner = span_make(packet_bytes(&p), p.len);
+        struct tunnel_route r = tunnel_route(here, inner);
+        *lost += tunnel_seal(here, &r, inner, &p) != ERR_OK;
+        tunnel_seal_end(here);
+        atomic_fetch_add(&sealed, 1);
+    }
+    return NULL;
+}
+
+/* Rekeying: each has its successor before it is drained, and so no packet is without a child. */
+START_TEST(a_successor_takes_over_without_loss)
+{
+    static size_t lost;
+    pthread_t sealing;
+    struct tunnel_child_parameters p = child_of(0);
+    ck_ok(tunnel_new(&here));
+    ck_ok(tunnel_add_child(here, &p));
+    ck_assert_int_eq(pthread_create(&sealing, NULL, seal_always, &lost), 0);
+    for (unsigned n = 0; n < CHANGES || atomic_load(&sealed) < CHANGES; n++) {
+        uint32_t before = p.in.spi++;
+        p.replaces_spi_in = before;
+        p.outbound_waits = n % 2 == 0; /* then it is ready as soon as the other is drained */
+        ck_ok(tunnel_add_child(here, &p));
+        ck_ok(tunnel_drain_child(here, before));
+        ck_ok(tunnel_remove_child(here, before));
+    }
+    atomic_store(&over, true);
+    ck_assert_int_eq(pthread_join(sealing, NULL), 0);
+    ck_assert_uint_eq(lost, 0);
+    ck_assert_uint_eq(tunnel_counters(here).no_child, 0);
+    tunnel_free(here);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("esp threads");
     TCase *t = tcase_create("threads");
     tcase_add_test(t, children_come_and_go_under_traffic);
     tcase_add_test(t, a_drained_child_stays_drained);
+    tcase_add_test(t, a_successor_takes_over_without_loss);
     suite_add_tcase(s, t);
     return s;
 }
