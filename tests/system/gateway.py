@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from lab import Lab
+from lab import Lab, wait_until
 
 START_TIMEOUT = 20
 
@@ -81,3 +81,7 @@ class TernGateway:
 
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def wait_log(self, words):
+        """The gateway answers first, and says what it thinks of it then."""
+        wait_until(lambda: words in self.log_text(), 10, f"the gateway to say: {words}")

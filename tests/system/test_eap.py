@@ -216,7 +216,7 @@ def test_tern_gateway(lab, tern, tern_gateway, pki, authority, method):
     with lab.client.capture("up0"):
         tern.up(profile_of(tern, authority, by_password(EAPMethods=method)))
         assert lab.client.ping(lab.INTRANET[0], 3) == 3
-    assert "alice is up" in tern_gateway.log_text()
+    tern_gateway.wait_log("alice is up")
 
 
 def test_tern_gateway_and_a_wrong_password(lab, tern, tern_gateway, pki, authority):

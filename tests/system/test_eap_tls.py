@@ -219,7 +219,7 @@ def test_tern_gateway(lab, tern, tern_gateway, pki, alone):
                            gateway={"Authentication": "eap"} if alone else {}))
         assert lab.client.ping(lab.INTRANET[0], 3) == 3
     assert capture.tshark("-Y", IP_FRAGMENT) == ""
-    assert "alice@example.com is up" in tern_gateway.log_text()
+    tern_gateway.wait_log("alice@example.com is up")
     assert "TLS 1.3" in tern.log.read_text()
 
 
@@ -230,7 +230,7 @@ def test_tern_gateway_refuses_a_certificate(lab, tern, tern_gateway, pki, author
     tern_gateway.start(certificate_config(credential, authority, EAPMethods="tls"))
     result = tern.up(profile_of(tern, authority, by_tls(stranger)), code=REFUSED)
     assert_failure(result, "the EAP server refused our certificate", "bad certificate")
-    assert "TLS with a client of EAP failed" in tern_gateway.log_text()
+    tern_gateway.wait_log("TLS with a client of EAP failed")
 
 
 def test_tern_gateway_has_both(lab, tern, tern_gateway, pki, authority):
@@ -239,4 +239,4 @@ def test_tern_gateway_has_both(lab, tern, tern_gateway, pki, authority):
     tern_gateway.start(certificate_config(credential, authority, EAPMethods="tls, mschapv2"),
                        passwords={"alice": CANARY})
     tern.up(profile_of(tern, authority, by_ttls(EAPMethods="mschapv2", EAPInner=None)))
-    assert "alice is up" in tern_gateway.log_text()
+    tern_gateway.wait_log("alice is up")

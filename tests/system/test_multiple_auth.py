@@ -227,7 +227,7 @@ def test_tern_gateway(lab, tern, tern_gateway, pki, authority, machine, second):
     assert lab.client.ping(lab.INTRANET[0], 3) == 3
     log = tern_gateway.log_text()
     assert '"laptop7@example.com" is proven, and another proof follows' in log
-    assert "alice is up" in log
+    tern_gateway.wait_log("alice is up")
 
 
 def test_tern_gateway_and_a_user_with_a_certificate(lab, tern, tern_gateway, pki, authority,
@@ -235,7 +235,7 @@ def test_tern_gateway_and_a_user_with_a_certificate(lab, tern, tern_gateway, pki
     start(tern_gateway, pki, authority)
     keys = {k: v for k, v in client.with_certificate(user).items() if v is not None}
     tern.up(profile_of(tern, authority, machine, keys))
-    assert f"{USER} is up" in tern_gateway.log_text()
+    tern_gateway.wait_log(f"{USER} is up")
 
 
 def test_tern_gateway_that_takes_one(lab, tern, tern_gateway, pki, authority, machine):
@@ -281,8 +281,9 @@ def test_strongswan_as_the_client(lab, tern_gateway, key):
         if key == "another one":
             result = it.swanctl("--initiate", "--child", "net", "--timeout", 10, check=False)
             assert result.returncode != 0
-            assert "is proven, and another proof follows" in tern_gateway.log_text()
-            assert "the client's pre-shared key is not ours" in tern_gateway.log_text()
+            tern_gateway.wait_log("is proven, and another proof follows")
+            tern_gateway.wait_log("the client's pre-shared key is not ours")
             return
         it.initiate()
-        assert f"{USER} is up" in tern_gateway.log_text()
+        tern_gateway.wait_log(f"{USER} is up")
+        assert lab.client.ping(lab.INTRANET[0], 3) == 3

@@ -241,7 +241,7 @@ def test_strongswan_as_the_client(lab, tern_gateway, ours, known):
         if ours == "required" and not known:
             result = it.swanctl("--initiate", "--child", "net", "--timeout", 10, check=False)
             assert result.returncode != 0
-            assert "the client's PPK is not known, and it requires it" in tern_gateway.log_text()
+            tern_gateway.wait_log("the client's PPK is not known, and it requires it")
             return
         it.initiate()
         (sa,) = it.sas()
