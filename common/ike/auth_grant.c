@@ -296,7 +296,8 @@ bool auth_has_child(const struct payload_list *l)
 
 enum err auth_granted_in(struct ike_sa *sa, const struct sa_input *in)
 {
-    if (auth_has_child(&in->payloads))
+    /* One that was not asked for is none: it would have no SPI of ours. */
+    if (!childless(sa) && auth_has_child(&in->payloads))
         return granted_child(sa, in);
     if (auth_redirected(sa, in) || auth_not_granted(sa, in))
         return ERR_OK;
