@@ -329,8 +329,10 @@ void hostile_advance(struct hostile *h)
             hostile_expect(h, &m, EXCHANGE_IKE_AUTH, false);
         while (m.partial);
         h->path = m.path; /* on to port 4500 */
-        proposals_of(&m, &esp);
-        h->peer_spi = (uint32_t)get_spi(&esp.items[0]);
+        if (payload_find(&m.payloads, PAYLOAD_SA) != NULL) { /* else it is childless */
+            proposals_of(&m, &esp);
+            h->peer_spi = (uint32_t)get_spi(&esp.items[0]);
+        }
     } else if (h->stage == HOSTILE_BEGUN) {
         hostile_expect(h, &h->init_response, EXCHANGE_IKE_SA_INIT, true);
         h->sa.spi_r = h->init_response.header.spi_r;

@@ -438,6 +438,25 @@ START_TEST(more_payloads_than_there_are)
 }
 END_TEST
 
+/* RFC 6023: the client leaves the first Child SA for later, and is granted one all the same. */
+START_TEST(a_child_that_was_not_asked_for_is_none)
+{
+    hostile_wipe(&hostile);
+    hostile_init(&hostile, true);
+    hostile.pair.client_config.childless = true;
+    hostile_reach(&hostile, HOSTILE_BEGUN);
+    hostile_next(&hostile, &header, &chain);
+    hostile_add_notify(&chain, NOTIFY_CHILDLESS_IKEV2_SUPPORTED, SPAN_EMPTY);
+    say(&chain);
+    hostile_advance(&hostile);
+    hostile_next(&hostile, &header, &chain);
+    ck_assert_ptr_nonnull(hostile_find(&chain, PAYLOAD_SA));
+    say(&chain);
+    hostile_expect(&hostile, &got, EXCHANGE_CREATE_CHILD_SA, false);
+    ck_assert_uint_eq(hostile.events[SESSION_EVENT_CHILD_UP], 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ike hostile payload");
@@ -453,6 +472,7 @@ int main(void)
     tcase_add_loop_test(t, every_length_field, AUTH * 2, GRANT_INFORMATION * 2);
     tcase_add_loop_test(t, every_octet, AUTH * 2, GRANT_INFORMATION * 2);
     tcase_add_loop_test(t, more_payloads_than_there_are, 0, KINDS * 2);
+    tcase_add_test(t, a_child_that_was_not_asked_for_is_none);
     suite_add_tcase(suite, t);
     return support_run(suite);
 }
