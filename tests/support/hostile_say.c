@@ -289,7 +289,7 @@ static void auth_chain(struct hostile *h, struct hostile_chain *c)
     draft_end(&m, c);
     add_auth(h, c);
     add_cp(h, c);
-    if (h->as_gateway)
+    if (h->as_gateway && payload_find(&h->request.payloads, PAYLOAD_SA) != NULL)
         choose(&h->request, &h->esp, true, &esp);
     h->spi = h->next_spi++;
     put_spi(&esp, PROTOCOL_ESP, h->spi);
@@ -328,7 +328,7 @@ void hostile_advance(struct hostile *h)
         do
             hostile_expect(h, &m, EXCHANGE_IKE_AUTH, false);
         while (m.partial);
-        h->path = m.path; /* on to port 4500 */
+        h->path = m.path;                                    /* on to port 4500 */
         if (payload_find(&m.payloads, PAYLOAD_SA) != NULL) { /* else it is childless */
             proposals_of(&m, &esp);
             h->peer_spi = (uint32_t)get_spi(&esp.items[0]);
