@@ -174,12 +174,16 @@ static void load_trust(struct loading *l, enum profile_key key, const struct pro
         load_ca(l, key, cas->items[i], *ret);
 }
 
+static const struct own_credentials *eap_own(const struct profile *p, const struct credentials *c)
+{
+    return profile_eap_second(p) ? &c->user_own : &c->own;
+}
+
 /* RFC 5216 5.2: without a name of its own, the user is called what the certificate says. */
 static void name_user(struct loading *l)
 {
     struct credentials *c = l->c;
-    bool second = l->p->user_authentication == AUTHENTICATION_EAP;
-    const struct certificate_list *chain = second ? &c->user_own.chain : &c->own.chain;
+    const struct certificate_list *chain = &eap_own(l->p, c)->chain;
     struct identity id;
     char text[IDENTITY_TEXT_MAX];
     memcpy(c->user_name, l->p->user_name, sizeof(c->user_name));
@@ -188,7 +192,7 @@ static void name_user(struct loading *l)
     certificate_default_identity(chain->items[0], &id);
     identity_format(&id, text);
     if (strlen(text) >= sizeof(c->user_name))
-        fault_list_add(l->faults, profile_own_line(second ? &l->p->user_own : &l->p->own),
+        fault_list_add(l->faults, profile_own_line(l->p, profile_eap_own(l->p)),
                        "the certificate's name is too long for EAP; set UserName");
     else
         memcpy(c->user_name, text, strlen(text) + 1);
@@ -199,7 +203,7 @@ static void load_eap(struct loading *l)
     const struct profile *p = l->p;
     if (profile_eap_password(p))
         load_password(l);
-    if (profile_eap_certificate(p) && p->user_authentication == AUTHENTICATION_EAP)
+    if (profile_eap_certificate(p) && profile_eap_second(p))
         loading_user_own(l);
     else if (profile_eap_certificate(p))
         loading_own(l);
@@ -289,8 +293,7 @@ static void set_eap(const struct profile *p, const struct credentials *c,
                     struct session_config *ret)
 {
     struct eap_config *eap = &ret->eap;
-    const struct own_credentials *own =
-        p->user_authentication == AUTHENTICATION_EAP ? &c->user_own : &c->own;
+    const struct own_credentials *own = eap_own(p, c);
     memcpy(eap->methods, p->eap_methods, sizeof(eap->methods));
     eap->method_count = p->eap_method_count;
     memcpy(eap->inner, p->eap_inner, sizeof(eap->inner));

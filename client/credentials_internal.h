@@ -51,6 +51,10 @@ struct own_loading {
     unsigned section_line; /* for faults of what the system hands over, */
     const char *passphrase_credential, *pin_credential; /* which it calls so */
 };
+static inline unsigned own_line(const struct own_loading *o, enum profile_key key)
+{
+    return o->l->p->lines[key];
+}
 /* What is on a token. */
 void loading_token(const struct own_loading *o);
 

@@ -136,7 +136,7 @@ static void open_by_asking(const struct own_loading *o, const struct protected_f
     struct secret passphrase = {.len = 0};
     enum err e = ERR_INTEGRITY;
     (void)snprintf(subject, sizeof(subject), "%s is encrypted", p->name);
-    (void)snprintf(advice, sizeof(advice), "set PassphraseFile in [%s]", o->from->section);
+    (void)snprintf(advice, sizeof(advice), "set PassphraseFile in [%s]", o->from->keys->section);
     for (unsigned i = 0; i < SECRET_TRIES && e == ERR_INTEGRITY; i++) {
         struct fault f = {0};
         (void)snprintf(prompt, sizeof(prompt), "%sassphrase of %s for %s",
@@ -158,9 +158,9 @@ static void open_file(const struct own_loading *o, const struct protected_file *
     const struct kept_secret kept = {.credential = o->passphrase_credential,
                                      .credential_line = o->section_line,
                                      .file = o->from->passphrase_file,
-                                     .file_line = o->from->passphrase_file_line,
+                                     .file_line = own_line(o, o->from->keys->passphrase_file),
                                      .given = &o->from->passphrase,
-                                     .given_line = o->from->passphrase_line};
+                                     .given_line = own_line(o, o->from->keys->passphrase)};
     struct secret passphrase;
     unsigned line;
     struct fault f = {0};
@@ -191,13 +191,14 @@ static void load_protected(const struct own_loading *o, unsigned line, const cha
 
 static void load_certificate(const struct own_loading *o)
 {
-    const struct profile_own *from = o->from;
+    const char *name = o->from->certificate;
+    unsigned line = own_line(o, o->from->keys->certificate);
     struct file_bytes bytes;
     struct fault f = {0};
-    if (!loading_read(o->l, from->certificate_line, from->certificate, KEY_FILE_MAX, false, &bytes))
+    if (!loading_read(o->l, line, name, KEY_FILE_MAX, false, &bytes))
         return;
     if (certificate_parse_file(span_make(bytes.data, bytes.len), &o->to->chain, &f) != ERR_OK)
-        loading_fault(o->l, from->certificate_line, from->certificate, &f);
+        loading_fault(o->l, line, name, &f);
     file_bytes_wipe(&bytes);
 }
 
@@ -206,7 +207,7 @@ static void check_pair(const struct own_loading *o)
     const struct own_credentials *to = o->to;
     if (to->key != NULL && to->chain.count > 0 &&
         !private_key_matches(to->key, certificate_key(to->chain.items[0])))
-        fault_list_add(o->l->faults, o->from->private_key_line,
+        fault_list_add(o->l->faults, own_line(o, o->from->keys->private_key),
                        "%s is not the key of the certificate in %s", o->from->private_key,
                        o->from->certificate);
 }
@@ -222,16 +223,17 @@ bool credentials_may_ask(const struct profile *p)
 static void load_own(const struct own_loading *o)
 {
     const struct profile_own *from = o->from;
-    if (from->pkcs12_line != 0)
-        load_protected(o, from->pkcs12_line, from->pkcs12, open_container);
-    else if (from->certificate_line != 0 && !pkcs11_uri_is_one(from->certificate))
+    unsigned container = own_line(o, from->keys->pkcs12);
+    if (container != 0)
+        load_protected(o, container, from->pkcs12, open_container);
+    else if (from->certificate[0] != '\0' && !pkcs11_uri_is_one(from->certificate))
         load_certificate(o);
     if (profile_own_token(from))
         loading_token(o);
-    else if (from->pkcs12_line == 0)
-        load_protected(o, from->private_key_line, from->private_key, open_key);
+    else if (container == 0)
+        load_protected(o, own_line(o, from->keys->private_key), from->private_key, open_key);
     if (o->to->chain.count > 0)
-        check_validity(o->l, o->to->chain.items[0], profile_own_line(from));
+        check_validity(o->l, o->to->chain.items[0], profile_own_line(o->l->p, from));
     check_pair(o);
 }
 

@@ -166,9 +166,9 @@ void loading_token(const struct own_loading *o)
 {
     const struct profile_own *from = o->from;
     struct fault f = {0};
-    struct token_loading t = {.l = o->l, .o = o, .line = from->private_key_line};
+    struct token_loading t = {.l = o->l, .o = o, .line = own_line(o, from->keys->private_key)};
     if (t.line == 0)
-        t.line = from->certificate_line;
+        t.line = own_line(o, from->keys->certificate);
     const char *key = pkcs11_uri_is_one(from->private_key) ? from->private_key : "";
     const char *certificate = pkcs11_uri_is_one(from->certificate) ? from->certificate : "";
     if (token_open(key, certificate, &o->to->token, &f) != ERR_OK) {

@@ -44,6 +44,14 @@ static void check_not_both(const struct profile *p, enum profile_key a, enum pro
                        profile_key_name(b));
 }
 
+static void check_own_not_both(const struct profile *p, const struct profile_own_keys *k,
+                               struct fault_list *faults)
+{
+    check_not_both(p, k->passphrase, k->passphrase_file, faults);
+    check_not_both(p, k->pkcs12, k->certificate, faults);
+    check_not_both(p, k->pkcs12, k->private_key, faults);
+}
+
 static void check_secret_in_profile(const struct profile *p, struct fault_list *faults)
 {
     struct fault f = {0};
@@ -92,7 +100,7 @@ static void check_local_keys(const struct profile *p, unsigned line, struct faul
         !profile_has(p, KEY_LOCAL_IDENTITY))
         fault_list_add(faults, p->local_line,
                        "[Local] needs an Identity with Authentication = psk");
-    profile_check_own(&p->own, p->authentication == AUTHENTICATION_CERTIFICATE, line, faults);
+    profile_check_own(p, &p->own, p->authentication == AUTHENTICATION_CERTIFICATE, line, faults);
 }
 
 static void default_local(struct profile *p, struct fault_list *faults)
@@ -100,7 +108,7 @@ static void default_local(struct profile *p, struct fault_list *faults)
     unsigned line = p->local_line;
     if (profile_has(p, KEY_LOCAL_AUTHENTICATION)) {
         line = p->lines[KEY_LOCAL_AUTHENTICATION];
-    } else if (profile_own_certificate(&p->own)) {
+    } else if (profile_own_certificate(p, &p->own)) {
         p->authentication = AUTHENTICATION_CERTIFICATE;
     } else if (profile_has(p, KEY_LOCAL_PSK) || profile_has(p, KEY_LOCAL_PSK_FILE) ||
                p->gateway_authentication == AUTHENTICATION_PSK) {
@@ -156,8 +164,7 @@ static void default_tunnel(struct profile *p)
 
 static void set_defaults(struct profile *p)
 {
-    p->own.section = "Local";
-    p->user_own.section = "User";
+    profile_own_begin(p);
     p->port = IKE_PORT;
     p->request_ipv4 = p->request_ipv6 = true;
     p->dns = true;
@@ -198,7 +205,9 @@ static void read_items(struct profile *p, const struct ini *ini, struct fault_li
     check_not_both(p, KEY_GATEWAY_PSK, KEY_GATEWAY_PSK_FILE, faults);
     check_not_both(p, KEY_LOCAL_PSK, KEY_LOCAL_PSK_FILE, faults);
     check_not_both(p, KEY_LOCAL_PASSWORD, KEY_LOCAL_PASSWORD_FILE, faults);
+    check_own_not_both(p, p->own.keys, faults);
     check_not_both(p, KEY_USER_PSK, KEY_USER_PSK_FILE, faults);
+    check_own_not_both(p, p->user_own.keys, faults);
     check_not_both(p, KEY_LOCAL_PPK, KEY_LOCAL_PPK_FILE, faults);
     check_secret_in_profile(p, faults);
 }

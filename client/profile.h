@@ -119,19 +119,23 @@ struct profile_hook_list {
     size_t count;
 };
 
-/* Where a key of ours and its certificate come from, and what opens them. */
+/* The keys of [Local], or of [User], about a key of ours and its certificate. */
+struct profile_own_keys {
+    const char *section;
+    enum profile_key certificate, private_key, pkcs12, passphrase, passphrase_file;
+};
+
+/* Where these come from, and what opens them. */
 struct profile_own {
-    const char *section; /* "Local" or "User" */
+    const struct profile_own_keys *keys;
     /* Files, or pkcs11: URIs without what these said of the PIN, which is below. */
     char certificate[PROFILE_PATH_MAX], private_key[PROFILE_PATH_MAX];
     char pkcs12[PROFILE_PATH_MAX];
     struct secret passphrase; /* of the key's file, or of the container */
     char passphrase_file[PROFILE_PATH_MAX];
     struct secret pin; /* of the token */
+    unsigned pin_line; /* where a URI has it; 0: none does */
     char pin_file[PROFILE_PATH_MAX];
-    /* Where each stands; 0: it does not. pin_line: a URI that has it, not that of pin_file. */
-    unsigned certificate_line, private_key_line, pkcs12_line;
-    unsigned passphrase_line, passphrase_file_line, pin_line;
 };
 
 struct profile {

@@ -7,17 +7,6 @@
 #include "client/profile_own.h"
 #include "client/profile_user.h"
 
-static bool second(const struct profile *p)
-{
-    return p->user_authentication == AUTHENTICATION_EAP;
-}
-
-/* Of [User], where it is the user who is asked after the machine was proven. */
-static const struct profile_own *own(const struct profile *p)
-{
-    return second(p) ? &p->user_own : &p->own;
-}
-
 static bool offers(const struct profile *p, uint8_t type)
 {
     return memchr(p->eap_methods, type, p->eap_method_count) != NULL;
@@ -30,6 +19,16 @@ static bool offers_any(const struct profile *p, bool (*trait)(uint8_t type))
             return true;
     }
     return false;
+}
+
+bool profile_eap_second(const struct profile *p)
+{
+    return p->user_authentication == AUTHENTICATION_EAP;
+}
+
+const struct profile_own *profile_eap_own(const struct profile *p)
+{
+    return profile_eap_second(p) ? &p->user_own : &p->own;
 }
 
 bool profile_eap_password(const struct profile *p)
@@ -52,9 +51,9 @@ bool profile_eap_tls(const struct profile *p)
 static void default_methods(struct profile *p)
 {
     bool password = profile_has(p, KEY_LOCAL_PASSWORD) || profile_has(p, KEY_LOCAL_PASSWORD_FILE);
-    if (password || !profile_own_certificate(own(p)))
+    if (password || !profile_own_certificate(p, profile_eap_own(p)))
         p->eap_methods[p->eap_method_count++] = EAP_MSCHAPV2;
-    if (profile_own_certificate(own(p)))
+    if (profile_own_certificate(p, profile_eap_own(p)))
         p->eap_methods[p->eap_method_count++] = EAP_TLS;
 }
 
@@ -137,9 +136,9 @@ void profile_check_eap(struct profile *p, unsigned line, struct fault_list *faul
         default_methods(p);
     default_user_name(p);
     if (p->user_name[0] == '\0' && !profile_has(p, KEY_LOCAL_USER_NAME) &&
-        (profile_eap_password(p) || !profile_own_certificate(own(p))))
+        (profile_eap_password(p) || !profile_own_certificate(p, profile_eap_own(p))))
         fault_list_add(faults, line, "Authentication = eap needs UserName");
-    if (offers(p, EAP_TLS) && !profile_own_certificate_and_key(own(p)))
+    if (offers(p, EAP_TLS) && !profile_own_certificate_and_key(p, profile_eap_own(p)))
         fault_list_add(
             faults, profile_has(p, KEY_LOCAL_EAP_METHODS) ? p->lines[KEY_LOCAL_EAP_METHODS] : line,
             "EAPMethods: tls needs Certificate and PrivateKey");

@@ -12,6 +12,11 @@ void profile_check_eap(struct profile *p, unsigned line, struct fault_list *faul
 void profile_eap_default_identity(const struct profile *p, struct identity *ret, const char *whose,
                                   struct fault_list *faults);
 
+/* It is the user of [User] who is asked by EAP, after the machine was proven; and the certificate
+ * that EAP shows, that section's. */
+bool profile_eap_second(const struct profile *p);
+const struct profile_own *profile_eap_own(const struct profile *p);
+
 /* It is by EAP, and a method that is offered needs the user's password; our certificate; the EAP
  * server's certificate to be judged. */
 bool profile_eap_password(const struct profile *p);

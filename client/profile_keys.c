@@ -30,15 +30,15 @@ static const struct key_rule {
     [KEY_LOCAL_AUTHENTICATION] = {"Local", "Authentication", 0, key_local_authentication},
     [KEY_LOCAL_PSK] = {"Local", "PresharedKey", KEY_SECRET, key_local_psk},
     [KEY_LOCAL_PSK_FILE] = {"Local", "PresharedKeyFile", 0, key_local_psk_file},
-    [KEY_LOCAL_CERTIFICATE] = {"Local", "Certificate", 0, key_local_certificate},
-    [KEY_LOCAL_PRIVATE_KEY] = {"Local", "PrivateKey", 0, key_local_private_key},
-    [KEY_LOCAL_PKCS12] = {"Local", "PKCS12", 0, key_local_pkcs12},
+    [KEY_LOCAL_CERTIFICATE] = {"Local", "Certificate", 0, key_own_certificate},
+    [KEY_LOCAL_PRIVATE_KEY] = {"Local", "PrivateKey", 0, key_own_private_key},
+    [KEY_LOCAL_PKCS12] = {"Local", "PKCS12", 0, key_own_pkcs12},
     [KEY_LOCAL_USER_NAME] = {"Local", "UserName", 0, key_local_user_name},
     [KEY_LOCAL_PASSWORD] = {"Local", "Password", KEY_SECRET, key_local_password},
     [KEY_LOCAL_PASSWORD_FILE] = {"Local", "PasswordFile", 0, key_local_password_file},
     [KEY_LOCAL_EAP_METHODS] = {"Local", "EAPMethods", KEY_ADDS, key_local_eap_methods},
-    [KEY_LOCAL_PASSPHRASE] = {"Local", "Passphrase", KEY_SECRET, key_local_passphrase},
-    [KEY_LOCAL_PASSPHRASE_FILE] = {"Local", "PassphraseFile", 0, key_local_passphrase_file},
+    [KEY_LOCAL_PASSPHRASE] = {"Local", "Passphrase", KEY_SECRET, key_own_passphrase},
+    [KEY_LOCAL_PASSPHRASE_FILE] = {"Local", "PassphraseFile", 0, key_own_passphrase_file},
     [KEY_LOCAL_EAP_INNER] = {"Local", "EAPInner", KEY_ADDS, key_local_eap_inner},
     [KEY_LOCAL_EAP_IDENTITY] = {"Local", "EAPIdentity", 0, key_local_eap_identity},
     [KEY_LOCAL_EAP_SERVER] = {"Local", "EAPServer", 0, key_local_eap_server},
@@ -50,11 +50,11 @@ static const struct key_rule {
     [KEY_USER_AUTHENTICATION] = {"User", "Authentication", 0, key_user_authentication},
     [KEY_USER_PSK] = {"User", "PresharedKey", KEY_SECRET, key_user_psk},
     [KEY_USER_PSK_FILE] = {"User", "PresharedKeyFile", 0, key_user_psk_file},
-    [KEY_USER_CERTIFICATE] = {"User", "Certificate", 0, key_user_certificate},
-    [KEY_USER_PRIVATE_KEY] = {"User", "PrivateKey", 0, key_user_private_key},
-    [KEY_USER_PKCS12] = {"User", "PKCS12", 0, key_user_pkcs12},
-    [KEY_USER_PASSPHRASE] = {"User", "Passphrase", KEY_SECRET, key_user_passphrase},
-    [KEY_USER_PASSPHRASE_FILE] = {"User", "PassphraseFile", 0, key_user_passphrase_file},
+    [KEY_USER_CERTIFICATE] = {"User", "Certificate", 0, key_own_certificate},
+    [KEY_USER_PRIVATE_KEY] = {"User", "PrivateKey", 0, key_own_private_key},
+    [KEY_USER_PKCS12] = {"User", "PKCS12", 0, key_own_pkcs12},
+    [KEY_USER_PASSPHRASE] = {"User", "Passphrase", KEY_SECRET, key_own_passphrase},
+    [KEY_USER_PASSPHRASE_FILE] = {"User", "PassphraseFile", 0, key_own_passphrase_file},
     [KEY_USER_USER_NAME] = {"User", "UserName", 0, key_local_user_name},
     [KEY_USER_PASSWORD] = {"User", "Password", KEY_SECRET, key_local_password},
     [KEY_USER_PASSWORD_FILE] = {"User", "PasswordFile", 0, key_local_password_file},
@@ -118,6 +118,7 @@ static const struct key_rule *find_rule(const struct ini_item *item)
 void profile_take_item(struct profile *p, const struct ini_item *item, struct fault_list *faults)
 {
     struct reading r = {.p = p, .faults = faults, .key = item->key, .line = item->line};
+    r.own = strcmp(item->section, p->user_own.keys->section) == 0 ? &p->user_own : &p->own;
     if (!profile_section_known(item->section))
         return; /* said once, at the header */
     const struct key_rule *rule = find_rule(item);

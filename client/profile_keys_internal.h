@@ -11,6 +11,7 @@
 /* What a value parser works on. */
 struct reading {
     struct profile *p;
+    struct profile_own *own; /* p's, of that section: for keys that both have */
     struct fault_list *faults;
     const char *key;
     unsigned line;
@@ -48,15 +49,15 @@ void key_local_identity(struct reading *r, const char *value);
 void key_local_authentication(struct reading *r, const char *value);
 void key_local_psk(struct reading *r, const char *value);
 void key_local_psk_file(struct reading *r, const char *value);
-void key_local_certificate(struct reading *r, const char *value);
-void key_local_private_key(struct reading *r, const char *value);
-void key_local_pkcs12(struct reading *r, const char *value);
+void key_own_certificate(struct reading *r, const char *value);
+void key_own_private_key(struct reading *r, const char *value);
+void key_own_pkcs12(struct reading *r, const char *value);
 void key_local_user_name(struct reading *r, const char *value);
 void key_local_password(struct reading *r, const char *value);
 void key_local_password_file(struct reading *r, const char *value);
 void key_local_eap_methods(struct reading *r, const char *value);
-void key_local_passphrase(struct reading *r, const char *value);
-void key_local_passphrase_file(struct reading *r, const char *value);
+void key_own_passphrase(struct reading *r, const char *value);
+void key_own_passphrase_file(struct reading *r, const char *value);
 void key_local_eap_inner(struct reading *r, const char *value);
 void key_local_eap_identity(struct reading *r, const char *value);
 void key_local_eap_server(struct reading *r, const char *value);
@@ -69,11 +70,6 @@ void key_user_identity(struct reading *r, const char *value);
 void key_user_authentication(struct reading *r, const char *value);
 void key_user_psk(struct reading *r, const char *value);
 void key_user_psk_file(struct reading *r, const char *value);
-void key_user_certificate(struct reading *r, const char *value);
-void key_user_private_key(struct reading *r, const char *value);
-void key_user_pkcs12(struct reading *r, const char *value);
-void key_user_passphrase(struct reading *r, const char *value);
-void key_user_passphrase_file(struct reading *r, const char *value);
 void key_tunnel_interface(struct reading *r, const char *value);
 void key_tunnel_routes(struct reading *r, const char *value);
 void key_tunnel_exclude(struct reading *r, const char *value);

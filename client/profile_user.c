@@ -42,7 +42,7 @@ static void default_authentication(struct profile *p)
 {
     if (profile_has(p, KEY_USER_AUTHENTICATION))
         return;
-    if (profile_own_certificate(&p->user_own) || profile_has(p, KEY_USER_PRIVATE_KEY))
+    if (profile_own_certificate(p, &p->user_own) || profile_has(p, KEY_USER_PRIVATE_KEY))
         p->user_authentication = AUTHENTICATION_CERTIFICATE;
     else if (profile_has(p, KEY_USER_PSK) || profile_has(p, KEY_USER_PSK_FILE))
         p->user_authentication = AUTHENTICATION_PSK;
@@ -57,7 +57,7 @@ static void check_keys(const struct profile *p, unsigned line, struct fault_list
         fault_list_add(faults, line, "Authentication = psk needs PresharedKey or PresharedKeyFile");
     if (p->user_authentication == AUTHENTICATION_PSK && !profile_has(p, KEY_USER_IDENTITY))
         fault_list_add(faults, p->user_line, "[User] needs an Identity with Authentication = psk");
-    profile_check_own(&p->user_own, p->user_authentication == AUTHENTICATION_CERTIFICATE, line,
+    profile_check_own(p, &p->user_own, p->user_authentication == AUTHENTICATION_CERTIFICATE, line,
                       faults);
 }
 
