@@ -20,8 +20,7 @@ enum {
     REPORT_MS = 10,
     REPORT_SELDOM_MS = 100, /* of little traffic that nobody waits for */
     REPORT_MANY = 32,       /* packets since the report before: looking more often costs nothing */
-    NS_PER_MS = 1000000,
-    STACK_LEN = 256 * 1024 /* a batch's headers and control data take a tenth */
+    STACK_LEN = 256 * 1024  /* a batch's headers and control data take a tenth */
 };
 
 /* --- what is carried --- */
@@ -161,13 +160,10 @@ static mono_ms ms_of(int64_t ns)
     return ns != 0 ? ns / NS_PER_MS : MONO_NEVER;
 }
 
-static uint64_t packets(const struct datapath *d)
+static struct tunnel_counters carried_counters(const struct datapath *d)
 {
     const struct carried c = current(d);
-    if (c.tunnel == NULL)
-        return 0;
-    struct tunnel_counters counters = tunnel_counters(c.tunnel);
-    return counters.out.packets + counters.authentic;
+    return c.tunnel != NULL ? tunnel_counters(c.tunnel) : (struct tunnel_counters){0};
 }
 
 /* True where there was traffic since the last report. */
@@ -177,7 +173,8 @@ static bool report_traffic(struct datapath *d, mono_ms now)
     int64_t first_ns = datapath_out_first_ns(d->out);
     if (out_ns == d->out_reported_ns && in_ns == d->in_reported_ns)
         return false;
-    uint64_t count = packets(d);
+    const struct tunnel_counters counters = carried_counters(d);
+    uint64_t count = counters.out.packets + counters.authentic;
     d->many = d->many || count - d->packets_reported >= REPORT_MANY;
     d->packets_reported = count;
     d->out_reported_ns = out_ns;
@@ -193,10 +190,7 @@ static bool report_traffic(struct datapath *d, mono_ms now)
 static void report_drops(struct datapath *d, mono_ms now)
 {
     const struct datapath_in_drops in = datapath_in_drops(d->in);
-    const struct carried c = current(d);
-    struct tunnel_counters counters = {0};
-    if (c.tunnel != NULL)
-        counters = tunnel_counters(c.tunnel);
+    const struct tunnel_counters counters = carried_counters(d);
     d->drops.bad = in.bad;
     d->drops.ike = d->ike_useless + in.ike;
     d->drops.not_taken = in.not_taken + datapath_out_not_taken(d->out);

@@ -24,8 +24,6 @@ enum {
     IKE_WAKES_MS = 100
 };
 
-#define NS_PER_MS INT64_C(1000000)
-
 _Static_assert((int)TUN_HEADER_LEN == VNET_HEADER_LEN && (int)TUN_SPANS_MAX >= 1 + GRO_SEGMENTS_MAX,
                "a write of gro's is one that tun_write takes");
 

@@ -21,6 +21,8 @@
 #include "common/base/tally.h"
 #include "platform/waker.h"
 
+#define NS_PER_MS INT64_C(1000000)
+
 enum { DATAPATH_BUFFER_LEN = UDP_DATAGRAM_MAX + 1, DATAPATH_FAMILIES = 2 };
 
 /* Readers of what is published, and so the threads. */
