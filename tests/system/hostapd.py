@@ -2,9 +2,7 @@
 whose PEAP binds the inner method to the tunnel, and which staples an OCSP response. strongSwan asks
 it as it asks FreeRADIUS, with radius.py's settings and secret."""
 
-import subprocess
-
-from lab import wait_until
+from lab import end, wait_until
 from radius import SECRET
 
 CONFIG = """
@@ -40,13 +38,7 @@ class Hostapd:
         self.stop()
 
     def stop(self):
-        if self.child and self.child.poll() is None:
-            self.child.terminate()
-            try:
-                self.child.wait(5)
-            except subprocess.TimeoutExpired:
-                self.child.kill()
-                self.child.wait()
+        end(self.child)
 
     def start(self, credential, authority, users, tls="1.2", ocsp=None,
               fragment_size=1400):

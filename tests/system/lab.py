@@ -221,6 +221,18 @@ class Machine:
         self.holder.stdout.close()
 
 
+def end(child, patience=5):
+    """SIGTERM to a process, and SIGKILL to one that does not heed it; None is fine."""
+    if child is None or child.poll() is not None:
+        return
+    child.terminate()
+    try:
+        child.wait(patience)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
 class Capture:
     """A capture being written. (tcpdump wants to change its user, which a namespace with a single
     user cannot do, so capture.py writes the file; everybody can read it.)"""

@@ -1,20 +1,38 @@
 """A FreeRADIUS of its own beside a gateway of the lab, on 127.0.0.1 there: the EAP server that
-strongSwan's eap-radius asks."""
+strongSwan's eap-radius asks, and that strongSwan."""
 
 import subprocess
 
+import pytest
+
 from lab import wait_until
+from strongswan import StrongSwan, by_certificate, connection
 
 SECRET = "a secret of both"
 
 # What strongSwan needs to ask it: settings for its charon, and a plugin.
-STRONGSWAN_SETTINGS = f"""
+SETTINGS = f"""
     plugins {{ eap-radius {{
         servers {{ only {{ address = 127.0.0.1
             secret = {SECRET} }} }}
     }} }}
 """
-STRONGSWAN_PLUGINS = "eap-radius"
+PLUGINS = "eap-radius"
+
+
+@pytest.fixture
+def strongswan(lab):
+    """For modules that import it."""
+    with StrongSwan(lab.gateway, settings=SETTINGS, plugins=PLUGINS) as it:
+        yield it
+
+
+def load(gateway, pki, authority):
+    """strongSwan has a certificate of that authority, and asks the RADIUS server about users."""
+    credential = pki.gateway("ecdsa256", authority=authority)
+    how = by_certificate(credential, authority)
+    gateway.load(connection(local=how["local"], remote="auth = eap-radius\neap_id = %any",
+                            psk=None), [credential], [authority])
 
 CONFIG = """
 prefix = {directory}

@@ -7,9 +7,8 @@ nothing of our directories, do not get in the way.
 import pathlib
 import re
 import shutil
-import subprocess
 
-from lab import wait_until
+from lab import end, wait_until
 
 CHARON = pathlib.Path("/usr/lib/ipsec/charon")
 SWANCTL = pathlib.Path("/usr/sbin/swanctl")
@@ -193,13 +192,7 @@ class StrongSwan:
         return self.socket.exists() and self.swanctl("--stats", check=False).returncode == 0
 
     def stop(self):
-        if self.child and self.child.poll() is None:
-            self.child.terminate()
-            try:
-                self.child.wait(5)
-            except subprocess.TimeoutExpired:
-                self.child.kill()
-                self.child.wait()
+        end(self.child)
 
     def kill(self):
         """Gone without a word, as in a power cut."""

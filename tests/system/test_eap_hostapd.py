@@ -5,24 +5,16 @@ import pytest
 
 import client
 import revocation
-import strongswan as swan
 from canary import CANARY, nothing_is_left  # noqa: F401
 from client import assert_failure
 from hostapd import Hostapd, methods, user
-from radius import STRONGSWAN_PLUGINS, STRONGSWAN_SETTINGS
-from strongswan import StrongSwan, connection
+from radius import load, strongswan  # noqa: F401
 
 UNTRUSTED, REFUSED = 22, 23
 SERVER = "radius.example.com"
 STALE = (-7, -2)  # days: thisUpdate and nextUpdate
 
 both_versions = pytest.mark.parametrize("tls", ["1.2", "1.3"])
-
-
-@pytest.fixture
-def strongswan(lab):
-    with StrongSwan(lab.gateway, settings=STRONGSWAN_SETTINGS, plugins=STRONGSWAN_PLUGINS) as it:
-        yield it
 
 
 @pytest.fixture
@@ -49,10 +41,7 @@ def alice(pki, server_authority):
 @pytest.fixture
 def ask(tern, strongswan, hostapd, pki, authority, server_authority, server):
     """Makes gateway, EAP server and a profile that fits them: gateway=, local= are its keys."""
-    credential = pki.gateway("ecdsa256", authority=authority)
-    how = swan.by_certificate(credential, authority)
-    strongswan.load(connection(local=how["local"], remote="auth = eap-radius\neap_id = %any",
-                               psk=None), [credential], [authority])
+    load(strongswan, pki, authority)
 
     def start(users, gateway=(), local=(), credential=server, **kwargs):
         hostapd.start(credential, server_authority, users, **kwargs)

@@ -4,20 +4,12 @@ and what a person reads where it says no."""
 import pytest
 
 import client
-import strongswan as swan
 from canary import CANARY, nothing_is_left  # noqa: F401
 from client import assert_failure
-from radius import STRONGSWAN_PLUGINS, STRONGSWAN_SETTINGS, FreeRadius, user
-from strongswan import StrongSwan, connection
+from radius import FreeRadius, load, strongswan, user  # noqa: F401
 
 UNREACHABLE, UNTRUSTED, REFUSED = 20, 22, 23
 SERVER = "radius.example.com"
-
-
-@pytest.fixture
-def strongswan(lab):
-    with StrongSwan(lab.gateway, settings=STRONGSWAN_SETTINGS, plugins=STRONGSWAN_PLUGINS) as it:
-        yield it
 
 
 @pytest.fixture
@@ -34,13 +26,6 @@ def radius_authority(pki):
 @pytest.fixture
 def server(pki, radius_authority):
     return pki.gateway("rsa", name=SERVER, authority=radius_authority, label="radius")
-
-
-def load(gateway, pki, authority):
-    credential = pki.gateway("ecdsa256", authority=authority)
-    how = swan.by_certificate(credential, authority)
-    gateway.load(connection(local=how["local"], remote="auth = eap-radius\neap_id = %any",
-                            psk=None), [credential], [authority])
 
 
 def profile_of(tern, authority, radius_authority, **local):

@@ -108,6 +108,23 @@ static void expect_alice(const char *local, size_t certificates)
     profile_free(p);
 }
 
+/* [User] has alice's key, and the machine has none. */
+static void expect_user(const char *local, bool on_token)
+{
+    struct profile *p = profile_of(local);
+    struct credentials *c = NULL;
+    enum err e = credentials_load(p, (int64_t)time(NULL), &c, &faults);
+    ck_assert_msg(e == ERR_OK, "%s: %s", local, faults.items[0].fault.text);
+    const struct own_credentials *own = &c->user_own;
+    ck_assert_uint_eq(own->chain.count, 1);
+    ck_assert(private_key_matches(own->key, certificate_key(own->chain.items[0])));
+    ck_assert_int_eq(own->token != NULL, on_token);
+    ck_assert_ptr_null(c->own.key);
+    ck_assert_ptr_null(c->own.token);
+    credentials_free(c);
+    profile_free(p);
+}
+
 static void expect_fault(const char *local, unsigned line, const char *words)
 {
     struct profile *p = profile_of(local);
@@ -191,34 +208,23 @@ START_TEST(passphrase_of_the_user)
 #define USER                                                                                       \
     "Identity=laptop7\nPresharedKey=k\n[User]\nAuthentication=certificate\n"                       \
     "Certificate=alice.pem\nPrivateKey=locked.key\n"
-    struct credentials *c = NULL;
-    struct profile *p = profile_of(USER);
     answers("wrong\n" CANARY "\n");
-    ck_ok(credentials_load(p, (int64_t)time(NULL), &c, &faults));
-    ck_assert(private_key_matches(c->user_own.key, certificate_key(c->user_own.chain.items[0])));
-    ck_assert_ptr_null(c->own.key);
+    expect_user(USER, false);
     expect_questions("Passphrase of locked.key for p\n"
                      "Wrong passphrase; once more the passphrase of locked.key for p\n");
-    credentials_free(c);
-    profile_free(p);
 
     ck_assert(fixture_try("mkdir -p given && cp right given/p.user-passphrase && "
                           "cp wrong given/p.passphrase"));
     set_path("CREDENTIALS_DIRECTORY", "given");
     answers("");
-    p = profile_of(USER);
-    ck_ok(credentials_load(p, (int64_t)time(NULL), &c, &faults));
+    expect_user(USER, false);
     expect_questions("");
-    credentials_free(c);
-    profile_free(p);
     ck_assert_int_eq(unsetenv("CREDENTIALS_DIRECTORY"), 0);
     expect_fault(USER, 10, "locked.key is encrypted: nothing was entered");
+
     answers("");
-    p = profile_of(USER "PassphraseFile=right\n");
-    ck_ok(credentials_load(p, (int64_t)time(NULL), &c, &faults));
+    expect_user(USER "PassphraseFile=right\n", false);
     expect_questions("");
-    credentials_free(c);
-    profile_free(p);
     expect_fault(USER "PassphraseFile=wrong\n", 11, "the passphrase that is given does not open");
 }
 END_TEST
@@ -317,30 +323,20 @@ END_TEST
 START_TEST(token_of_the_user)
 {
 #define USER_ON_CARD "Identity=laptop7\nPresharedKey=k\n[User]\n" ON_CARD
-    struct credentials *c = NULL;
     card("4711", 3);
     answers("1\n4711\n");
-    struct profile *p = profile_of(USER_ON_CARD);
-    ck_ok(credentials_load(p, (int64_t)time(NULL), &c, &faults));
-    ck_assert_ptr_null(c->own.token);
-    ck_assert_ptr_nonnull(c->user_own.token);
-    ck_assert_uint_eq(c->user_own.chain.count, 1);
+    expect_user(USER_ON_CARD, true);
     expect_questions("PIN of the token \"fake\\x1b[31m card\" for p\n"
                      "Wrong PIN; once more the PIN of the token \"fake\\x1b[31m card\" for p (few "
                      "tries are left before it is locked)\n");
-    credentials_free(c);
-    profile_free(p);
 
     ck_assert(fixture_try("mkdir -p hers && printf 4711 >hers/p.user-pin && printf 1 >hers/p.pin "
                           "&& chmod 600 hers/*"));
     set_path("CREDENTIALS_DIRECTORY", "hers");
     answers("");
-    p = profile_of(USER_ON_CARD);
-    ck_ok(credentials_load(p, (int64_t)time(NULL), &c, &faults));
+    expect_user(USER_ON_CARD, true);
     expect_tries("3");
     expect_questions("");
-    credentials_free(c);
-    profile_free(p);
     ck_assert(fixture_try("printf 2 >hers/p.user-pin"));
     expect_fault(USER_ON_CARD, 7, "the PIN that is given is not that of the token");
     ck_assert_int_eq(unsetenv("CREDENTIALS_DIRECTORY"), 0);
