@@ -165,15 +165,26 @@ class Tern:
         return int(re.search(r"VmRSS:\s+(\d+) kB", text).group(1))
 
     def descriptors(self):
-        """What it keeps open, once it has seen that who asked it has hung up."""
+        """What it keeps open. What it has open for a moment, as the socket by which it asks for
+        routes, is opened and closed in one turn of its loop, which has turned when it answers."""
         (pid,) = self.pids()
+        before = self._descriptors_now(pid)
+        self.run("status", code=None)
 
         def nobody_asks():
             # What was accepted is of the network namespace of who asked.
             names = [pathlib.Path(f"/proc/{who}/net/unix").read_text() for who in (pid, "self")]
             return sum(n.count(f" {self.runtime}/") for n in names) <= 1  # the one that listens
         wait_until(nobody_asks, 5, "tern to be done with who asked it")
-        return sorted(os.readlink(f) for f in pathlib.Path(f"/proc/{pid}/fd").iterdir())
+        return sorted(name for _, name in before & self._descriptors_now(pid))
+
+    @staticmethod
+    def _descriptors_now(pid):
+        found = set()
+        for descriptor in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                found.add((descriptor.name, os.readlink(descriptor)))
+        return found
 
 
 def network_namespace(process):
