@@ -177,15 +177,23 @@ class Machine:
         self.run("nft", "-f", "-", input=rules)
 
     def state(self):
+        """Once the kernel is done: each IPv6 address has a route of its own, which it adds a moment
+        after the address."""
+        wait_until(lambda: len(self._ipv6("addr show -tentative")) ==
+                   len(self._ipv6("route show table local type local")), 5, "routes of addresses")
         return system_state(lambda *argv: self.run(*argv).stdout)
+
+    def _ipv6(self, what):
+        return self.run("ip", "-6", "-o", *what.split()).stdout.splitlines()
 
     def interfaces(self, *which):
         return re.findall(r"^\d+: ([^:@]+)", self.run("ip", "-o", "link", "show", *which).stdout,
                           re.M)
 
-    def ping(self, address, count=1, timeout=10, source=None, size=56):
+    def ping(self, address, count=1, timeout=None, source=None, size=56):
         """Flood-like, until `count` echoes are answered or the time is over; returns how many were.
         (ping asks again while answers are late, so on a busy machine more than that may come.)"""
+        timeout = timeout or 10 + count // 10
         extra = ["-I", source] if source else []
         result = self.run("ping", "-n", "-q", "-f" if count > 1 else "-W2", "-c", count, "-w",
                           timeout, "-s", size, *extra, address, check=False, timeout=timeout + 10)
