@@ -14,6 +14,8 @@ from strongswan import PSK
 # The phases of a connection take milliseconds here; this bounds what a broken one may cost.
 UP_TIMEOUT = 20
 
+# [Roaming] keys for tests that count messages: none is sent twice because a machine was busy.
+PATIENT = {"Retransmit": "10s, 10s, 8"}
 PSK_GATEWAY = {"Authentication": "psk", "PresharedKey": PSK}
 PSK_LOCAL = {"Authentication": "psk", "PresharedKey": PSK}
 

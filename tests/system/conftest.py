@@ -116,8 +116,9 @@ def lab(request, tmp_path):
 
 
 @pytest.fixture
-def strongswan(lab):
-    with StrongSwan(lab.gateway) as it:
+def strongswan(request, lab):
+    """`indirect` may add settings."""
+    with StrongSwan(lab.gateway, settings=getattr(request, "param", "")) as it:
         yield it
 
 

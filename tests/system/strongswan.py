@@ -53,6 +53,8 @@ QUICK = """
     retransmit_tries = 3
     delete_rekeyed_delay = 1
 """
+# One that sends nothing twice because a machine was busy, for tests that count messages.
+UNHURRIED = "retransmit_timeout = 10"
 # strongSwan's own defaults, for what is compared with it.
 PATIENT = ""
 

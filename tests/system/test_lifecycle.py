@@ -9,13 +9,15 @@ import pytest
 
 import client
 import strongswan as swan
-from client import Tern, assert_failure
+from client import PATIENT, Tern, assert_failure
 from gateway import certificate_config, psk_config
 from lab import wait_until
 from sides import agreed
 from strongswan import connection
 
 RESIDENT_MAX_KILOBYTES = 12 * 1024
+
+unhurried = pytest.mark.parametrize("strongswan", [swan.UNHURRIED], ids=["unhurried"], indirect=True)
 
 
 # --- up, status, list ---
@@ -25,7 +27,7 @@ def test_traffic_flows_as_soon_as_up_returns(lab, tern, strongswan):
     """The very first packet, sent by the next command, arrives."""
     strongswan.load(connection())
     up = " ".join(map(str, tern.command("up", tern.profile())))
-    result = lab.client.run("sh", "-c", f"{up} && ping -n -c1 -W1 10.9.0.80", env=tern.env,
+    result = lab.client.run("sh", "-c", f"{up} && ping -n -c1 -W10 10.9.0.80", env=tern.env,
                             check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -61,7 +63,7 @@ def test_status(lab, tern, strongswan):
     strongswan.load(connection())
     profile = tern.profile()
     tern.up(profile)
-    assert lab.client.ping(lab.INTRANET[0], 10) == 10
+    lab.client.run("ping", "-n", "-c", 10, "-i", 0.01, lab.INTRANET[0])
     status = tern.status(profile)
     for part, keys in KEYS.items():
         assert set(keys.split()) <= set(status[part] if part else status), part
@@ -208,10 +210,11 @@ def test_down_cleans_up_after_sigkill(lab, tern, strongswan):
 
 
 @pytest.mark.sanitize
+@unhurried
 def test_the_gateway_deletes_the_ike_sa(lab, tern, strongswan):
     """The Delete is answered, and a new IKE SA built, with everything as it was for the system."""
     strongswan.load(connection())
-    tern.up(tern.profile())
+    tern.up(tern.profile(roaming=PATIENT))
     before, system = tern.status(), lab.client.state()
     strongswan.swanctl("--terminate", "--ike", "office", "--timeout", 5)
     status = wait_until(lambda: (s := agreed(tern, strongswan)) and s["reconnects"] == 1 and s, 10,
@@ -225,10 +228,11 @@ def test_the_gateway_deletes_the_ike_sa(lab, tern, strongswan):
 
 
 @pytest.mark.sanitize
+@unhurried
 def test_the_gateway_deletes_the_child(lab, tern, strongswan):
     """The only one is made again, on the IKE SA that stands."""
     strongswan.load(connection())
-    tern.up(tern.profile())
+    tern.up(tern.profile(roaming=PATIENT))
     before, system = tern.status(), lab.client.state()
     strongswan.swanctl("--terminate", "--child", "net", "--timeout", 5)
     old = before["children"][0]["spi_in"]
@@ -308,7 +312,7 @@ def test_valgrind_has_nothing_to_say(lab, tern, strongswan, pki):
     profile = tern.profile(gateway=client.by_certificate(authority),
                            local=client.with_certificate(pki.client("ecdsa256")))
     report = tern.directory / "valgrind.log"
-    child = tern.foreground(profile, before=(
+    child = tern.foreground(profile, "--timeout", 60, before=(
         "valgrind", "--error-exitcode=99", "--leak-check=full", "--track-fds=yes",
         "--errors-for-leak-kinds=definite,indirect,possible", f"--log-file={report}"))
     tern.wait_up(timeout=60)

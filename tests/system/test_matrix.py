@@ -9,7 +9,7 @@ import pytest
 
 import lab as lab_module
 import strongswan as swan
-from client import Tern
+from client import PATIENT, Tern
 
 # IKE proposal, ESP proposal. Every cipher, integrity algorithm, PRF and group is there on both
 # layers where both have it.
@@ -105,7 +105,8 @@ def test_the_default_profile_takes_the_gateways_best(lab, strongswan, tern):
 def test_the_gateway_wants_another_group_first(lab, strongswan, tern):
     """INVALID_KE_PAYLOAD: the guess was wrong, the second try is right."""
     strongswan.load(swan.connection(proposals="aes256gcm16-prfsha256-ecp384"))
-    profile = tern.profile(crypto={"IKE": "aes256gcm16-prfsha256-x25519-ecp384"})
+    profile = tern.profile(crypto={"IKE": "aes256gcm16-prfsha256-x25519-ecp384"},
+                           roaming=PATIENT)
     with lab.client.capture("up0") as capture:
         tern.up(profile)
         status = tern.status(profile)
@@ -117,7 +118,7 @@ def test_the_gateway_wants_another_group_first(lab, strongswan, tern):
 def test_the_gateway_asks_for_a_cookie(lab, strongswan, tern):
     """RFC 7296 2.6: with another exchange half open, strongSwan wants ours back with a cookie."""
     strongswan.load(swan.connection(proposals=swan.GUESSED))
-    profile = tern.profile()
+    profile = tern.profile(roaming=PATIENT)
     request = "isakmp.exchangetype == 34 and ip.src == 192.0.2.10"
     with lab.client.capture("up0") as capture:
         tern.up(profile)

@@ -5,10 +5,11 @@ import threading
 
 import pytest
 
+from client import PATIENT
 from gateway import psk_config
 from lab import wait_until
 from sides import agreed, rekeys, wait_agreed, wait_rekeyed
-from strongswan import connection
+from strongswan import UNHURRIED, connection
 from traffic import Pings, Talk
 
 # Of a process that has seen a tenth of it; what is deleted is remembered for seconds, and bounded.
@@ -76,11 +77,12 @@ def rekey_in_turn(tern, gateway, ikes, children):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("strongswan", [UNHURRIED], ids=["unhurried"], indirect=True)
 @pytest.mark.parametrize("esp", ["aes256gcm16", "aes256gcm16-x25519"], ids=["plain", "pfs"])
 def test_rekeying_in_turn_under_traffic(lab, tern, strongswan, traffic, full, record_property, esp):
     ikes, children = (100, 1000) if full else (6, 30)
     strongswan.load(connection(esp=esp))
-    tern.up(tern.profile(crypto={"ESP": esp}))
+    tern.up(tern.profile(crypto={"ESP": esp}, roaming=PATIENT))
     running = traffic()
     resident = rekey_in_turn(tern, strongswan, ikes, children)
     assert_lossless(running)
