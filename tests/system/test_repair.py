@@ -54,7 +54,8 @@ class Connection:
         self.client.ip(*lines)
 
     def harm(self, command):
-        self.client.run("sh", "-c", command.format(name=self.name, table=self.table))
+        self.client.run("sh", "-c", command.format(name=self.name, table=self.table,
+                                                  pid=self.client.pid))
 
     def log(self):
         return self.tern.log.read_text(errors="replace")
@@ -115,8 +116,8 @@ def full(lab, tern, tern_gateway, intranet):
 
 # --- noticed and put back ---
 
-# name -> (what others do, with the interface's name and our table filled in; what is put back). None
-# of it leaves a moment in which a packet could leave in the clear.
+# name -> (what others do, with the interface's name, our table and a process of the machine filled in;
+# what is put back). None of it leaves a moment in which a packet could leave in the clear.
 HARMS = {
     "link-deleted": ("ip link del {name}", {"interface", "routes"}),
     "link-down": ("ip link set {name} down", {"link", "routes"}),
@@ -124,8 +125,8 @@ HARMS = {
     "addresses-deleted": ("ip addr flush dev {name}", {"addresses", "routes"}),
     "ways-deleted": ("ip -4 route flush table {table} dev {name}; "
                      "ip -6 route flush table {table} dev {name}", {"routes"}),
-    "to-another-namespace": ("unshare --net sh -c 'echo $$; exec sleep 1' | "
-                             "(read pid; ip link set {name} netns $pid)", {"interface", "routes"}),
+    "to-another-namespace": ("unshare --net sh -c 'nsenter -t {pid} --net "
+                             "ip link set {name} netns $$ && sleep 1'", {"interface", "routes"}),
 }
 
 
@@ -351,7 +352,7 @@ def test_resolved_is_told_of_an_interface_that_is_made_anew(lab, build, tern, te
 RESOLVCONF = """#!/bin/sh
 # What it has been told, and by whom.
 case "$1" in
--a) cat > /run/resolvconf."$2" ;;
+-a) cat > /run/new && mv /run/new /run/resolvconf."$2" ;;
 -d) rm -f /run/resolvconf."$2" ;;
 esac
 """
