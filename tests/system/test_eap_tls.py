@@ -8,19 +8,12 @@ import strongswan as swan
 from canary import CANARY, nothing_is_left  # noqa: F401
 from client import assert_failure
 from gateway import certificate_config
-from strongswan import StrongSwan, connection
+from strongswan import connection
 from test_fragments import IP_FRAGMENT, SKF
 
 pytestmark = pytest.mark.sanitize
 
 PROFILE_INVALID, UNTRUSTED, REFUSED = 11, 22, 23
-
-
-@pytest.fixture
-def strongswan(lab, request):
-    """@pytest.mark.parametrize: with other settings."""
-    with StrongSwan(lab.gateway, settings=getattr(request, "param", "")) as it:
-        yield it
 
 
 def by_tls(credential, **keys):

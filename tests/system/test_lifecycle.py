@@ -17,7 +17,8 @@ from strongswan import connection
 
 RESIDENT_MAX_KILOBYTES = 12 * 1024
 
-unhurried = pytest.mark.parametrize("strongswan", [swan.UNHURRIED], ids=["unhurried"], indirect=True)
+unhurried = pytest.mark.parametrize("strongswan", [swan.UNHURRIED], ids=["unhurried"],
+                                    indirect=True)
 
 
 # --- up, status, list ---
@@ -63,7 +64,7 @@ def test_status(lab, tern, strongswan):
     strongswan.load(connection())
     profile = tern.profile()
     tern.up(profile)
-    lab.client.run("ping", "-n", "-c", 10, "-i", 0.01, lab.INTRANET[0])
+    lab.client.run("ping", "-n", "-c", 10, "-i", 0.01, lab.INTRANET[0])  # not one more
     status = tern.status(profile)
     for part, keys in KEYS.items():
         assert set(keys.split()) <= set(status[part] if part else status), part

@@ -72,7 +72,7 @@ def test_packets_wait_for_the_answer_that_brings_their_keys(lab, tern, strongswa
     """strongSwan sends by the new Child SA before its answer to IKE_AUTH is on its way, and goes on
     while that is lost: what comes until the second one is none the less delivered."""
     strongswan.load(connection())
-    tern.up(profile := tern.profile(roaming={"Retransmit": "200ms, 8s, 8"}))
+    tern.up(profile := tern.profile(roaming={"Retransmit": "100ms, 8s, 8"}))
     before = tern.status()
     with Pings(lab.client, lab.INTRANET[0], interval=0.004) as pings:
         wait_until(lambda: pings.seen() > 5, 10, "echoes")

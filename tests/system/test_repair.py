@@ -116,8 +116,8 @@ def full(lab, tern, tern_gateway, intranet):
 
 # --- noticed and put back ---
 
-# name -> (what others do, with the interface's name, our table and a process of the machine filled in;
-# what is put back). None of it leaves a moment in which a packet could leave in the clear.
+# name -> (what others do, with the interface's name, our table and a process of the machine filled
+# in; what is put back). None of it leaves a moment in which a packet could leave in the clear.
 HARMS = {
     "link-deleted": ("ip link del {name}", {"interface", "routes"}),
     "link-down": ("ip link set {name} down", {"link", "routes"}),
