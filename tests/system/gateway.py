@@ -71,8 +71,7 @@ class TernGateway:
             return None
         if self.child.poll() is None:
             self.child.send_signal(how)
-        code = self.child.wait(10)
-        return code
+        return self.child.wait(30)
 
     def kill(self):
         self.child.kill()

@@ -362,7 +362,8 @@ def test_sending_fails_for_a_while(lab, tern, strongswan, what):
     lab.client.run(*mends)
     seconds = time.monotonic() - start
     assert cpu_seconds(pid) - spent < seconds / 2
-    assert len(tern.log.read_text().splitlines()) - lines <= seconds + 5
+    # That it moved to another path and back, where that took long, is told as well.
+    assert len(tern.log.read_text().splitlines()) - lines <= seconds + 15
     assert lab.client.ping(lab.INTRANET[0], 20, timeout=20) == 20
     after = tern.status()
     for key in ("state", "pid", "reconnects"):
