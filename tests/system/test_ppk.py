@@ -172,7 +172,8 @@ def test_what_is_built_anew_uses_it_again(lab, tern, strongswan):
 def test_after_loss(lab, tern, strongswan):
     """The gateway loses all it knows, and the key with it: what requires it, waits for it."""
     load(strongswan, "required")
-    tern.up(profile_of(tern, "required"))
+    gateway, local = ppk_keys("required")
+    tern.up(tern.profile(gateway=gateway, local=local, roaming={"DPD": 5}))
     strongswan.kill()
     strongswan.start_again()
     lab.client.ping(lab.INTRANET[0], 1)

@@ -175,7 +175,7 @@ static inline uint64_t on_ike(void *ctx, mono_ms now, const struct path *path, s
     heard.ike_count++;
     if (heard.on_ike != NULL)
         heard.on_ike();
-    uv_stop(&loop); /* what a timer hears, it hears before the loop's turn, which would sleep then */
+    uv_stop(&loop); /* timers come before the loop sleeps: it would sleep on what they heard */
     return 0;
 }
 
