@@ -115,16 +115,30 @@ static uint64_t on_ike(void *ctx, mono_ms now, const struct path *path, struct s
     return session_dropped(c->session);
 }
 
+/* Asked with each report too: it is then that what was removed is freed. True where one expires. */
+static bool expire_children(struct connection *c, mono_ms now)
+{
+    uint32_t spi_in;
+    bool any = false;
+    for (; tunnel_expiring(c->tunnel, &spi_in); any = true)
+        session_child_expiring(c->session, now, spi_in);
+    return any;
+}
+
+static void on_expiring(void *ctx, mono_ms now)
+{
+    struct connection *c = ctx;
+    if (expire_children(c, now))
+        connection_settle(c);
+}
+
 static void on_traffic(void *ctx, mono_ms now, const struct session_traffic *t)
 {
     struct connection *c = ctx;
-    uint32_t spi_in;
     mono_ms before = session_next_timeout(c->session);
     session_traffic(c->session, now, t);
-    while (tunnel_expiring(c->tunnel, &spi_in)) {
-        session_child_expiring(c->session, now, spi_in);
+    if (expire_children(c, now))
         before = MONO_NEVER; /* whatever that led to */
-    }
     connection_fit_again(c, now);
     hold_or_release(c);
     if (before == MONO_NEVER || c->searching || session_next_timeout(c->session) < before)
@@ -273,7 +287,8 @@ static enum err open_reach(struct connection *c, struct fault *f)
 static enum err open_parts(struct connection *c, struct fault *f)
 {
     const struct connection_options *o = c->options;
-    const struct datapath_callbacks callbacks = {c, on_ike, on_traffic, connection_tun_lost};
+    const struct datapath_callbacks callbacks = {c, on_ike, on_traffic, on_expiring,
+                                                 connection_tun_lost};
     struct session_config *config = calloc(1, sizeof(*config));
     if (config == NULL)
         return fault_set(f, ERR_MEMORY, "no memory for the session");

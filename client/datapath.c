@@ -151,8 +151,8 @@ void datapath_tell(struct datapath *d)
 
 void datapath_tell_news(struct datapath *d, unsigned news)
 {
-    (void)atomic_fetch_or(&d->news, news);
-    (void)uv_async_send(&d->async);
+    if ((atomic_fetch_or(&d->news, news) & news) != news)
+        (void)uv_async_send(&d->async);
 }
 
 static mono_ms ms_of(int64_t ns)
@@ -198,10 +198,12 @@ static void report_drops(struct datapath *d, mono_ms now)
     drops_tell(&d->drops, now, &counters);
 }
 
-static void hear_news(struct datapath *d)
+static void hear_news(struct datapath *d, mono_ms now)
 {
     unsigned news = atomic_exchange(&d->news, 0);
     const struct carried c = current(d);
+    if ((news & DATAPATH_NEWS_EXPIRING) != 0)
+        d->callbacks.expiring(d->callbacks.ctx, now);
     if ((news & DATAPATH_NEWS_TUN_APART) != 0)
         log_warn("this kernel does not take packets in one piece, though it says so");
     if ((news & DATAPATH_NEWS_SOCKET_LOST) != 0)
@@ -256,7 +258,7 @@ static void on_told(uv_async_t *async)
     mono_ms now = clock_now();
     (void)report_traffic(d, now);
     d->many = hear_ike(d, now) || d->many;
-    hear_news(d);
+    hear_news(d, now);
     report_drops(d, now);
     if (atomic_load(&d->told) && !uv_is_active((const uv_handle_t *)&d->timer))
         report_again(d);

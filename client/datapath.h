@@ -22,6 +22,9 @@ struct datapath_callbacks {
     /* ESP went out or came in since the last call: at once after a silence, then again and again
      * (datapath_watch). */
     void (*traffic)(void *ctx, mono_ms now, const struct session_traffic *t);
+    /* A Child SA has reached a soft bound: tunnel_expiring tells which. At once, for beyond the
+     * hard one nothing is sealed. */
+    void (*expiring)(void *ctx, mono_ms now);
     /* The TUN device is gone. */
     void (*tun_lost)(void *ctx);
 };

@@ -40,11 +40,12 @@ struct carried {
     bool over;             /* the threads end */
 };
 
-/* What went wrong, for control to say or to mend. */
+/* What does not wait for the next report: mostly what went wrong, for control to say or to mend. */
 enum {
-    DATAPATH_NEWS_TUN_LOST = 1,   /* see lost_turn */
-    DATAPATH_NEWS_TUN_APART = 2,  /* the TUN takes no packets in one piece after all */
-    DATAPATH_NEWS_SOCKET_LOST = 4 /* a socket cannot be read */
+    DATAPATH_NEWS_TUN_LOST = 1,    /* see lost_turn */
+    DATAPATH_NEWS_TUN_APART = 2,   /* the TUN takes no packets in one piece after all */
+    DATAPATH_NEWS_SOCKET_LOST = 4, /* a socket cannot be read */
+    DATAPATH_NEWS_EXPIRING = 8     /* a Child SA has reached a soft bound */
 };
 
 /* What one thread sends by; NULL where the machine lacks the family. */

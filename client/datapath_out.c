@@ -185,6 +185,8 @@ static bool carry_batch(struct datapath_out *o, const struct carried *c)
     send_outbound(o, c);
     if (o->sent)
         datapath_tell(o->d);
+    if (o->sent && tunnel_may_expire(c->tunnel))
+        datapath_tell_news(o->d, DATAPATH_NEWS_EXPIRING);
     if (e != ERR_OK && e != ERR_AGAIN)
         lose(o, c);
     return e == ERR_OK;

@@ -8,7 +8,8 @@
     format     clang-format; skipped where another version than Debian 12's disagrees
     unit       unit tests, built with ASan and UBSan
     threads    unit tests of what several threads do at once, under ThreadSanitizer
-    sim        the simulator: 10,000 seeds, and some under ASan and UBSan
+    sim        the simulator: 10,000 seeds, and some under ASan and UBSan; and that it tells of a
+               crash
     valgrind   unit tests of parsing and state, under valgrind
     demo       tools/demo
     system     pytest in namespaces: strongSwan and tern-gateway as the gateway; two tests a core at
@@ -163,6 +164,7 @@ def part_valgrind(tally, _):
 
 
 def part_sim(tally, args):
+    tally.one(run(ROOT / "tools/checks/sim-selftest", BUILD / "release/tern_sim") == 0)
     for name, seeds in (("release", 10000), ("sanitize", 400)):
         print(f"sim: {seeds} seeds, build/{name}", flush=True)
         tally.one(run(ROOT / "tools/sim", "--seeds", seeds, *args,

@@ -307,6 +307,11 @@ bool tunnel_expiring(struct tunnel *t, uint32_t *ret_spi_in)
     return false;
 }
 
+bool tunnel_may_expire(const struct tunnel *t)
+{
+    return atomic_load_explicit(&t->expiring, memory_order_relaxed);
+}
+
 /* ICMP has one type and code instead of two ports, and both selectors look at it (RFC 7296
  * 3.13.1). */
 static bool is_icmp(const struct ip_header *h)

@@ -51,6 +51,8 @@ CHECKED enum err tunnel_child_status(const struct tunnel *t, uint32_t spi_in,
 
 /* A child that has reached a soft bound since it was last asked for: true once for each. */
 bool tunnel_expiring(struct tunnel *t, uint32_t *ret_spi_in);
+/* May tunnel_expiring have something to tell? For the thread that seals. */
+bool tunnel_may_expire(const struct tunnel *t);
 /* Is there any child that seals at all? */
 bool tunnel_can_seal(const struct tunnel *t);
 

@@ -105,7 +105,8 @@ static void load(void)
 
 void certificates_use(struct session_config *c, enum certified who)
 {
-    if (c->local_auth != SESSION_AUTH_CERTIFICATE && c->remote_auth != SESSION_AUTH_CERTIFICATE)
+    if (c->local_auth != SESSION_AUTH_CERTIFICATE &&
+        (c->remote_auth & SESSION_AUTH_CERTIFICATE) == 0)
         return;
     if (!loaded.loaded)
         load();

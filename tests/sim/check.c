@@ -16,7 +16,7 @@ static const struct {
     {"deadline-in-past", "a deadline that was handled moves on"},
     {"deadline-never", "who waits for the peer has a deadline, and it is not absurdly far"},
     {"delivered-twice", "no inner packet comes out twice"},
-    {"credential-early", "no word of EAP goes to a gateway that has not proven itself"},
+    {"credential-early", "no credential of the user goes to a gateway that has not proven itself"},
     {"down-unheard", "a session that ended says so"},
     {"early-keys", "no packet leaves by keys that the peer cannot have yet, where it has others"},
     {"esp-sequence", "no ESP sequence number is used twice"},

@@ -47,6 +47,8 @@ struct end *end_new(struct world *w, enum end_kind kind, const struct session_co
         .traffic = {.last_out = MONO_NEVER, .last_in = MONO_NEVER},
         .half_open_until = MONO_NEVER,
         .handled_at = MONO_NEVER,
+        .chain = config->chain,
+        .key = config->key,
     };
     struct session_config own = *config;
     if (own.role == SESSION_RESPONDER)

@@ -43,15 +43,19 @@ enum err gateway_eap(void *ctx, const struct identity *claimed, struct span resp
     struct end *e = ctx;
     /* Mostly what the client has stands last, and it says so (Nak). */
     const struct session_config *config = &e->world->plan.gateway;
-    const struct eap_server_policy policy = {
+    struct eap_server_policy policy = {
         .methods = {EAP_MD5, EAP_GTC, EAP_MSCHAPV2, EAP_TLS},
         .method_count = 4,
-        .tls = {.server = true, .key = config->key, .chain = config->chain, .trust = config->trust},
+        .tls = {.server = true, .key = e->key, .chain = e->chain, .trust = config->trust},
         .wall_time = config->wall_time,
         .ctx = config->wall_time_ctx,
         .random = {rng_fill, &e->world->gateway.random},
         .find_password = find_password};
     (void)claimed;
+    if (config->eap_only) {
+        policy.methods[0] = EAP_TLS;
+        policy.method_count = 1;
+    }
     return eap_server_step(&e->eap, &policy, response, ret);
 }
 

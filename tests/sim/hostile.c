@@ -208,7 +208,7 @@ static enum err impostor_assign(void *ctx, const struct identity *peer,
     struct end *e = ctx;
     (void)peer;
     (void)request;
-    if (e->certified) /* EAP should have told the client */
+    if (e->certified || e->world->plan.gateway.eap_only) /* EAP should have told the client */
         violate(e->world, "up-before-auth", "client%zu takes the impostor for the gateway",
                 e->client + 1);
     struct ip any = ip_v4(10, 7, 0, 99);
@@ -230,8 +230,9 @@ static enum err eap_packet(struct session_eap_step *ret, uint8_t code, uint8_t i
     return wire_write_finish(&out);
 }
 
-/* It has the gateway's certificate, but nobody's password: it plays along as far as it cares to,
- * and then says that all is well, or something else that no fair server says. */
+/* It has the gateway's certificate, but nobody's password, or the client is to see its certificate
+ * by EAP alone: it plays along as far as it cares to, and then says that all is well, or something
+ * else that no fair server says. */
 static enum err impostor_eap(void *ctx, const struct identity *claimed, struct span response,
                              struct session_eap_step *ret)
 {
@@ -241,13 +242,17 @@ static enum err impostor_eap(void *ctx, const struct identity *claimed, struct s
     struct end *e = ctx;
     struct rng *r = &e->world->hostile.random;
     uint8_t identifier = response.len > 1 ? response.data[1] : 0, noise[40];
-    if (response.len > 0 && !e->certified)
+    bool alone = e->world->plan.gateway.eap_only;
+    if (response.len > 0 && !e->certified && !alone)
         violate(e->world, "credential-early", "client%zu says something of EAP to the impostor",
                 e->client + 1);
     if (e->patient || rng_chance(r, 850)) {
         enum err err = gateway_eap(ctx, claimed, response, ret);
         if (err == ERR_OK && e->eap.stage == EAP_SERVER_JUDGED)
             ret->packet[20] ^= 1; /* within its proof: whoever takes it is let in */
+        if (err == ERR_OK && alone && ret->outcome == EAP_SUCCEEDED)
+            violate(e->world, "credential-early", "client%zu shows the impostor its certificate",
+                    e->client + 1);
         return err;
     }
     *ret = (struct session_eap_step){.outcome = EAP_GOING_ON};

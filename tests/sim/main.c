@@ -150,13 +150,14 @@ static _Noreturn void work(struct worker *me, uint64_t end, unsigned stride)
 static void begin_worker(struct worker *w, uint64_t end, unsigned stride)
 {
     fflush(stdout);
-    w->pid = fork();
-    if (w->pid == 0)
+    pid_t pid = fork(); /* *w is the child's too */
+    if (pid == 0)
         work(w, end, stride);
-    if (w->pid < 0) {
+    if (pid < 0) {
         perror("fork");
         exit(2);
     }
+    w->pid = pid;
 }
 
 static struct worker *worker_of(struct worker *all, unsigned count, pid_t pid)

@@ -222,8 +222,9 @@ bool plan_uses_ppk(const struct plan *p)
            p->gateway.ppk.use != SESSION_PPK_OFF;
 }
 
-/* Some of those who would be asked for a password show a certificate instead. TLS draws its own
- * random numbers, but the lengths of what it says are always the same. */
+/* Some of those who would be asked for a password show a certificate instead; and of these, some
+ * take that for the gateway's proof too (RFC 5998). TLS draws its own random numbers, but the
+ * lengths of what it says are always the same. */
 static void draw_eap_tls(struct plan *p, uint64_t seed)
 {
     struct session_config *c = &p->client;
@@ -232,6 +233,10 @@ static void draw_eap_tls(struct plan *p, uint64_t seed)
         return;
     c->eap.methods[0] = EAP_TLS;
     identity("gw.example.com", &c->eap.server);
+    if (c->local_auth != SESSION_AUTH_EAP || !rng_chance(&r, 500))
+        return;
+    c->remote_auth |= SESSION_AUTH_EAP;
+    p->gateway.eap_only = true;
 }
 
 static const char *auth_text(const struct session_config *c, enum session_auth auth)
@@ -242,7 +247,7 @@ static const char *auth_text(const struct session_config *c, enum session_auth a
     case SESSION_AUTH_EAP:
         return c->eap.methods[0] == EAP_TLS ? "eap-tls" : "eap";
     default:
-        return "certificate";
+        return c->eap_only ? "eap-tls" : "certificate";
     }
 }
 

@@ -134,10 +134,12 @@ struct end {
     struct identity peer;
     struct ip inner; /* the client's inner address */
     bool leased;
-    struct eap_server eap; /* gateway */
-    bool certified;        /* impostor: it has the gateway's certificate */
-    bool patient;          /* such an impostor plays along to the end of EAP */
-    mono_ms handled_at;    /* of the last timeouts, to see that they move on */
+    struct eap_server eap;                /* gateway */
+    const struct certificate_list *chain; /* by which it proves itself, if by any */
+    const struct private_key *key;
+    bool certified;     /* impostor: it has the gateway's certificate */
+    bool patient;       /* such an impostor plays along to the end of EAP */
+    mono_ms handled_at; /* of the last timeouts, to see that they move on */
     unsigned handled_times;
 };
 

@@ -40,7 +40,7 @@ static struct path to_us;
 /* What control was told. */
 static struct {
     struct session_traffic traffic;
-    unsigned traffics, lost;
+    unsigned traffics, expiring, lost;
     uint64_t ike_count, ike_next;
     bool ike_wrong;
     void (*on_ike)(void); /* NULL: nothing */
@@ -48,7 +48,7 @@ static struct {
 
 /* --- a Child SA, at either end --- */
 
-static inline void add_child(struct tunnel *t, uint32_t spi)
+static inline struct tunnel_child_parameters child_parameters(uint32_t spi)
 {
     static const struct ip any = {.family = IP_V4};
     struct tunnel_child_parameters p = {
@@ -58,6 +58,12 @@ static inline void add_child(struct tunnel *t, uint32_t spi)
     p.out = p.in;
     ck_ok(selector_list_add(&p.local, &all));
     ck_ok(selector_list_add(&p.remote, &all));
+    return p;
+}
+
+static inline void add_child(struct tunnel *t, uint32_t spi)
+{
+    const struct tunnel_child_parameters p = child_parameters(spi);
     ck_ok(tunnel_add_child(t, &p));
 }
 
@@ -175,6 +181,7 @@ static inline uint64_t on_ike(void *ctx, mono_ms now, const struct path *path, s
     heard.ike_count++;
     if (heard.on_ike != NULL)
         heard.on_ike();
+    uv_stop(&loop); /* timers come before the loop sleeps: it would sleep on what they heard */
     return 0;
 }
 
@@ -184,6 +191,13 @@ static inline void on_traffic(void *ctx, mono_ms now, const struct session_traff
     (void)now;
     heard.traffic = *t;
     heard.traffics++;
+}
+
+static inline void on_expiring(void *ctx, mono_ms now)
+{
+    (void)ctx;
+    (void)now;
+    heard.expiring++;
 }
 
 static inline void on_tun_lost(void *ctx)
@@ -217,7 +231,8 @@ static inline void open_app(void)
 
 static inline void setup(void)
 {
-    const struct datapath_callbacks callbacks = {NULL, on_ike, on_traffic, on_tun_lost};
+    const struct datapath_callbacks callbacks = {NULL, on_ike, on_traffic, on_expiring,
+                                                 on_tun_lost};
     const struct udp_options any = {.address.family = IP_V4, .offload = true};
     struct fault f = {0};
     memset(&heard, 0, sizeof(heard));

@@ -92,6 +92,32 @@ START_TEST(little_traffic_is_told_seldom)
 }
 END_TEST
 
+/* Beyond the hard bound nothing is sealed: control hears of the soft one without a report. */
+START_TEST(a_soft_bound_is_told_at_once)
+{
+    enum { SOFT = 3 };
+    struct tunnel_child_parameters p = child_parameters(SPI_FIRST);
+    unsigned told = 0;
+    uint32_t spi;
+    p.soft_packets = SOFT;
+    ck_ok(tunnel_add_child(here, &p));
+    add_child(there, SPI_FIRST);
+    datapath_carry(d, tun, here, &paths[0]);
+    for (uint64_t i = 1; i <= SOFT + 1; i++) {
+        say(1);
+        (void)far_receive();
+        datapath_settle(d); /* whoever sent has told */
+        datapath_report(d);
+        uv_timer_stop(&d->timer); /* no other report is due */
+        uv_run(&loop, UV_RUN_NOWAIT);
+        ck_assert_uint_eq(heard.expiring, i >= SOFT);
+        ck_assert_uint_eq(told, i > SOFT);
+        for (; tunnel_expiring(here, &spi); told++)
+            ck_assert_uint_eq(spi, SPI_FIRST);
+    }
+}
+END_TEST
+
 /* However late it is told: since when an answer is missing. */
 START_TEST(the_first_word_without_an_answer_is_told)
 {
@@ -325,6 +351,7 @@ int main(void)
     tcase_add_test(t, packets_go_both_ways);
     tcase_add_test(t, the_last_word_is_always_told);
     tcase_add_test(t, little_traffic_is_told_seldom);
+    tcase_add_test(t, a_soft_bound_is_told_at_once);
     tcase_add_test(t, the_first_word_without_an_answer_is_told);
     tcase_add_test(t, ike_is_told_at_once_and_in_order);
     tcase_add_test(t, what_came_before_its_keys_is_opened);
