@@ -5,6 +5,9 @@ interface may go down and come back meanwhile. Exits with 1 if the kernel had to
 nothing is ever proved by a gap.
 """
 
+import bisect
+import mmap
+import operator
 import selectors
 import signal
 import socket
@@ -13,11 +16,12 @@ import sys
 import time
 
 ETH_P_ALL = 3
-SOL_PACKET, PACKET_STATISTICS = 263, 6
-SO_RCVBUFFORCE = 33
-SO_TIMESTAMPNS = 35
+SOL_PACKET, PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION = 263, 5, 6, 10
 ARPHRD_ETHER = 1
 LINKTYPE_ETHERNET, LINKTYPE_RAW = 1, 101
+# For so long frames of one interface wait for earlier ones of another.
+HELD_S = 0.05
+WHEN = operator.itemgetter(0)
 
 
 def link_type(sock):
@@ -69,51 +73,77 @@ def until_told():
     return told, tell
 
 
-def listen(interface):
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-    for option in (SO_RCVBUFFORCE, socket.SO_RCVBUF):
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, option, 16 << 20)
-            break
-        except PermissionError:
-            continue
-    sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-    sock.bind((interface, 0))
-    sock.setblocking(False)
-    return sock
+class Ring:
+    """What arrives at an interface, in blocks that we share with the kernel (TPACKET_V3): a socket's
+    own buffer is as small as the machine wants it. A block is ours when it is full, or a moment after
+    its first frame."""
 
+    BLOCK, BLOCKS, FRAME, MOMENT_MS = 1 << 18, 64, 1 << 11, 10
+    VERSION_3, OURS = 2, 1
 
-def drain(sock, number, out):
-    """Everything that has arrived."""
-    while True:
-        try:
-            data, ancillary, _, _ = sock.recvmsg(65535, socket.CMSG_SPACE(16))
-        except BlockingIOError:
-            return
-        except OSError:  # told once: the interface went down, or is gone
-            continue
-        stamps = [struct.unpack("qq", value[:16]) for level, kind, value in ancillary
-                  if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS)]
-        out.frame(number, *(stamps[0] if stamps else divmod(time.time_ns(), 1_000_000_000)), data)
+    def __init__(self, interface):
+        # Of no protocol, so that nothing comes from other interfaces before it is bound.
+        self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self.sock.setsockopt(SOL_PACKET, PACKET_VERSION, self.VERSION_3)
+        size = self.BLOCK * self.BLOCKS
+        self.sock.setsockopt(SOL_PACKET, PACKET_RX_RING, struct.pack(
+            "7I", self.BLOCK, self.BLOCKS, self.FRAME, size // self.FRAME, self.MOMENT_MS, 0, 0))
+        self.memory = mmap.mmap(self.sock.fileno(), size)
+        self.at = 0
+        self.sock.bind((interface, ETH_P_ALL))
+
+    def _block(self):
+        """Whose the next one is, how many frames are in it by now, where the first one is."""
+        return struct.unpack_from("3I", self.memory, self.at + 8)
+
+    def holds(self):
+        """Whether there is more to come of what has arrived."""
+        return self._block()[:2] != (0, 0)
+
+    def frames(self):
+        """(nanoseconds, frame) of what is ours."""
+        self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # told once: it went down, or is gone
+        while (block := self._block())[0] & self.OURS:
+            at = self.at + block[2]
+            for _ in range(block[1]):
+                following, seconds, nanoseconds, length, mac = struct.unpack_from("4I8xH", self.memory,
+                                                                                  at)
+                yield (seconds * 1_000_000_000 + nanoseconds,
+                       self.memory[at + mac:at + mac + length])
+                at += following
+            struct.pack_into("2I", self.memory, self.at + 8, 0, 0)
+            self.at = (self.at + self.BLOCK) % len(self.memory)
+
+    def dropped(self):
+        return struct.unpack("II", self.sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
 
 
 def main(path, *interfaces):
     told, tell = until_told()
-    sockets = [listen(interface) for interface in interfaces]
+    rings = [Ring(interface) for interface in interfaces]
     selector = selectors.DefaultSelector()
-    selector.register(told, selectors.EVENT_READ)
-    for sock in sockets:
-        selector.register(sock, selectors.EVENT_READ)
+    for waited_for in (told, *(ring.sock for ring in rings)):
+        selector.register(waited_for, selectors.EVENT_READ)
     with open(path, "wb", buffering=0) as file:
-        out = (Pcap if len(interfaces) == 1 else PcapNg)(file, interfaces, [link_type(sock) for sock in sockets])
+        out = (Pcap if len(interfaces) == 1 else PcapNg)(file, interfaces,
+                                                         [link_type(ring.sock) for ring in rings])
         print("ready", flush=True)
-        stopping = False
-        while not stopping:
-            stopping = told in (key.fileobj for key, _ in selector.select())
-            for number, sock in enumerate(sockets):
-                drain(sock, number, out)
-    dropped = sum(struct.unpack("II", sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
-                  for sock in sockets)
+        waiting, stopping, done = [], False, False
+        while not done:
+            events = selector.select(HELD_S if waiting or stopping else None)
+            if told in (key.fileobj for key, _ in events):
+                selector.unregister(told)
+                stopping = True
+            for number, ring in enumerate(rings):
+                waiting += ((at, number, data) for at, data in ring.frames())
+            done = stopping and not any(ring.holds() for ring in rings)
+            waiting.sort(key=WHEN)
+            ripe = len(waiting) if done else bisect.bisect(
+                waiting, time.time_ns() - int(HELD_S * 1e9), key=WHEN)
+            for at, number, data in waiting[:ripe]:
+                out.frame(number, *divmod(at, 1_000_000_000), data)
+            del waiting[:ripe]
+    dropped = sum(ring.dropped() for ring in rings)
     if dropped:
         print(f"{dropped} frames lost", flush=True)
     return 1 if dropped else 0

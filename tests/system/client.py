@@ -170,13 +170,17 @@ class Tern:
         (pid,) = self.pids()
         before = self._descriptors_now(pid)
         self.run("status", code=None)
+        self.wait_unasked()
+        return sorted(name for _, name in before & self._descriptors_now(pid))
 
+    def wait_unasked(self):
+        """Until it has closed what it was asked by: who asked has its answer before."""
         def nobody_asks():
             # What was accepted is of the network namespace of who asked.
-            names = [pathlib.Path(f"/proc/{who}/net/unix").read_text() for who in (pid, "self")]
+            names = [pathlib.Path(f"/proc/{who}/net/unix").read_text()
+                     for who in (self.machine.pid, "self")]
             return sum(n.count(f" {self.runtime}/") for n in names) <= 1  # the one that listens
         wait_until(nobody_asks, 5, "tern to be done with who asked it")
-        return sorted(name for _, name in before & self._descriptors_now(pid))
 
     @staticmethod
     def _descriptors_now(pid):

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from lab import wait_until
+from lab import end, wait_until
 from strongswan import StrongSwan, by_certificate, connection
 
 SECRET = "a secret of both"
@@ -154,9 +154,7 @@ class FreeRadius:
         self.stop()
 
     def stop(self):
-        if self.child and self.child.poll() is None:
-            self.child.terminate()
-            self.child.wait(5)
+        end(self.child)
         self.output.unlink(missing_ok=True)
 
     def start(self, credential, authority, users, method="peap", inner="mschapv2", tls="1.2",

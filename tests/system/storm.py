@@ -6,6 +6,7 @@ the same machine; before and after stand pictures of the client and the gateway.
 """
 
 import json
+import os
 import pathlib
 import re
 import signal
@@ -15,6 +16,7 @@ import sys
 import time
 
 from lab import wait_until
+from traffic import Pings
 
 HERE = pathlib.Path(__file__).resolve().parent
 PING_S = 0.02
@@ -87,6 +89,9 @@ class ClientUnderStorm:
         (self.pid,) = tern.pids()
         self.log = tern.log
 
+    def descriptors(self):
+        return len(self.tern.descriptors())
+
     def identity(self):
         status = self.tern.status()
         rx = [child.pop("rx") for child in status["children"]]
@@ -109,6 +114,9 @@ class GatewayUnderStorm:
         self.pid = gateway.child.pid
         self.log = gateway.log
 
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
     def identity(self):
         self.gateway.child.send_signal(signal.SIGUSR1)
         sessions = []
@@ -121,11 +129,9 @@ class GatewayUnderStorm:
             "children": [(c["spi_in"], c["spi_out"]) for c in ours["children"]]}
 
 
-def process(pid):
-    """Resident kilobytes, and how many descriptors are open."""
-    root = pathlib.Path(f"/proc/{pid}")
-    resident = re.search(r"VmRSS:\s+(\d+) kB", (root / "status").read_text()).group(1)
-    return int(resident), len(list((root / "fd").iterdir()))
+def resident_kilobytes(pid):
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", text).group(1))
 
 
 def received(machine, interface):
@@ -155,15 +161,16 @@ class Weather:
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert flow.stdout.readline() == "ready\n"
         share = count // turns
-        self.pings = int(2 * turns * share / rate / PING_S)
-        ping = self.lab.client.spawn("ping", "-n", "-q", "-i", PING_S, "-c", self.pings, address,
-                                     stdout=subprocess.PIPE)
-        for _ in range(turns):
-            self.calm.append(self._window(interface, lambda: time.sleep(share / rate)))
-            self.stormy.append(self._window(interface, lambda: self.storm.blow(share, rate)))
-            each_turn()
-        text, _ = ping.communicate(timeout=60 + self.pings * PING_S)
-        self.lost = self.pings - int(re.search(r"(\d+) received", text).group(1))
+        with Pings(self.lab.client, address, PING_S) as pings:
+            for _ in range(turns):
+                self.calm.append(self._window(interface, lambda: time.sleep(share / rate)))
+                self.stormy.append(self._window(interface, lambda: self.storm.blow(share, rate)))
+                each_turn()
+            # What was on its way has come before these.
+            seen = pings.seen()
+            wait_until(lambda: pings.seen() > seen + 5, 20, "echoes behind the storm")
+        self.lost = len(pings.lost())
+        self.pings = pings.seen() + self.lost
         out, _ = flow.communicate("", timeout=30)
         assert flow.returncode == 0, "the transfer was disturbed"
         self.flowed = int(out)
@@ -190,7 +197,7 @@ def endure(weather, victim, leaving, count, rate, turns):
     # The storm hears traffic both ways, and buffers are touched that will be.
     wait_until(lambda: lab.client.ping(lab.INTRANET[0], 100) == 100, 10, "traffic")
     before, counters = victim.identity(), victim.counters
-    resident, descriptors = process(victim.pid)
+    resident, descriptors = resident_kilobytes(victim.pid), victim.descriptors()
     lines, left, start = len(victim.log.read_bytes().splitlines()), leaving.counts(), time.monotonic()
     halfway = []
 
@@ -199,7 +206,7 @@ def endure(weather, victim, leaving, count, rate, turns):
         assert now == before, (
             {k: (before[k], now[k]) for k in now if now[k] != before.get(k)},
             victim.log.read_text(errors="replace")[-2000:])
-        halfway.append(process(victim.pid)[0])
+        halfway.append(resident_kilobytes(victim.pid))
 
     weather.run(count, rate, turns, look)
     seconds = time.monotonic() - start
@@ -209,8 +216,8 @@ def endure(weather, victim, leaving, count, rate, turns):
         "throughput_storm": round(statistics.median(weather.stormy) * 8 / 1e6),
         "ratio": round(weather.ratio(), 3),
         "bytes_intact": weather.flowed, "pings": weather.pings, "pings_lost": weather.lost,
-        "rss_kb": (resident, halfway[len(halfway) // 2], process(victim.pid)[0]),
-        "descriptors": (descriptors, process(victim.pid)[1]),
+        "rss_kb": (resident, halfway[len(halfway) // 2], resident_kilobytes(victim.pid)),
+        "descriptors": (descriptors, victim.descriptors()),
         "counted": {k: victim.counters[k] - counters[k] for k in counters},
         "log_lines": len(victim.log.read_bytes().splitlines()) - lines,
         "answers": {k: n - left[k][0] for k, (n, _) in leaving.counts().items()},

@@ -220,7 +220,8 @@ def test_user_on_a_token(lab, tern, strongswan, pki, authority, token, where):
     assert_carries(lab, strongswan)
     assert "authentication of 'laptop7@example.com'" in strongswan.log_text()
     assert_secrets_unseen()
-    assert len(token_pids()) == (2 if where == "both" else 1)
+    wait_until(lambda: len(token_pids()) == (2 if where == "both" else 1), 10,
+               "those of `tern check` to be gone")
     token.pull_out()
     tern.run("reconnect", "office")
     wait_until(lambda: "our key cannot be used" in tern.log.read_text(), 10, "words of the token")
@@ -409,6 +410,7 @@ def test_token_process_ends_with_tern(lab, tern, strongswan, pki, authority, tok
     tern.up(profile)
     assert len(token_pids()) == 1
     tern.down()
+    tern.wait_gone()
     wait_until(lambda: not token_pids(), 10, "tern-token to be gone")
 
 

@@ -6,6 +6,7 @@ neither copies marks outwards nor heeds those it gets: with it, this is about th
 """
 
 import json
+import re
 import signal
 
 import pytest
@@ -66,13 +67,17 @@ def up(lab, tern, family=0, **tunnel):
     return status["interface"], [a.split("/")[0] for a in status["addresses"]]
 
 
+def ping(machine, address, octet, patience=10):
+    """Whether one echo, as somebody counts them, with that octet is answered."""
+    return machine.run("ping", "-n", "-q", "-c1", "-W", patience, "-Q", octet, address,
+                       check=False).returncode == 0
+
+
 def ping_all(machine, addresses, lost=()):
-    """An echo with every mark to every address. Which were answered; the lost ones, which somebody
-    counts, are not waited for as long."""
-    def answered(address, mark):
-        return machine.run("ping", "-n", "-q", "-c1", "-W", 1 if mark in lost else 10, "-Q",
-                           DSCP | mark, address, check=False).returncode == 0
-    return [mark for address in addresses for mark in MARKS if answered(address, mark)]
+    """An echo with every mark to every address. Which were answered; the lost ones are not waited
+    for as long."""
+    return [mark for address in addresses for mark in MARKS
+            if ping(machine, address, DSCP | mark, 1 if mark in lost else 10)]
 
 
 def octets(capture, display_filter):
@@ -147,7 +152,9 @@ def test_marks_nobody_asked_for(request, lab, tern, kind):
     assert_checksums(capture)
     arrived = octets(capture, "icmp.type == 0 or icmpv6.type == 129")
     assert arrived == inner([CE, CE, CE] * 2)
-    wait_until(lambda: "1 marked as congested without ECN inside" in tern.log.read_text(), 5,
+    # Either the first of them, or both.
+    wait_until(lambda: re.search(" [12] marked as congested without ECN inside",
+                                 tern.log.read_text()), 5,
                "the count of what was dropped in the log")
     tern.down()  # though IKE is marked like everything else
 
@@ -177,7 +184,7 @@ def test_the_class_of_packets(lab, tern, tern_gateway, family):
         up(lab, tern, family, DSCP="copy")
         assert ping_all(lab.client, lab.INTRANET) == MARKS * 2
         for address in lab.INTRANET:
-            assert lab.client.ping(address) == 1
+            assert ping(lab.client, address, 0)
         tern.down()
     ours, theirs = (f"ip{'v6' * family}.src == {end[family]}" for end in (lab.CLIENT, lab.GATEWAY))
     assert octets(outer, f"esp and {ours}") == inner(MARKS * 2) + [0, 0]

@@ -25,5 +25,7 @@ def test_the_benchmark_measures_a_handover(build, tmp_path):
         assert "error" not in figures, result.stderr
         assert figures["back"] and figures["same_ike"], figures
         assert 0 < figures["lost"] < figures["sent"], figures
-        # Silence takes a round trip at least: nothing else can end it.
-        assert figures["gap_ms"] >= figures["rtt_ms"] >= 50, figures
+        # Whatever is asked is answered a round trip later at the earliest. Of the silence this is one
+        # way at least: a busy client may have had the answer before it for a while.
+        assert min(figures["rtt_ms"], figures["first_ms"]) >= 50, figures
+        assert figures["gap_ms"] >= 25, figures

@@ -27,25 +27,28 @@ def make(build, tmp_path):
             RoamingLab(build, directory=tmp_path, **options))
 
 
-def shortest_ms(machine, address, count=10, source=None):
-    """The shortest of some round trips, all of which came back."""
-    extra = ["-I", source] if source else []
-    text = machine.run("ping", "-n", "-q", "-c", count, "-i", "0.02", *extra, address).stdout
-    assert f" {count} received" in text
+def shortest_ms(machine, address, *args):
+    """The shortest of ping's round trips."""
+    text = machine.run("ping", "-n", "-q", *args, address).stdout
     return float(re.search(r"= ([\d.]+)/", text).group(1))
+
+
+def shortest_by(lab, interface, address):
+    """Of ten. (With a deadline ping waits for so many; without, for twice the longest.)"""
+    return shortest_ms(lab.client, address, "-c10", "-w20", "-i0.02", "-I", interface)
 
 
 def test_a_delay_is_at_least_what_was_asked_for_and_the_shorter_one_is_shorter(make):
     lab = make(delay="10ms")
     for address in lab.GATEWAY:
         for name, interface in (("wifi", "wifi0"), ("cell", "cell0")):
-            near = shortest_ms(lab.client, address, source=interface)
+            near = shortest_by(lab, interface, address)
             assert near >= 20
             lab.shape(name, delay="100ms")
-            far = shortest_ms(lab.client, address, source=interface)
+            far = shortest_by(lab, interface, address)
             assert far >= 200 > near
             lab.shape(name, delay="10ms")
-            assert shortest_ms(lab.client, address, source=interface) < far
+            assert shortest_by(lab, interface, address) < far
     with pytest.raises(ValueError, match="delay takes a time"):
         lab.shape("wifi", delay="fast")
     with pytest.raises(ValueError, match="no network"):
@@ -55,10 +58,15 @@ def test_a_delay_is_at_least_what_was_asked_for_and_the_shorter_one_is_shorter(m
 def test_neighbours_are_found_without_the_delay(make):
     """What has never been asked for costs one round trip, not two."""
     lab = make(delay="200ms")
+
+    def first_ms(address):
+        for machine in (lab.client, lab.router):
+            machine.run("ip", "neigh", "flush", "all")
+        return shortest_ms(lab.client, address, "-c1")
+
     for address in lab.GATEWAY:
-        lab.client.run("ip", "neigh", "flush", "all")
-        lab.router.run("ip", "neigh", "flush", "all")
-        assert 400 <= shortest_ms(lab.client, address, count=1) < 800
+        # This machine may have been late at one of them.
+        assert 400 <= min(first_ms(address) for _ in range(3)) < 800
 
 
 def test_the_same_seed_loses_the_same_packets(build, tmp_path):
@@ -67,9 +75,9 @@ def test_the_same_seed_loses_the_same_packets(build, tmp_path):
         (tmp_path / name).mkdir()
         with RoamingLab(build, delay="1ms", seed=7, directory=tmp_path / name) as lab:
             lab.shape("wifi", loss="20%")
-            text = lab.client.run("ping", "-n", "-c100", "-i0.01", "-W1", lab.GATEWAY[0],
-                                  check=False).stdout
-            arrived.append(re.findall(r"icmp_seq=(\d+) ttl", text))
+            with Pings(lab.client, lab.GATEWAY[0]) as pings:
+                wait_until(lambda: any(n > 100 for _, n in pings.answers()), 20, "a hundred echoes")
+                arrived.append([n for _, n in pings.answers() if n <= 100])
     assert 0 < len(arrived[0]) < 100
     assert arrived[0] == arrived[1]
 
@@ -84,8 +92,8 @@ def test_a_black_hole_is_silent(make):
         assert lab.client.ping(address, timeout=1) == 0
     assert lab.client.ping(lab.GATEWAY[0], source="cell0") == 1
     assert lab.client.state() == before
-    swallowed = lab.counters("wifi")
     lab.blackhole("wifi", False)
+    swallowed = lab.counters("wifi")
     assert lab.client.ping(lab.GATEWAY[0], 5) == 5
     lab.blackhole("wifi", direction="down")
     assert lab.client.ping(lab.GATEWAY[0], timeout=1) == 0
@@ -107,19 +115,26 @@ def test_what_leaves_and_what_comes_back(make):
     for address in lab.GATEWAY:
         assert lab.client.ping(address) == 1
     lab.link_up("wifi")
-    assert addresses_and_routes(lab) == addresses_and_routes(text=before)
+    wait_as(lab, before)
     lab.link_unplug("wifi")
-    gone = lab.client.run("ip", "-br", "addr", "show", "dev", "wifi0").stdout
-    assert "DOWN" in gone and "192.168.10.10/24" in gone and "2001:db8:10::10/64" in gone
+    brief = ("ip", "-br", "addr", "show", "dev", "wifi0")
+    wait_until(lambda: "DOWN" in lab.client.run(*brief).stdout, 10, "the carrier to have gone")
+    gone = lab.client.run(*brief).stdout
+    assert "192.168.10.10/24" in gone and "2001:db8:10::10/64" in gone
     lab.link_up("wifi")
-    assert addresses_and_routes(lab) == addresses_and_routes(text=before)
+    wait_as(lab, before)
     for address in lab.GATEWAY:
         assert lab.client.ping(address, source="wifi0") == 1
 
 
-def addresses_and_routes(lab=None, text=None):
+def wait_as(lab, before):
+    """The kernel notices a carrier, and gives the address of the link, in its own time."""
+    wait_until(lambda: addresses_and_routes(lab.client.state()) == addresses_and_routes(before),
+               10, "all to be as before")
+
+
+def addresses_and_routes(text):
     """Without the order in which they came, and without what counts time."""
-    text = text or lab.client.state()
     return sorted(re.sub(r"qlen \d+|(valid|preferred)_lft \w+|state \w+", "", line).rstrip()
                   for line in text.splitlines())
 

@@ -34,12 +34,12 @@ def by_password(password=CANARY, **keys):
     return {"UserName": "alice", "Password": password, **keys}
 
 
-def profile_of(tern, authority, machine, user=None):
+def profile_of(tern, authority, machine, user=None, **kwargs):
     """machine: a credential, or None for a key."""
     local = {"Identity": None, **client.with_certificate(machine)} if machine else {
         "Identity": MACHINE, "Authentication": "psk", "PresharedKey": KEY}
     return tern.profile(gateway=client.by_certificate(authority), local=local,
-                        user=by_password() if user is None else user)
+                        user=by_password() if user is None else user, **kwargs)
 
 
 def load(gateway, pki, authority, first="auth = pubkey", second="auth = eap-mschapv2\neap_id = %any",
@@ -190,7 +190,7 @@ def test_what_is_built_anew_proves_both(lab, tern, strongswan, pki, authority, m
 
 def test_after_loss(lab, tern, strongswan, pki, authority, machine):
     load(strongswan, pki, authority)
-    tern.up(profile_of(tern, authority, machine))
+    tern.up(profile_of(tern, authority, machine, roaming={"DPD": 5}))
     strongswan.kill()
     strongswan.start_again()
     lab.client.ping(lab.INTRANET[0], 1)

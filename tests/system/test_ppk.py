@@ -11,6 +11,7 @@ from canary import CANARY, nothing_is_left  # noqa: F401
 from client import assert_failure
 from gateway import certificate_config, psk_config
 from lab import Lab, wait_until
+from sides import wait_agreed, wait_rekeyed
 from strongswan import StrongSwan, connection, initiator
 from test_eap import by_password
 
@@ -147,11 +148,14 @@ def test_rekeying_goes_on_from_it(lab, tern, strongswan):
     load(strongswan, "required")
     tern.up(profile_of(tern, "required"))
     tern.run("rekey", "office")
-    wait_until(lambda: tern.status()["ike"]["rekeys"] == 1, 10, "another IKE SA")
+    wait_rekeyed(tern, 1, 1)
+    wait_agreed(tern, strongswan)  # else the gateway's is refused for a while (RFC 7296 2.25)
     assert_in_use(lab, tern, strongswan, True)
     strongswan.rekey("ike")
-    wait_until(lambda: tern.status()["ike"]["rekeys"] == 2, 10, "another IKE SA")
+    wait_rekeyed(tern, 2, 1)
+    wait_agreed(tern, strongswan)
     strongswan.rekey("child")
+    wait_rekeyed(tern, 2, 2)
     assert_in_use(lab, tern, strongswan, True)
 
 
@@ -168,7 +172,8 @@ def test_what_is_built_anew_uses_it_again(lab, tern, strongswan):
 def test_after_loss(lab, tern, strongswan):
     """The gateway loses all it knows, and the key with it: what requires it, waits for it."""
     load(strongswan, "required")
-    tern.up(profile_of(tern, "required"))
+    gateway, local = ppk_keys("required")
+    tern.up(tern.profile(gateway=gateway, local=local, roaming={"DPD": 5}))
     strongswan.kill()
     strongswan.start_again()
     lab.client.ping(lab.INTRANET[0], 1)
@@ -246,6 +251,8 @@ def test_strongswan_as_the_client(lab, tern_gateway, ours, known):
         it.initiate()
         (sa,) = it.sas()
         assert (sa.get("ppk") == "yes") is known
+        before = sa["initiator-spi"]
         it.rekey("ike")
-        wait_until(lambda: [a["state"] for a in it.sas()] == ["ESTABLISHED"], 10, "one IKE SA")
+        wait_until(lambda: [sa["state"] for sa in it.sas() if sa["initiator-spi"] != before] ==
+                   ["ESTABLISHED"], 10, "another IKE SA")
         it.rekey("child")

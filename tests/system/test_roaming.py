@@ -136,6 +136,7 @@ def test_a_better_network_that_does_not_carry_changes_nothing(travel):
     lab.blackhole("wifi")
     monitor = lab.client.spawn(*journey.tern.command("monitor", "--json"), env=journey.tern.env,
                                stdout=subprocess.PIPE)
+    monitor.stdout.readline()  # it follows from here on
     with Pings(lab.client, lab.INTRANET[0]) as pings:
         journey.wait_for("answers", lambda: pings.seen() > 20)
         lab.link_up("wifi")
@@ -325,7 +326,8 @@ def test_scripts_can_follow(travel, tmp_path):
     assert all(e["v"] == 1 and e["at"].endswith("Z") and e["mono_ms"] > 0 for e in events)
     (moved,) = [e for e in events if e["event"] == "handover"]
     assert (moved["from"], moved["to"], moved["reason"]) == ("wifi0", "cell0", "address-gone")
-    assert moved["messages"] == 2 and moved["gap_ms"] >= 0
+    # Two, or more where this machine was late; tests/sim counts them exactly.
+    assert moved["messages"] >= 2 and moved["gap_ms"] >= 0
     assert {"network", "state", "handover", "child", "log"} <= {e["event"] for e in events}
     facts = {}
     for which in ("up", "handover", "down"):
@@ -438,10 +440,12 @@ def test_idle_means_idle(travel):
     lab = journey.lab
 
     def switches():
+        """How often it has gone to sleep. (What it loses the processor to is not its own doing.)"""
         return sum(int(line.split()[1]) for line in open(f"/proc/{pid}/status")
-                   if "ctxt_switches" in line)
+                   if line.startswith("voluntary_ctxt_switches"))
 
     journey.tern.run("wait", "office", "idle", "--timeout", 2 * SOON)
+    journey.tern.wait_unasked()
     counters, before = lab.counters("wifi"), switches()
     child = lab.client.spawn("sleep", 30)
     child.wait(40)

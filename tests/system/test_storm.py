@@ -10,7 +10,7 @@ import time
 import pytest
 
 from lab import HERE, wait_until
-from storm import ClientUnderStorm, GatewayUnderStorm, Weather, begin, endure, process
+from storm import ClientUnderStorm, GatewayUnderStorm, Weather, begin, endure
 from strongswan import connection
 
 SEED = 1
@@ -59,7 +59,7 @@ def test_client_of_strongswan(lab, build, tern, strongswan, intranet, weight, re
     assert_client_endures(weather, leaving, weight, resident_kilobytes, has_answered=True)
     assert len(strongswan.sas()) == 1
     tern.down()
-    assert strongswan.sas() == []
+    strongswan.wait_for_sas(0)
 
 
 @pytest.mark.slow
@@ -138,13 +138,13 @@ def test_rude_clients_of_the_control_socket(lab, tern, tern_gateway, intranet, r
     tern.up(tern.profile())
     (path,) = [p for p in tern.runtime.rglob("*") if p.is_socket()]
     victim = ClientUnderStorm(tern)
-    before, (resident, descriptors) = victim.identity(), process(victim.pid)
+    before, resident, descriptors = victim.identity(), tern.resident_kilobytes(), tern.descriptors()
     rude = RudeClients(path)
     weather = Weather(lab, tern, rude)
     weather.run(2000, 1000, 4)
     assert rude.sent >= 100, rude.sent
     assert weather.lost == 0
     assert victim.identity() == before
-    wait_until(lambda: process(victim.pid)[1] == descriptors, 10, "descriptors as before")
-    assert not resident_kilobytes or process(victim.pid)[0] - resident < CLIENT_KILOBYTES
+    wait_until(lambda: tern.descriptors() == descriptors, 10, "descriptors as before")
+    assert not resident_kilobytes or tern.resident_kilobytes() - resident < CLIENT_KILOBYTES
     tern.down()

@@ -23,11 +23,12 @@ us, them, away = (client, gateway, far) if role == "client" else (gateway, clien
 tun = os.open("/dev/net/tun", os.O_RDWR)
 fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH22x", b"t0", 0x1001))
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
 udp.bind((us, 7000))
 udp.connect((them, 7000))
 def ip(*words):
     subprocess.run(["ip", *words], check=True)
-ip("link", "set", "t0", "up", "mtu", "1400")
+ip("link", "set", "t0", "up", "mtu", "1400", "txqueuelen", "10000")
 if role == "client":
     ip("addr", "add", inside + "/32", "dev", "t0")
 ip("route", "add", away + "/32", "dev", "t0", "src", inside if role == "client" else far)
@@ -67,7 +68,7 @@ def test_the_benchmark_measures_tunnels(build, tmp_path):
     assert picture.count("<rect") == 5
     # What tern would carry if it were the null tunnel and its AEAD: less than the null tunnel does.
     model = re.search(r"^TCP up, Gbit/s: .* = ([\d.]+); tern reaches ", text, re.M)
-    assert model and 0 < float(model[1]) <= figures["tcp-up"]["null"][0]["gbit_s"], text
+    assert model and 0 < float(model[1]) <= round(figures["tcp-up"]["null"][0]["gbit_s"], 2), text
 
 
 def test_the_null_tunnel_is_not_to_be_mistaken_for_tern(build):

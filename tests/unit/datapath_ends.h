@@ -181,6 +181,7 @@ static inline uint64_t on_ike(void *ctx, mono_ms now, const struct path *path, s
     heard.ike_count++;
     if (heard.on_ike != NULL)
         heard.on_ike();
+    uv_stop(&loop); /* timers come before the loop sleeps: it would sleep on what they heard */
     return 0;
 }
 

@@ -249,7 +249,7 @@ START_TEST(who_does_not_end_is_killed_with_its_children)
                 "#!/bin/sh\ncd $1; trap '' TERM\nsleep 1000 & echo $! > pid.new\n"
                 "mv pid.new pid; wait\n");
     want(PROFILE_HOOK_UP, "/bin/echo next");
-    make_hooks(1500);
+    make_hooks(4000); /* the script is begun by then */
     hooks_run(hooks, PROFILE_HOOK_UP, &nothing);
     uv_run(&loop, UV_RUN_DEFAULT);
     finish();

@@ -290,8 +290,9 @@ END_TEST
 
 START_TEST(in_another_namespace)
 {
-    ck_assert_int_eq(system("unshare --net sh -c 'echo $$; exec sleep 1' | "
-                            "(read pid; ip link set tern0 netns $pid)"),
+    ck_assert_int_eq(system("unshare --net sh -c 'echo $$; exec sleep 60' | "
+                            "(read pid; ip link set tern0 netns $pid; done=$?; kill $pid; "
+                            "exit $done)"),
                      0);
     ck_assert(look(NULL, 0).gone);
 }
