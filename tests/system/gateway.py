@@ -71,7 +71,7 @@ class TernGateway:
             return None
         if self.child.poll() is None:
             self.child.send_signal(how)
-        code = self.child.wait(10)
+        code = self.child.wait(30)
         return code
 
     def kill(self):
