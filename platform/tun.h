@@ -35,6 +35,7 @@ struct tun_offload tun_offload(const struct tun *t);
 int tun_fd(const struct tun *t); /* for the loop to poll; owned by t */
 
 CHECKED enum err tun_set_mtu(struct tun *t, uint16_t mtu, struct fault *f);
+/* Of an interface that is up: packets to the address arrive when this returns. */
 CHECKED enum err tun_add_address(struct tun *t, const struct prefix *address, struct fault *f);
 CHECKED enum err tun_remove_address(struct tun *t, const struct prefix *address, struct fault *f);
 /* Also keeps the kernel from giving it an IPv6 link-local address or sending router solicitations

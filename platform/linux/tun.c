@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/virtio_net.h>
 
+#include "platform/clock.h"
 #include "platform/linux/netlink.h"
 #include "platform/linux/permission.h"
 
@@ -31,6 +33,8 @@ _Static_assert(TUN_HEADER_LEN == sizeof(struct virtio_net_hdr), "what the kernel
 #define TUN_F_USO4 0x20
 #define TUN_F_USO6 0x40
 #endif
+
+enum { LOCAL_ROUTE_MAX_MS = 1000 };
 
 struct tun {
     int fd;
@@ -152,18 +156,25 @@ int tun_fd(const struct tun *t)
 }
 
 /* One change; `forgiven` is an errno that means it is already so. */
+static enum err apply_by(struct netlink *n, struct nlmsghdr *request, int forgiven,
+                         const char *what, struct fault *f)
+{
+    int number = netlink_call(n, request, NULL, NULL);
+    if (number == 0 || number == forgiven)
+        return ERR_OK;
+    (void)fault_set(f, ERR_SYSTEM, "%s: %s", what, n->reason);
+    if (number == EPERM)
+        permission_hint_net_admin(f);
+    return ERR_SYSTEM;
+}
+
 static enum err apply(struct nlmsghdr *request, int forgiven, const char *what, struct fault *f)
 {
     struct netlink n;
     enum err e = netlink_open(&n, f);
     if (e != ERR_OK)
         return e;
-    int number = netlink_call(&n, request, NULL, NULL);
-    if (number != 0 && number != forgiven) {
-        e = fault_set(f, ERR_SYSTEM, "%s: %s", what, n.reason);
-        if (number == EPERM)
-            permission_hint_net_admin(f);
-    }
+    e = apply_by(&n, request, forgiven, what, f);
     netlink_close(&n);
     return e;
 }
@@ -203,8 +214,9 @@ static bool write_setting(const struct tun *t, const char *setting, char value)
     return written;
 }
 
-static enum err change_address(const struct tun *t, uint16_t type, uint16_t flags, int forgiven,
-                               const struct prefix *address, struct fault *f)
+static enum err change_address(const struct tun *t, struct netlink *n, uint16_t type,
+                               uint16_t flags, int forgiven, const struct prefix *address,
+                               struct fault *f)
 {
     struct netlink_request r;
     struct nlmsghdr *m = netlink_begin(&r, type, flags);
@@ -222,7 +234,44 @@ static enum err change_address(const struct tun *t, uint16_t type, uint16_t flag
     mnl_attr_put_u32(m, IFA_FLAGS, wanted);
     char what[PREFIX_TEXT_MAX + 48], text[PREFIX_TEXT_MAX];
     (void)snprintf(what, sizeof what, "address %s on %s", prefix_format(address, text), t->name);
-    return apply(m, forgiven, what, f);
+    return apply_by(n, m, forgiven, what, f);
+}
+
+static void note_local(const struct nlmsghdr *m, void *ctx)
+{
+    const struct rtmsg *route = mnl_nlmsg_get_payload(m);
+    *(bool *)ctx = m->nlmsg_type == RTM_NEWROUTE && mnl_nlmsg_get_payload_len(m) >= sizeof *route &&
+                   route->rtm_type == RTN_LOCAL;
+}
+
+static bool is_local(struct netlink *n, const struct ip *a)
+{
+    struct netlink_request r;
+    struct nlmsghdr *m = netlink_begin(&r, RTM_GETROUTE, 0);
+    struct rtmsg *route = mnl_nlmsg_put_extra_header(m, sizeof *route);
+    route->rtm_family = netlink_family(a->family);
+    route->rtm_dst_len = (uint8_t)(ip_len(a->family) * 8);
+    netlink_put_ip(m, RTA_DST, a);
+    bool local = false;
+    return netlink_call(n, m, note_local, &local) == 0 && local;
+}
+
+static bool hear_of_routes(struct netlink *n)
+{
+    int group = RTNLGRP_IPV6_ROUTE;
+    return mnl_socket_setsockopt(n->socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) == 0;
+}
+
+/* The kernel has an IPv6 address at once, but adds the route by which packets reach it when it
+ * finds the time; on a busy machine the first answers would be lost. It tells n of the route
+ * afterwards: one that is told while is_local asks is there, or remains to be read. Where none
+ * comes there is no more to be done than to go on. */
+static void await_local_route(struct netlink *n, const struct ip *a)
+{
+    struct pollfd news = {.fd = mnl_socket_get_fd(n->socket), .events = POLLIN};
+    int64_t end = clock_awake_ms() + LOCAL_ROUTE_MAX_MS, now;
+    while (!is_local(n, a) && (now = clock_awake_ms()) < end)
+        (void)poll(&news, 1, (int)(end - now));
 }
 
 enum err tun_add_address(struct tun *t, const struct prefix *address, struct fault *f)
@@ -231,12 +280,27 @@ enum err tun_add_address(struct tun *t, const struct prefix *address, struct fau
      * is the reason to have it on this one interface. If that fails the address will tell. */
     if (address->ip.family == IP_V6)
         (void)write_setting(t, "disable_ipv6", '0');
-    return change_address(t, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, 0, address, f);
+    struct netlink n;
+    enum err e = netlink_open(&n, f);
+    if (e != ERR_OK)
+        return e;
+    bool late = address->ip.family == IP_V6 && hear_of_routes(&n);
+    e = change_address(t, &n, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, 0, address, f);
+    if (e == ERR_OK && late)
+        await_local_route(&n, &address->ip);
+    netlink_close(&n);
+    return e;
 }
 
 enum err tun_remove_address(struct tun *t, const struct prefix *address, struct fault *f)
 {
-    return change_address(t, RTM_DELADDR, 0, EADDRNOTAVAIL, address, f);
+    struct netlink n;
+    enum err e = netlink_open(&n, f);
+    if (e != ERR_OK)
+        return e;
+    e = change_address(t, &n, RTM_DELADDR, 0, EADDRNOTAVAIL, address, f);
+    netlink_close(&n);
+    return e;
 }
 
 enum err tun_up(struct tun *t, struct fault *f)

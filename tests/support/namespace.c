@@ -67,6 +67,13 @@ void support_shell(const char *commands)
     ck_assert_msg(system(text) == 0, "%s", commands);
 }
 
+void support_addresses_settle(void)
+{
+    support_shell("i=0; until [ $(ip -6 -o addr | wc -l) = "
+                  "$(ip -6 route show table local | grep -c ^local) ]; do "
+                  "[ $((i += 1)) -lt 300 ]; sleep 0.1; done");
+}
+
 void support_network(const char *name, unsigned number, unsigned metric)
 {
     char text[1024];

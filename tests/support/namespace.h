@@ -12,6 +12,10 @@ void support_enter_namespace(void);
 /* Commands for the shell, up to the first that fails; none may. */
 void support_shell(const char *commands);
 
+/* Each IPv6 address has a route of its own, which the kernel adds, and tells, a moment later: until
+ * all have theirs. For addresses that are in use at once. */
+void support_addresses_settle(void);
+
 /* A network, up and with a default route: a veth of that name, the other end of which is farN, with
  * 10.0.N.2/24 and 2001:db8:N::2/64. */
 void support_network(const char *name, unsigned number, unsigned metric);

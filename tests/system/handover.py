@@ -52,7 +52,7 @@ class Echoes:
     def stop(self):
         if self.child.poll() is None:
             self.child.terminate()
-        self.child.wait(10)
+        self.child.wait(30)
         self.read()
 
     def read(self):
@@ -182,7 +182,7 @@ class TernTraveller:
             yield found
         finally:
             child.terminate()
-            child.wait(5)
+            child.wait(30)
             for line in out.read_text().splitlines():
                 event = json.loads(line)
                 # Said when the path is another one, which is when the request leaves.

@@ -51,7 +51,7 @@ class Resolved:
 
     def stop(self):
         self.child.terminate()
-        self.child.wait(10)
+        self.child.wait(30)
 
     def lines(self):
         """What it was told so far."""

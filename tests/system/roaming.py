@@ -108,7 +108,7 @@ class Link:
     def close(self):
         self.child.stdin.close()
         try:
-            self.child.wait(5)
+            self.child.wait(30)
         except subprocess.TimeoutExpired:
             self.child.kill()
             self.child.wait()

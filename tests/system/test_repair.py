@@ -253,7 +253,7 @@ def test_it_is_told(full):
     full.ip(f"link set {name} name wan8")
     assert told() == {"interface": "wan8", "was": name, "missing": [], "fault": None}
     monitor.terminate()
-    monitor.wait(10)
+    monitor.wait(30)
 
 
 # --- somebody who does not give up ---

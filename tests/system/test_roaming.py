@@ -148,7 +148,7 @@ def test_a_better_network_that_does_not_carry_changes_nothing(travel):
         pings.stop()
         assert pings.lost() == []
     monitor.terminate()
-    monitor.wait(10)
+    monitor.wait(30)
     assert journey.interface() == "cell0"
     assert journey.status()["handovers"] == 1
 

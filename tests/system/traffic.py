@@ -170,7 +170,7 @@ class Pings:
     def stop(self):
         if self.child.poll() is None:
             self.child.send_signal(signal.SIGINT)
-        self.child.wait(10)
+        self.child.wait(30)
 
     def answers(self):
         """(time, sequence number) of each answer so far, in the order of arrival; the numbers

@@ -43,10 +43,7 @@ static void setup(void)
     ck_ok(tun_add_address(tun, &into[0], &f));
     ck_ok(prefix_parse("fd07::1/128", &into[1]));
     ck_ok(tun_add_address(tun, &into[1], &f));
-    /* each IPv6 address has a route of its own, which the kernel adds a moment later */
-    support_shell("i=0; until [ $(ip -6 -o addr show dev tern0 | wc -l) = "
-                  "$(ip -6 route show table local dev tern0 | grep -c ^local) ]; do "
-                  "[ $((i += 1)) -lt 300 ]; sleep 0.1; done");
+    support_addresses_settle();
     sources[0] = into[0].ip;
     sources[1] = into[1].ip;
     ck_ok(prefix_parse("0.0.0.0/0", &into[0]));

@@ -137,6 +137,23 @@ START_TEST(addresses)
 }
 END_TEST
 
+/* The kernel adds the route by which packets reach an IPv6 address later than the address. */
+START_TEST(an_ipv6_address_is_reached_at_once)
+{
+    ck_ok(tun_up(tun, &f));
+    for (uint8_t i = 1; i < 100; i++) {
+        const struct prefix v6 = {{.family = IP_V6, .bytes = {0xfd, 7, [15] = i}}, 128};
+        struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_port = htons(4000)};
+        memcpy(&at.sin6_addr, v6.ip.bytes, sizeof(at.sin6_addr));
+        ck_ok(tun_add_address(tun, &v6, &f));
+        int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        ck_assert_int_ge(fd, 0);
+        ck_assert_int_eq(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+        close(fd);
+    }
+}
+END_TEST
+
 /* The administrator turned IPv6 off by default; an address of ours turns it on where it is. */
 START_TEST(an_ipv6_address_where_ipv6_is_off)
 {
@@ -303,6 +320,7 @@ int main(void)
     tcase_add_test(t, names_that_are_taken);
     tcase_add_test(t, without_the_capability);
     tcase_add_test(t, addresses);
+    tcase_add_test(t, an_ipv6_address_is_reached_at_once);
     tcase_add_test(t, an_ipv6_address_where_ipv6_is_off);
     tcase_add_test(t, changes_that_fail);
     tcase_add_test(t, packets_each_way);

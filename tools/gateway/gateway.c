@@ -26,13 +26,13 @@ static enum err open_tun(struct gateway *g, struct fault *f)
 
     if (err == ERR_OK)
         err = tun_set_mtu(g->tun, TUN_MTU, f);
+    if (err == ERR_OK)
+        err = tun_up(g->tun, f);
     for (size_t i = 0; err == ERR_OK && i < g->config->pool_count; i++) {
         struct prefix address = pool_gateway_address(g->pool, i);
         addresses[i] = address.ip;
         err = tun_add_address(g->tun, &address, f);
     }
-    if (err == ERR_OK)
-        err = tun_up(g->tun, f);
     struct routes_plan plan = {
         .into = g->config->pools,
         .into_count = g->config->pool_count,
