@@ -183,12 +183,6 @@ static void set_defaults(struct profile *p)
     p->retransmit_tries = 8;
 }
 
-static unsigned user_line(const struct profile *p)
-{
-    return profile_has(p, KEY_USER_AUTHENTICATION) ? p->lines[KEY_USER_AUTHENTICATION]
-                                                   : p->user_line;
-}
-
 static void read_items(struct profile *p, const struct ini *ini, struct fault_list *faults)
 {
     set_defaults(p);
@@ -198,8 +192,6 @@ static void read_items(struct profile *p, const struct ini *ini, struct fault_li
     default_gateway(p, faults);
     default_local(p, faults);
     profile_default_user(p, faults);
-    if (p->user_authentication == AUTHENTICATION_EAP)
-        profile_check_eap(p, user_line(p), faults);
     default_tunnel(p);
     check_ppk(p, faults);
     check_not_both(p, KEY_GATEWAY_PSK, KEY_GATEWAY_PSK_FILE, faults);

@@ -50,7 +50,7 @@ static void default_authentication(struct profile *p)
         p->user_authentication = AUTHENTICATION_EAP;
 }
 
-static void check_keys(const struct profile *p, unsigned line, struct fault_list *faults)
+static void check_keys(struct profile *p, unsigned line, struct fault_list *faults)
 {
     bool psk = profile_has(p, KEY_USER_PSK) || profile_has(p, KEY_USER_PSK_FILE);
     if (p->user_authentication == AUTHENTICATION_PSK && !psk)
@@ -59,6 +59,8 @@ static void check_keys(const struct profile *p, unsigned line, struct fault_list
         fault_list_add(faults, p->user_line, "[User] needs an Identity with Authentication = psk");
     profile_check_own(p, &p->user_own, p->user_authentication == AUTHENTICATION_CERTIFICATE, line,
                       faults);
+    if (p->user_authentication == AUTHENTICATION_EAP)
+        profile_check_eap(p, line, faults);
 }
 
 void profile_default_user(struct profile *p, struct fault_list *faults)

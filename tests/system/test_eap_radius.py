@@ -197,6 +197,6 @@ def test_server_is_away(lab, tern, strongswan, pki, authority, radius_authority)
         }
         }""")
     result = tern.up(profile_of(tern, authority, radius_authority, EAPMethods="peap"),
-                     "--timeout", 3, code=UNREACHABLE)
-    assert_failure(result, "203.0.113.1 has proven itself, but EAP did not come to its end within 3 s",
+                     "--timeout", 6, code=UNREACHABLE)
+    assert_failure(result, "203.0.113.1 has proven itself, but EAP did not come to its end within 6 s",
                    "may be slow or away")
