@@ -9,7 +9,7 @@
     unit       unit tests, built with ASan and UBSan
     threads    unit tests of what several threads do at once, under ThreadSanitizer
     sim        the simulator: 10,000 seeds, and some under ASan and UBSan; and that it tells of a
-               crash
+               crash, and that the faults planted for it (tools/planted-faults) fit the code
     valgrind   unit tests of parsing and state, under valgrind
     demo       tools/demo
     system     pytest in namespaces: strongSwan and tern-gateway as the gateway; two tests a core at
@@ -165,6 +165,7 @@ def part_valgrind(tally, _):
 
 def part_sim(tally, args):
     tally.one(run(ROOT / "tools/checks/sim-selftest", BUILD / "release/tern_sim") == 0)
+    tally.one(run(ROOT / "tools/planted-faults", "--dry-run") == 0)
     for name, seeds in (("release", 10000), ("sanitize", 400)):
         print(f"sim: {seeds} seeds, build/{name}", flush=True)
         tally.one(run(ROOT / "tools/sim", "--seeds", seeds, *args,
