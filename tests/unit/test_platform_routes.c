@@ -43,7 +43,6 @@ static void setup(void)
     ck_ok(tun_add_address(tun, &into[0], &f));
     ck_ok(prefix_parse("fd07::1/128", &into[1]));
     ck_ok(tun_add_address(tun, &into[1], &f));
-    support_addresses_settle();
     sources[0] = into[0].ip;
     sources[1] = into[1].ip;
     ck_ok(prefix_parse("0.0.0.0/0", &into[0]));
