@@ -16,63 +16,9 @@
 
 #include "platform/linux/netlink.h"
 #include "platform/linux/network_kind.h"
+#include "platform/linux/route_question.h"
 
 enum { LIST_MAX = 4096 }; /* addresses, links: more are passed over */
-
-/* --- one question --- */
-
-struct question {
-    const struct ip *remote;
-    uint32_t mark, interface; /* 0: any */
-};
-
-/* What the kernel answered. */
-struct route_answer {
-    bool told;
-    uint8_t type; /* RTN_* */
-    uint32_t interface, metric;
-    struct ip source;
-};
-
-static void read_route(const struct nlmsghdr *m, void *ctx)
-{
-    struct route_answer *answer = ctx;
-    if (m->nlmsg_type != RTM_NEWROUTE || mnl_nlmsg_get_payload_len(m) < sizeof(struct rtmsg))
-        return;
-    const struct rtmsg *rt = mnl_nlmsg_get_payload(m);
-    const struct nlattr *source = netlink_attribute(m, sizeof(*rt), RTA_PREFSRC, 4);
-    const struct nlattr *oif = netlink_attribute(m, sizeof(*rt), RTA_OIF, 4);
-    const struct nlattr *metric = netlink_attribute(m, sizeof(*rt), RTA_PRIORITY, 4);
-    answer->told = true;
-    answer->type = rt->rtm_type;
-    if (source != NULL)
-        answer->source =
-            ip_from_span(span_make(mnl_attr_get_payload(source), mnl_attr_get_payload_len(source)));
-    if (oif != NULL)
-        answer->interface = mnl_attr_get_u32(oif);
-    if (metric != NULL)
-        answer->metric = mnl_attr_get_u32(metric);
-}
-
-/* flags: 0 asks what a packet would do; RTM_F_FIB_MATCH, for the entry of the table that it is
- * by. */
-static int ask_route(struct netlink *n, const struct question *q, uint32_t flags,
-                     struct route_answer *ret)
-{
-    struct netlink_request r;
-    struct nlmsghdr *m = netlink_begin(&r, RTM_GETROUTE, 0);
-    struct rtmsg *rt = mnl_nlmsg_put_extra_header(m, sizeof(*rt));
-    rt->rtm_family = netlink_family(q->remote->family);
-    rt->rtm_dst_len = ip_bits(q->remote->family);
-    rt->rtm_flags = flags;
-    netlink_put_ip(m, RTA_DST, q->remote);
-    if (q->mark != 0)
-        mnl_attr_put_u32(m, RTA_MARK, q->mark);
-    if (q->interface != 0)
-        mnl_attr_put_u32(m, RTA_OIF, q->interface);
-    *ret = (struct route_answer){0};
-    return netlink_call(n, m, read_route, ret);
-}
 
 /* --- addresses that may be a source --- */
 
@@ -256,13 +202,13 @@ static bool way_by(struct netlink *n, const struct survey *s, const struct link 
                    struct network_way *ret)
 {
     struct route_answer entry, packet;
-    const struct question q = {
+    const struct route_question q = {
         .remote = s->remote,
         .mark = s->mark,
         .interface = l->loopback ? 0 : l->link.index,
     };
-    if (ask_route(n, &q, RTM_F_FIB_MATCH, &entry) != 0 || !entry.told ||
-        ask_route(n, &q, 0, &packet) != 0 || packet.interface != l->link.index)
+    if (route_ask(n, &q, RTM_F_FIB_MATCH, &entry) != 0 || !entry.told ||
+        route_ask(n, &q, 0, &packet) != 0 || packet.interface != l->link.index)
         return false;
     if (entry.type != RTN_UNICAST && !(l->loopback && entry.type == RTN_LOCAL))
         return false;
@@ -309,10 +255,10 @@ static void insert(const struct survey *s, const struct network_way *way, struct
 static bool ask_choice(struct netlink *n, struct survey *s)
 {
     struct route_answer answer;
-    const struct question q = {.remote = s->remote, .mark = s->mark};
+    const struct route_question q = {.remote = s->remote, .mark = s->mark};
     if (s->remote->family == IP_V6 && ip_is_link_local(s->remote))
         return true;
-    int number = ask_route(n, &q, 0, &answer);
+    int number = route_ask(n, &q, 0, &answer);
     s->chosen = number == 0 ? answer.interface : 0;
     s->local = number == 0 && answer.type == RTN_LOCAL;
     return number != EHOSTUNREACH && number != EINVAL && number != EACCES;

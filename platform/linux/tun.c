@@ -23,6 +23,7 @@
 #include "platform/clock.h"
 #include "platform/linux/netlink.h"
 #include "platform/linux/permission.h"
+#include "platform/linux/route_question.h"
 
 _Static_assert(TUN_NAME_MAX == IFNAMSIZ, "the contract's name length is the kernel's");
 
@@ -156,25 +157,18 @@ int tun_fd(const struct tun *t)
 }
 
 /* One change; `forgiven` is an errno that means it is already so. */
-static enum err apply_by(struct netlink *n, struct nlmsghdr *request, int forgiven,
-                         const char *what, struct fault *f)
-{
-    int number = netlink_call(n, request, NULL, NULL);
-    if (number == 0 || number == forgiven)
-        return ERR_OK;
-    (void)fault_set(f, ERR_SYSTEM, "%s: %s", what, n->reason);
-    if (number == EPERM)
-        permission_hint_net_admin(f);
-    return ERR_SYSTEM;
-}
-
 static enum err apply(struct nlmsghdr *request, int forgiven, const char *what, struct fault *f)
 {
     struct netlink n;
     enum err e = netlink_open(&n, f);
     if (e != ERR_OK)
         return e;
-    e = apply_by(&n, request, forgiven, what, f);
+    int number = netlink_call(&n, request, NULL, NULL);
+    if (number != 0 && number != forgiven) {
+        e = fault_set(f, ERR_SYSTEM, "%s: %s", what, n.reason);
+        if (number == EPERM)
+            permission_hint_net_admin(f);
+    }
     netlink_close(&n);
     return e;
 }
@@ -214,9 +208,8 @@ static bool write_setting(const struct tun *t, const char *setting, char value)
     return written;
 }
 
-static enum err change_address(const struct tun *t, struct netlink *n, uint16_t type,
-                               uint16_t flags, int forgiven, const struct prefix *address,
-                               struct fault *f)
+static enum err change_address(const struct tun *t, uint16_t type, uint16_t flags, int forgiven,
+                               const struct prefix *address, struct fault *f)
 {
     struct netlink_request r;
     struct nlmsghdr *m = netlink_begin(&r, type, flags);
@@ -234,26 +227,19 @@ static enum err change_address(const struct tun *t, struct netlink *n, uint16_t 
     mnl_attr_put_u32(m, IFA_FLAGS, wanted);
     char what[PREFIX_TEXT_MAX + 48], text[PREFIX_TEXT_MAX];
     (void)snprintf(what, sizeof what, "address %s on %s", prefix_format(address, text), t->name);
-    return apply_by(n, m, forgiven, what, f);
+    return apply(m, forgiven, what, f);
 }
 
-static void note_local(const struct nlmsghdr *m, void *ctx)
+static enum err add_address(const struct tun *t, const struct prefix *address, struct fault *f)
 {
-    const struct rtmsg *route = mnl_nlmsg_get_payload(m);
-    *(bool *)ctx = m->nlmsg_type == RTM_NEWROUTE && mnl_nlmsg_get_payload_len(m) >= sizeof *route &&
-                   route->rtm_type == RTN_LOCAL;
+    return change_address(t, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, 0, address, f);
 }
 
 static bool is_local(struct netlink *n, const struct ip *a)
 {
-    struct netlink_request r;
-    struct nlmsghdr *m = netlink_begin(&r, RTM_GETROUTE, 0);
-    struct rtmsg *route = mnl_nlmsg_put_extra_header(m, sizeof *route);
-    route->rtm_family = netlink_family(a->family);
-    route->rtm_dst_len = (uint8_t)(ip_len(a->family) * 8);
-    netlink_put_ip(m, RTA_DST, a);
-    bool local = false;
-    return netlink_call(n, m, note_local, &local) == 0 && local;
+    const struct route_question q = {.remote = a};
+    struct route_answer answer;
+    return route_ask(n, &q, 0, &answer) == 0 && answer.type == RTN_LOCAL;
 }
 
 static bool hear_of_routes(struct netlink *n)
@@ -276,31 +262,26 @@ static void await_local_route(struct netlink *n, const struct ip *a)
 
 enum err tun_add_address(struct tun *t, const struct prefix *address, struct fault *f)
 {
+    if (address->ip.family != IP_V6)
+        return add_address(t, address, f);
     /* Where the administrator turned IPv6 off by default, a gateway that hands us an IPv6 address
      * is the reason to have it on this one interface. If that fails the address will tell. */
-    if (address->ip.family == IP_V6)
-        (void)write_setting(t, "disable_ipv6", '0');
-    struct netlink n;
-    enum err e = netlink_open(&n, f);
+    (void)write_setting(t, "disable_ipv6", '0');
+    struct netlink routes;
+    enum err e = netlink_open(&routes, f);
     if (e != ERR_OK)
         return e;
-    bool late = address->ip.family == IP_V6 && hear_of_routes(&n);
-    e = change_address(t, &n, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, 0, address, f);
-    if (e == ERR_OK && late)
-        await_local_route(&n, &address->ip);
-    netlink_close(&n);
+    bool heard = hear_of_routes(&routes);
+    e = add_address(t, address, f);
+    if (e == ERR_OK && heard)
+        await_local_route(&routes, &address->ip);
+    netlink_close(&routes);
     return e;
 }
 
 enum err tun_remove_address(struct tun *t, const struct prefix *address, struct fault *f)
 {
-    struct netlink n;
-    enum err e = netlink_open(&n, f);
-    if (e != ERR_OK)
-        return e;
-    e = change_address(t, &n, RTM_DELADDR, 0, EADDRNOTAVAIL, address, f);
-    netlink_close(&n);
-    return e;
+    return change_address(t, RTM_DELADDR, 0, EADDRNOTAVAIL, address, f);
 }
 
 enum err tun_up(struct tun *t, struct fault *f)
