@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 
-from lab import Lab, wait_until
+from lab import Lab, process_status, wait_until
 from strongswan import PSK
 
 # The phases of a connection take milliseconds here; this bounds what a broken one may cost.
@@ -163,8 +163,12 @@ class Tern:
 
     def resident_kilobytes(self):
         (pid,) = self.pids()
-        text = pathlib.Path(f"/proc/{pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", text).group(1))
+        return process_status(pid, "VmRSS")
+
+    def sleeps(self):
+        """How often its loop has gone to sleep. (What it loses the processor to is not its doing.)"""
+        (pid,) = self.pids()
+        return process_status(pid, "voluntary_ctxt_switches")
 
     def descriptors(self):
         """What it keeps open. What it has open for a moment, as the socket by which it asks for

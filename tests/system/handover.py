@@ -11,13 +11,12 @@ import calendar
 import contextlib
 import json
 import os
-import pathlib
 import re
 import sys
 import time
 
 from gateway import psk_config
-from lab import HERE, Lab, Timeout, wait_until
+from lab import HERE, Lab, Timeout, process_status, wait_until
 from roaming import RoamingLab
 from traffic import Talk
 
@@ -314,22 +313,20 @@ class Trip:
 
     def wakeups(self):
         """How often its threads have slept and were woken."""
-        total = 0
-        for status in pathlib.Path(f"/proc/{self.traveller.pid}/task").glob("*/status"):
-            total += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read_text(),
-                                   re.M).group(1))
-        return total
+        threads = f"{self.traveller.pid}/task"
+        return sum(process_status(f"{threads}/{thread}", "voluntary_ctxt_switches")
+                   for thread in os.listdir(f"/proc/{threads}"))
 
     def holds(self):
         """What it could leak: descriptors, resident kilobytes, and the machine's routes and rules."""
-        root = pathlib.Path(f"/proc/{self.traveller.pid}")
+        pid = self.traveller.pid
         run = self.machine.run
         routes = [line for family in ("-4", "-6") for what in (("route", "show", "table", "all"),
                                                                ("rule",))
                   for line in run("ip", family, *what).stdout.splitlines()]
         return {
-            "descriptors": len(os.listdir(root / "fd")),
-            "rss_kb": int(re.search(r"VmRSS:\s+(\d+)", (root / "status").read_text()).group(1)),
+            "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
+            "rss_kb": process_status(pid, "VmRSS"),
             "routes": sorted(re.sub(r" (expires|pref|proto|metric|table|hoplimit) \S+", "", line)
                              for line in routes),
         }

@@ -241,6 +241,12 @@ def end(child, patience=5):
         child.wait()
 
 
+def process_status(pid, key):
+    """A number of /proc/PID/status, or PID/task/TID's."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(rf"^{key}:\s+(\d+)", text, re.M).group(1))
+
+
 class Capture:
     """A capture being written. (tcpdump wants to change its user, which a namespace with a single
     user cannot do, so capture.py writes the file; everybody can read it.)"""

@@ -436,20 +436,13 @@ def test_a_long_walk(travel, full, kind):
 def test_idle_means_idle(travel):
     """No packet, no wake-up: without a translator, and without anything to say."""
     journey = travel("tern", nat=())
-    (pid,) = journey.tern.pids()
     lab = journey.lab
-
-    def switches():
-        """How often it has gone to sleep. (What it loses the processor to is not its own doing.)"""
-        return sum(int(line.split()[1]) for line in open(f"/proc/{pid}/status")
-                   if line.startswith("voluntary_ctxt_switches"))
-
     journey.tern.run("wait", "office", "idle", "--timeout", 2 * SOON)
     journey.tern.wait_unasked()
-    counters, before = lab.counters("wifi"), switches()
+    counters, before = lab.counters("wifi"), journey.tern.sleeps()
     child = lab.client.spawn("sleep", 30)
     child.wait(40)
-    assert switches() - before <= 2
+    assert journey.tern.sleeps() - before <= 2
     assert lab.counters("wifi")["up"]["packets"] - counters["up"]["packets"] <= 2  # neighbours
     journey.tern.run("down")
     journey.tern.wait_gone()

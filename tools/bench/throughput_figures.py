@@ -3,13 +3,12 @@
 import json
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import time
 
 from handover import Echoes
-from lab import wait_until
+from lab import process_status, wait_until
 
 TICKS = os.sysconf("SC_CLK_TCK")
 # IPv4 and UDP headers make it 64 octets.
@@ -43,8 +42,7 @@ def cpu_of_machine():
 
 def peak_kilobytes(pids):
     """Since these processes began."""
-    return sum(int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())
-                   .group(1)) for pid in pids)
+    return sum(process_status(pid, "VmHWM") for pid in pids)
 
 
 # --- figures ---
