@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-from lab import wait_until
+from lab import process_status, wait_until
 from traffic import Pings
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -129,11 +129,6 @@ class GatewayUnderStorm:
             "children": [(c["spi_in"], c["spi_out"]) for c in ours["children"]]}
 
 
-def resident_kilobytes(pid):
-    text = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+) kB", text).group(1))
-
-
 def received(machine, interface):
     text = pathlib.Path(f"/proc/{machine.pid}/net/dev").read_text()
     return int(re.search(rf"^\s*{interface}:\s*(\d+)", text, re.M).group(1))
@@ -147,25 +142,36 @@ class Weather:
         self.calm, self.stormy = [], []  # bytes a second
         self.lost = self.pings = self.flowed = 0
 
-    def _window(self, interface, act):
-        before, start = received(self.lab.client, interface), time.monotonic()
+    @staticmethod
+    def _window(came, act):
+        """How many octets came during that, and how many a second."""
+        before, start = came(), time.monotonic()
         act()
         seconds = time.monotonic() - start
-        return (received(self.lab.client, interface) - before) / seconds
+        octets = came() - before
+        return octets, octets / seconds
 
     def run(self, count, rate, turns, each_turn=lambda: None):
-        """count datagrams in that many turns."""
+        """count datagrams in that many turns, each with the calm after it: until as much has come
+        as in the storm."""
         address = self.lab.INTRANET[0]
         interface = self.tern.status()["interface"]
         flow = self.lab.client.spawn(sys.executable, HERE / "traffic.py", "flow", address,
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert flow.stdout.readline() == "ready\n"
         share = count // turns
+
+        def came():
+            return received(self.lab.client, interface)
         with Pings(self.lab.client, address, PING_S) as pings:
             for _ in range(turns):
-                self.calm.append(self._window(interface, lambda: time.sleep(share / rate)))
-                self.stormy.append(self._window(interface, lambda: self.storm.blow(share, rate)))
+                octets, speed = self._window(came, lambda: self.storm.blow(share, rate))
+                self.stormy.append(speed)
                 each_turn()
+                end = came() + octets
+                _, speed = self._window(came, lambda: wait_until(
+                    lambda: came() >= end, 10 + 10 * share / rate, "as much without a storm"))
+                self.calm.append(speed)
             # What was on its way has come before these.
             seen = pings.seen()
             wait_until(lambda: pings.seen() > seen + 5, 20, "echoes behind the storm")
@@ -197,7 +203,7 @@ def endure(weather, victim, leaving, count, rate, turns):
     # The storm hears traffic both ways, and buffers are touched that will be.
     wait_until(lambda: lab.client.ping(lab.INTRANET[0], 100) == 100, 10, "traffic")
     before, counters = victim.identity(), victim.counters
-    resident, descriptors = resident_kilobytes(victim.pid), victim.descriptors()
+    resident, descriptors = process_status(victim.pid, "VmRSS"), victim.descriptors()
     lines, left, start = len(victim.log.read_bytes().splitlines()), leaving.counts(), time.monotonic()
     halfway = []
 
@@ -206,7 +212,7 @@ def endure(weather, victim, leaving, count, rate, turns):
         assert now == before, (
             {k: (before[k], now[k]) for k in now if now[k] != before.get(k)},
             victim.log.read_text(errors="replace")[-2000:])
-        halfway.append(resident_kilobytes(victim.pid))
+        halfway.append(process_status(victim.pid, "VmRSS"))
 
     weather.run(count, rate, turns, look)
     seconds = time.monotonic() - start
@@ -216,7 +222,7 @@ def endure(weather, victim, leaving, count, rate, turns):
         "throughput_storm": round(statistics.median(weather.stormy) * 8 / 1e6),
         "ratio": round(weather.ratio(), 3),
         "bytes_intact": weather.flowed, "pings": weather.pings, "pings_lost": weather.lost,
-        "rss_kb": (resident, halfway[len(halfway) // 2], resident_kilobytes(victim.pid)),
+        "rss_kb": (resident, halfway[len(halfway) // 2], process_status(victim.pid, "VmRSS")),
         "descriptors": (descriptors, victim.descriptors()),
         "counted": {k: victim.counters[k] - counters[k] for k in counters},
         "log_lines": len(victim.log.read_bytes().splitlines()) - lines,
